@@ -1,0 +1,1 @@
+"""High-level use: images in, instances out."""

@@ -1,0 +1,1 @@
+"""Pipeline steps that keep masks in their own boxes."""

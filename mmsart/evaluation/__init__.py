@@ -1,0 +1,1 @@
+"""Competition scores: `functional` holds the mathematics, `metrics` the adapters to mmengine."""

@@ -1,0 +1,1 @@
+"""Adapters from the competition mathematics to mmengine."""

@@ -1,0 +1,1 @@
+"""Networks and parts that mmdet lacks."""

@@ -1,0 +1,1 @@
+"""From raw detections to the disjoint masks of a submission."""

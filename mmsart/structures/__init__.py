@@ -1,0 +1,1 @@
+"""Data structures for dense instance masks."""

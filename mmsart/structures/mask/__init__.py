@@ -1,0 +1,1 @@
+"""Mask structures: run-length codes and box-local masks."""

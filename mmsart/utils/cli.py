@@ -1,0 +1,35 @@
+"""Common behaviour of the command-line tools."""
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from mmsart.utils.errors import UserError
+
+
+def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
+    """Turn a tool's main function into one that reports user errors in one line.
+
+    Args:
+        function: takes the tool's arguments, returns an exit code or None for 0.
+
+    Returns:
+        A function of the same arguments. A :class:`UserError`, or an `OSError` that names a
+        file, is printed to stderr as ``error: ...`` and gives exit code 2; other exceptions are
+        defects and keep their traceback.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> int:
+        try:
+            return function(*args, **kwargs) or 0
+        except UserError as error:
+            message = str(error)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            message = f'{error.filename}: {error.strerror}'
+        print('error: ' + ' '.join(message.split()), file=sys.stderr)
+        return 2
+
+    return wrapper

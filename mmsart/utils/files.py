@@ -1,0 +1,66 @@
+"""Writing files so that a reader never meets half of one."""
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmsart.utils.errors import UserError
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its place when the block succeeds.
+
+    Missing parent folders are made. If the block raises, `path` is left as it was.
+
+    Args:
+        path: the file to write.
+
+    Yields:
+        The temporary path, with the same suffix as `path`.
+
+    Raises:
+        UserError: the folder cannot be written.
+
+    Example:
+        >>> with atomic_write('scores.csv') as temporary:
+        ...     _ = temporary.write_text('id,score')
+    """
+    target = Path(path)
+    check_writable(target.parent)
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f'.{target.stem}-', suffix=target.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp's files are private, those of users are not
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: str | os.PathLike) -> Path:
+    """Make a folder if it is missing and check that files can be made in it.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        The folder as a path.
+
+    Raises:
+        UserError: it cannot be made, is no folder, or does not admit new files.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f'{folder}: expected a folder that can be written, found: {error.strerror}') from error
+    return folder
