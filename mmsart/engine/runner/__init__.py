@@ -1,0 +1,1 @@
+"""Training loops and runner parts."""
