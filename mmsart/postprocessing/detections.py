@@ -1,0 +1,68 @@
+"""What a detector found in one image, before or after post-processing."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:  # the masks' module pulls in mmdet, which light tools do without
+    from mmsart.structures.mask.cropped_masks import CroppedMasks
+
+
+@dataclass
+class Detections:
+    """The instances of one image.
+
+    Args:
+        scores: (N,) float32 in [0, 1].
+        labels: (N,) int64 class indices.
+        masks: N instances in the frame of the original image.
+        bboxes: (N, 4) float32, xyxy in pixels of the original image, as the detector gave them;
+            not refitted when a mask shrinks. Only a new mask threshold needs them.
+        img_id: the image's id, for messages and submissions.
+        mask_probs: (N, S, S) float32 foreground probabilities on the grid of `bboxes`, or None
+            where only thresholded masks are left.
+
+    Raises:
+        ValueError: the fields do not hold the same number of instances.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    masks: CroppedMasks
+    bboxes: np.ndarray
+    img_id: str = ''
+    mask_probs: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        self.scores = np.asarray(self.scores, np.float32).reshape(-1)
+        self.labels = np.asarray(self.labels, np.int64).reshape(-1)
+        self.bboxes = np.asarray(self.bboxes, np.float32).reshape(-1, 4)
+        sizes = {
+            'scores': len(self.scores), 'labels': len(self.labels), 'masks': len(self.masks),
+            'bboxes': len(self.bboxes)}
+        if self.mask_probs is not None:
+            sizes['mask_probs'] = len(self.mask_probs)
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f'image {self.img_id!r}: expected fields of one length, found {sizes}')
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: np.ndarray) -> Detections:
+        """Select instances.
+
+        Args:
+            index: (M,) int64 positions or (N,) bool.
+
+        Returns:
+            A new object; the image's id is kept.
+        """
+        index = np.asarray(index)
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        probs = None if self.mask_probs is None else self.mask_probs[index]
+        return replace(
+            self, scores=self.scores[index], labels=self.labels[index], masks=self.masks[index],
+            bboxes=self.bboxes[index], mask_probs=probs)

@@ -1,0 +1,181 @@
+"""From what a detector says to what a submission may hold."""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mmsart.datasets.classes import CLASSES
+from mmsart.postprocessing.config import complete_config
+from mmsart.postprocessing.detections import Detections
+from mmsart.postprocessing.overlap import mask_nms, remove_overlap, score_order
+from mmsart.postprocessing.patches import (
+    fill_patch,
+    join_patches,
+    largest_piece,
+    split_patches,
+)
+from mmsart.utils import UserError
+
+
+class PostProcessor:
+    """Turn raw detections of an image into final instances, the same way wherever they go.
+
+    The stages run in this order, each only if its setting asks for it:
+
+    1. ``vote``: the image's type by the sum of scores (of at least ``vote_min_score``) of each
+       class; detections of other types are dropped or relabelled.
+    2. ``score_thr``: lower scores are dropped.
+    3. ``mask_thr``: soft masks are pasted anew and cut at this probability.
+    4. ``fill_holes``, 5. ``largest_component``: each mask by itself.
+    6. ``min_area``, ``max_area``: smaller and larger masks are dropped; empty ones always are.
+    7. ``nms_iou_thr``: masks that lie on a better one are dropped.
+    8. ``remove_overlap`` with ``max_lost_share``, ``min_area`` and ``pieces``: each pixel goes
+       to the best detection, see :func:`~mmsart.postprocessing.overlap.remove_overlap`.
+
+    The cost follows the masks' areas; nothing is ever as large as instances times pixels.
+
+    Args:
+        classes: class names in label order.
+        config: settings by name, see :data:`~mmsart.postprocessing.config.OPTIONS`; a setting of
+            a class is a scalar for all or a dict with a value for each class.
+
+    Raises:
+        UserError: an unknown setting or a value out of range.
+
+    Example:
+        >>> PostProcessor(score_thr=dict(shsy5y=.35, astro=.45, cort=.65)).config['min_area']
+        {'shsy5y': 0, 'astro': 0, 'cort': 0}
+    """
+
+    def __init__(self, classes: Sequence[str] = CLASSES, **config: Any) -> None:
+        self.classes = tuple(classes)
+        self.config = complete_config(config, self.classes)
+        self._warned_of_mask_thr = False
+
+    def __call__(self, detections: Detections) -> Detections:
+        """Process the detections of one image.
+
+        Args:
+            detections: as the detector gave them.
+
+        Returns:
+            The instances that are left, by falling score; disjoint if ``remove_overlap`` is on.
+
+        Raises:
+            UserError: a label is no class's.
+        """
+        labels = detections.labels
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
+            raise UserError(
+                f'image {detections.img_id!r}: found labels {labels.min()} to {labels.max()}, '
+                f'expected 0 to {len(self.classes) - 1}')
+        detections = self._vote(detections)
+        # Compared in the scores' own precision: a score of .35 passes a threshold of .35.
+        score_thrs = self._values('score_thr', detections).astype(np.float32)
+        detections = detections[detections.scores >= score_thrs]
+        detections = self._threshold_masks(detections)
+        detections = self._reshape(detections, 'fill_holes', fill_patch)
+        detections = self._reshape(detections, 'largest_component', largest_piece)
+        areas = detections.masks.areas
+        detections = detections[
+            (areas >= np.maximum(self._values('min_area', detections), 1))
+            & (areas <= self._values('max_area', detections, off=np.inf))]
+        iou_thrs = self._values('nms_iou_thr', detections, off=np.inf)
+        if np.isfinite(iou_thrs).any():
+            detections = detections[mask_nms(detections.masks, detections.scores, iou_thrs)]
+        if not self.config['remove_overlap']:
+            return detections[score_order(detections.scores)]
+        masks, kept = remove_overlap(
+            detections.masks, detections.scores, self._values('max_lost_share', detections),
+            self._values('min_area', detections),
+            self._values('pieces', detections, dtype=object).tolist())
+        return replace(detections[kept], masks=masks, mask_probs=None)
+
+    def _values(
+            self, name: str, detections: Detections, off: float = 0.0,
+            dtype: type = float) -> np.ndarray:
+        """Look up a setting by each detection's class; None becomes `off`."""
+        values = [self.config[name][cls] for cls in self.classes]
+        return np.array([off if v is None else v for v in values], dtype)[detections.labels]
+
+    def _vote(self, detections: Detections) -> Detections:
+        action = self.config['vote']
+        if action == 'off' or not len(detections):
+            return detections
+        winner = vote_type(
+            detections.scores, detections.labels, len(self.classes), self.config['vote_min_score'])
+        if action == 'drop':
+            return detections[detections.labels == winner]
+        return replace(detections, labels=np.full(len(detections), winner, np.int64))
+
+    def _threshold_masks(self, detections: Detections) -> Detections:
+        """Paste the soft masks anew where their class has a threshold of its own."""
+        thresholds = self._values('mask_thr', detections, off=np.nan)
+        again = np.flatnonzero(np.isfinite(thresholds))
+        if not len(again):
+            return detections
+        if detections.mask_probs is None:
+            if not self._warned_of_mask_thr:
+                warnings.warn(
+                    'mask_thr is ignored: the detections hold masks that are thresholded already '
+                    '(set the mask head\'s own threshold instead)', stacklevel=3)
+                self._warned_of_mask_thr = True
+            return detections
+        import torch
+
+        from mmsart.structures.mask.paste import paste_masks  # needs torch, which tools do without
+        pasted = paste_masks(
+            torch.from_numpy(detections.mask_probs[again]),
+            torch.from_numpy(detections.bboxes[again]),
+            (detections.masks.height, detections.masks.width), torch.from_numpy(thresholds[again]))
+        return replace(
+            detections, masks=_replaced(detections, again, split_patches(pasted), pasted.boxes))
+
+    def _reshape(
+            self, detections: Detections, name: str,
+            function: Callable[[np.ndarray], np.ndarray]) -> Detections:
+        """Apply a function to the patches of the classes that ask for it."""
+        index = np.flatnonzero(self._values(name, detections))
+        index = index[detections.masks.areas[index] > 0]
+        if not len(index):
+            return detections
+        patches = split_patches(detections.masks)
+        changed = [function(patches[i]) for i in index.tolist()]
+        return replace(
+            detections, masks=_replaced(detections, index, changed, detections.masks.boxes[index]))
+
+
+def _replaced(
+        detections: Detections, index: np.ndarray, patches: list[np.ndarray],
+        boxes: np.ndarray) -> Any:
+    """Give the masks with those at `index` exchanged."""
+    all_patches = split_patches(detections.masks)
+    all_boxes = detections.masks.boxes.copy()
+    all_boxes[index] = boxes
+    for i, patch in zip(index.tolist(), patches, strict=True):
+        all_patches[i] = patch
+    return join_patches(all_patches, all_boxes, detections.masks)
+
+
+def vote_type(
+        scores: np.ndarray, labels: np.ndarray, num_classes: int, min_score: float = 0.0) -> int:
+    """Decide which type of cell an image holds.
+
+    Args:
+        scores: (N,) float.
+        labels: (N,) int.
+        num_classes: how many types there are.
+        min_score: detections below it have no vote, unless all are below it.
+
+    Returns:
+        The class with the largest sum of scores; of equal ones, the first.
+    """
+    heard = scores >= min_score
+    if not heard.any():
+        heard = np.ones(len(scores), bool)
+    return int(np.argmax(np.bincount(
+        labels[heard], weights=scores[heard].astype(np.float64), minlength=num_classes)))
