@@ -1,1 +1,11 @@
-"""Mathematics of the competition scores, free of mmengine."""
+"""Mathematics of the competition's score, free of mmengine."""
+from mmsart.evaluation.functional.sartorius_map import (
+    IOU_THRS,
+    ImageScore,
+    count_matches,
+    mask_ious,
+    score_image,
+    summarize,
+)
+
+__all__ = ['IOU_THRS', 'ImageScore', 'count_matches', 'mask_ious', 'score_image', 'summarize']

@@ -1,1 +1,4 @@
 """Adapters from the competition mathematics to mmengine."""
+from mmsart.evaluation.metrics.sartorius_metric import SartoriusMetric
+
+__all__ = ['SartoriusMetric']

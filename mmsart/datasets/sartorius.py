@@ -1,0 +1,163 @@
+"""The Sartorius competition's images as an mmdet dataset."""
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmdet.datasets import BaseDetDataset
+from mmdet.registry import DATASETS
+from PIL import Image, UnidentifiedImageError
+
+from mmsart.datasets.classes import CLASSES, PALETTE
+from mmsart.datasets.splits import holdout, kfold
+from mmsart.datasets.train_csv import TrainTable, read_train_csv
+from mmsart.utils.errors import MissingFileError, UserError
+
+_SPLITS = {'holdout': holdout, 'kfold': kfold}
+_IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp')
+
+
+@DATASETS.register_module()
+class SartoriusDataset(BaseDetDataset):
+    """Read the competition's ``train.csv`` and images as they are downloaded.
+
+    Masks stay run-length text until the pipeline asks for them; boxes come from the runs. Without
+    `ann_file` it is a folder of images without annotations, such as ``test/`` or
+    ``train_semi_supervised/``.
+
+    A sample of :meth:`get_data_info` has ``img_path``, ``img_id`` (str), ``height``, ``width``,
+    ``cell_type``, ``sample_id`` and ``instances``, each instance with ``bbox`` (half-open xyxy in
+    pixels), ``bbox_label``, ``ignore_flag`` and ``mask`` (Kaggle's run-length code).
+
+    Args:
+        ann_file: the CSV file, relative to `data_root`; empty for a folder of images.
+        data_prefix: ``img`` is the folder of the images, relative to `data_root`.
+        subset: ``'train'``, ``'val'`` or ``'all'``.
+        split: how train and val part: ``type`` is ``'holdout'`` (with val_fraction, seed) or
+            ``'kfold'`` (with n, fold, seed); see :mod:`mmsart.datasets.splits`. None only with
+            subset ``'all'``.
+        keep_empty: also give images that have no annotation: rows with a blank one.
+        img_suffix: ending of the image files that ``train.csv`` names.
+        **kwargs: of :class:`mmdet.datasets.BaseDetDataset`.
+
+    Raises:
+        MissingFileError: the CSV file, an image or the folder is missing.
+        UserError: the table is wrong, an image is unreadable or of another size than its rows
+            say, or the subset is empty.
+    """
+
+    METAINFO = dict(classes=CLASSES, palette=PALETTE)
+
+    def __init__(self, *args: Any, ann_file: str = 'train.csv', subset: str = 'all',
+                 split: dict | None = None, keep_empty: bool = False,
+                 img_suffix: str = '.png', **kwargs: Any) -> None:
+        if subset not in ('train', 'val', 'all'):
+            raise UserError(f'subset: found {subset!r}, expected train, val or all')
+        if subset != 'all' and (split is None or split.get('type') not in _SPLITS):
+            raise UserError(
+                f'split: found {split!r}, expected a dict with type holdout or kfold for the '
+                f'subset {subset}')
+        self.subset = subset
+        self.split = split
+        self.keep_empty = keep_empty
+        self.img_suffix = img_suffix
+        super().__init__(*args, ann_file=ann_file, **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read the table, or list the folder.
+
+        Returns:
+            One dict an image, in the order of the ids.
+        """
+        folder = Path(self.data_prefix['img'])
+        if not folder.is_dir():
+            raise MissingFileError(f'{folder}: no such folder, expected the images')
+        if not self.ann_file:
+            return _list_folder(folder)
+        table = read_train_csv(self.ann_file)
+        chosen = self._choose(table)
+        if not len(chosen):
+            raise UserError(f'{table.path}: the subset {self.subset} is empty, expected images')
+        _check_images(table, chosen, folder, self.img_suffix)
+        return [_sample(table, image, folder, self.img_suffix) for image in chosen.tolist()]
+
+    def _choose(self, table: TrainTable) -> np.ndarray:
+        """Return the indices of the subset's images, int64, ascending."""
+        has_cells = np.diff(table.splits) > 0
+        chosen = np.arange(len(table)) if self.keep_empty else np.flatnonzero(has_cells)
+        if self.subset == 'all' or not len(chosen):
+            return chosen
+        assert self.split is not None
+        arguments = dict(self.split)
+        splitter = _SPLITS[arguments.pop('type')]
+        train, val = splitter(table.image_ids[chosen], table.cell_types[chosen],
+                              table.sample_ids[chosen], **arguments)
+        return chosen[train if self.subset == 'train' else val]
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """Keep every image: empty ones were left out on reading unless they were asked for.
+
+        Returns:
+            The data list.
+        """
+        return self.data_list
+
+
+def _sample(table: TrainTable, image: int, folder: Path, suffix: str) -> dict[str, Any]:
+    """Build the dict of one image; see :class:`SartoriusDataset`."""
+    cell_type = str(table.cell_types[image])
+    label = CLASSES.index(cell_type)
+    rows = table.instances(image)
+    height, width = table.sizes[image].tolist()
+    return dict(
+        img_path=str(folder / f'{table.image_ids[image]}{suffix}'),
+        img_id=str(table.image_ids[image]),
+        height=height,
+        width=width,
+        cell_type=cell_type,
+        sample_id=str(table.sample_ids[image]),
+        instances=[
+            dict(bbox=bbox, bbox_label=label, ignore_flag=0, mask=text)
+            for bbox, text in zip(table.bboxes[rows].astype(float).tolist(),
+                                  table.annotations[rows].tolist(), strict=True)
+        ])
+
+
+def _check_images(table: TrainTable, chosen: np.ndarray, folder: Path, suffix: str) -> None:
+    """Refuse a table whose images are missing, unreadable or of another size."""
+    present = {entry.name for entry in os.scandir(folder)}
+    for image in chosen.tolist():
+        name = f'{table.image_ids[image]}{suffix}'
+        place = f'{table.path}: row {table.rows[image]}, column id'
+        if name not in present:
+            raise MissingFileError(f'{place}: image {folder / name} is missing')
+        found = _image_size(folder / name)
+        expected = tuple(table.sizes[image].tolist())
+        if found != expected:
+            raise UserError(
+                f'{table.path}: row {table.rows[image]}, columns width and height: found '
+                f'{expected[1]} x {expected[0]}, expected {found[1]} x {found[0]} as in {name}')
+
+
+def _image_size(path: Path) -> tuple[int, int]:
+    """Return (h, w) from the header of an image file."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (UnidentifiedImageError, OSError) as error:
+        raise UserError(f'{path}: not a readable image, expected {path.suffix} data') from error
+
+
+def _list_folder(folder: Path, suffixes: Sequence[str] = _IMAGE_SUFFIXES) -> list[dict[str, Any]]:
+    """List the images of a folder as samples without instances."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    if not paths:
+        raise UserError(f'{folder}: no image, expected files ending in {", ".join(suffixes)}')
+    samples = []
+    for path in paths:
+        height, width = _image_size(path)
+        samples.append(dict(
+            img_path=str(path), img_id=path.stem, height=height, width=width, cell_type='',
+            sample_id=path.stem, instances=[]))
+    return samples

@@ -1,0 +1,89 @@
+"""Splits of images into training and validation that do not leak.
+
+Images of one field of view at several times look alike, so a field goes to one side as a whole
+(grouped); each side holds the cell types in like shares (stratified).
+"""
+import warnings
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mmsart.utils.errors import UserError
+
+
+def holdout(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence[str],
+            val_fraction: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Keep a share of the images for validation.
+
+    The images are cut into q folds of which p are kept, for the fraction p / q (q <= 20) nearest
+    to `val_fraction`: 0.2 is one of five folds, 0.1 one of ten.
+
+    Args:
+        image_ids: N distinct names; the split depends on them, not on their order.
+        cell_types: their types, to stratify by.
+        groups: their fields of view, kept together.
+        val_fraction: share of validation images, in [0.05, 0.95].
+        seed: seed of the shuffle.
+
+    Returns:
+        Training and validation indices, int64, ascending, disjoint, together all N.
+
+    Raises:
+        UserError: the fraction is out of range, or there are too few images or groups.
+    """
+    if not 0.05 <= val_fraction <= 0.95:
+        raise UserError(f'val_fraction: found {val_fraction}, expected 0.05 to 0.95')
+    share = Fraction(val_fraction).limit_denominator(20)
+    fold_of = _folds(image_ids, cell_types, groups, share.denominator, seed)
+    val = fold_of < share.numerator
+    return np.flatnonzero(~val), np.flatnonzero(val)
+
+
+def kfold(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence[str],
+          n: int = 5, fold: int = 0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Give one fold of a cross-validation.
+
+    Args:
+        image_ids: N distinct names; the split depends on them, not on their order.
+        cell_types: their types, to stratify by.
+        groups: their fields of view, kept together.
+        n: number of folds, at least 2.
+        fold: which one is for validation, 0 to n - 1.
+        seed: seed of the shuffle, the same for all folds of one cross-validation.
+
+    Returns:
+        Training and validation indices, int64, ascending, disjoint, together all N.
+
+    Raises:
+        UserError: n or fold is out of range, or there are too few images or groups.
+    """
+    if n < 2:
+        raise UserError(f'n: found {n} folds, expected at least 2')
+    if not 0 <= fold < n:
+        raise UserError(f'fold: found {fold}, expected 0 to {n - 1}')
+    fold_of = _folds(image_ids, cell_types, groups, n, seed)
+    return np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+
+
+def _folds(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence[str],
+           n: int, seed: int) -> np.ndarray:
+    """Return the fold of each image, int64 (N,)."""
+    num_groups = len(set(groups))
+    if num_groups < n:
+        raise UserError(
+            f'{len(image_ids)} images of {num_groups} fields of view (sample_id): expected at '
+            f'least {n} fields for {n} folds')
+    order = np.argsort(np.asarray(image_ids, str), kind='stable')
+    types, fields = np.asarray(cell_types, str)[order], np.asarray(groups, str)[order]
+    splitter = StratifiedGroupKFold(n_splits=n, shuffle=True, random_state=seed)
+    fold_of = np.empty(len(order), np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', UserWarning)  # a type with fewer than n images is allowed
+        try:
+            for fold, (_, val) in enumerate(splitter.split(order, types, fields)):
+                fold_of[order[val]] = fold
+        except ValueError as error:
+            raise UserError(f'{len(image_ids)} images cannot be split: {error}') from error
+    return fold_of

@@ -1,0 +1,214 @@
+"""The competition's annotation table, checked and turned into arrays."""
+import functools
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmsart.datasets.classes import CLASSES
+from mmsart.structures.mask.rle import (
+    BadRleError,
+    Runs,
+    find_bad_runs,
+    parse_rles,
+    run_boxes,
+)
+from mmsart.utils.errors import MissingFileError, UserError
+
+REQUIRED_COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'sample_id')
+OPTIONAL_COLUMNS = ('plate_time', 'sample_date', 'elapsed_timedelta')
+
+
+@dataclass(frozen=True)
+class TrainTable:
+    """Images and instances of a ``train.csv``.
+
+    Images are sorted by id; the instances of an image follow each other in the order of the file.
+
+    Attributes:
+        path: the file.
+        image_ids: str (I,).
+        cell_types: str (I,), one of :data:`mmsart.datasets.CLASSES`.
+        sample_ids: str (I,), the field of view; the image's own id where the column is blank.
+        sizes: int64 (I, 2), (h, w) in pixels.
+        rows: int64 (I,), the first row of the file that names the image.
+        splits: int64 (I + 1,), instances of image i are ``splits[i]:splits[i + 1]``.
+        annotations: object (N,), run-length codes as text.
+        bboxes: int64 (N, 4), half-open xyxy in pixels.
+        areas: int64 (N,), pixels.
+    """
+
+    path: Path
+    image_ids: np.ndarray
+    cell_types: np.ndarray
+    sample_ids: np.ndarray
+    sizes: np.ndarray
+    rows: np.ndarray
+    splits: np.ndarray
+    annotations: np.ndarray
+    bboxes: np.ndarray
+    areas: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def instances(self, image: int) -> slice:
+        """Give the rows of one image.
+
+        Args:
+            image: its index.
+
+        Returns:
+            A slice into the arrays over instances.
+        """
+        return slice(int(self.splits[image]), int(self.splits[image + 1]))
+
+
+def read_train_csv(path: str | os.PathLike) -> TrainTable:
+    """Read a ``train.csv`` in the competition's format and check every row.
+
+    A row without annotation stands for an image without cells. Rows are numbered as an editor
+    numbers lines, the header being row 1.
+
+    Args:
+        path: a CSV file with the columns id, annotation, width, height, cell_type and sample_id;
+            values of sample_id may be blank, further columns are passed over.
+
+    Returns:
+        Its images and instances. A repeated row is left out with a warning.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: a column is missing or a value is not what it should be.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f'{path}: no such file, expected the annotation table (train.csv)')
+    state = path.stat()
+    return _read_version(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_version(path: Path, _mtime_ns: int, _size: int) -> TrainTable:
+    """Read the file once for all datasets of a run, and anew when it has changed."""
+    frame = _read_frame(path)
+    _check_columns(path, frame)
+    frame = _drop_duplicates(path, frame)
+    _check_cell_types(path, frame)
+    sizes = _check_sizes(path, frame)
+    _check_constant(path, frame)
+    runs = _parse_runs(path, frame, sizes)
+
+    order = np.argsort(frame['id'].to_numpy(str), kind='stable')
+    ids = frame['id'].to_numpy(str)[order]
+    image_ids, first = np.unique(ids, return_index=True)
+    rows = order[first]  # any row of an image knows its size and type
+    boxes, areas = run_boxes(runs, sizes[:, 1])
+    filled = areas[order] > 0
+    per_image = np.add.reduceat(filled, first) if len(first) else np.empty(0, int)
+    kept = order[filled]
+    samples = frame['sample_id'].to_numpy(str)[rows]
+    return TrainTable(
+        path=path,
+        image_ids=image_ids,
+        cell_types=frame['cell_type'].to_numpy(str)[rows],
+        sample_ids=np.where(samples == '', image_ids, samples),
+        sizes=sizes[rows],
+        rows=frame.index.to_numpy(np.int64)[rows],
+        splits=np.concatenate([[0], np.cumsum(per_image)]),
+        annotations=frame['annotation'].to_numpy(object)[kept],
+        bboxes=boxes[kept],
+        areas=areas[kept])
+
+
+def _fail(path: Path, row: int, column: str, problem: str) -> UserError:
+    return UserError(f'{path}: row {row}, column {column}: {problem}')
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8')
+    except pd.errors.EmptyDataError as error:
+        raise UserError(f'{path}: the file is empty, expected a header and rows') from error
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f'{path}: not a CSV file: {error}') from error
+    frame.index = pd.RangeIndex(2, len(frame) + 2)  # the line in the file
+    return frame
+
+
+def _check_columns(path: Path, frame: pd.DataFrame) -> None:
+    missing = [column for column in REQUIRED_COLUMNS if column not in frame.columns]
+    if missing:
+        raise UserError(
+            f'{path}: row 1: column {missing[0]} is missing, found {", ".join(frame.columns)}; '
+            f'expected {", ".join(REQUIRED_COLUMNS)}')
+    if frame.empty:
+        raise UserError(f'{path}: no rows below the header, expected one row an instance')
+    nameless = frame.index[frame['id'].str.strip() == '']
+    if len(nameless):
+        raise _fail(path, nameless[0], 'id', 'blank, expected an image id')
+    odd = frame.index[frame['id'].str.contains(r'[/\\]|^\.')]
+    if len(odd):
+        raise _fail(path, odd[0], 'id',
+                    f'found {frame["id"][odd[0]]!r}, expected a file name without folder or ending')
+
+
+def _drop_duplicates(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    repeated = frame.duplicated(['id', 'annotation'])
+    if repeated.any():
+        warnings.warn(
+            f'{path}: {repeated.sum()} duplicate rows left out, the first is row '
+            f'{frame.index[repeated][0]}', stacklevel=4)
+        frame = frame[~repeated]
+    return frame
+
+
+def _check_cell_types(path: Path, frame: pd.DataFrame) -> None:
+    unknown = frame.index[~frame['cell_type'].isin(CLASSES)]
+    if len(unknown):
+        raise _fail(path, unknown[0], 'cell_type',
+                    f'found {frame["cell_type"][unknown[0]]!r}, expected one of '
+                    f'{", ".join(CLASSES)}')
+
+
+def _check_sizes(path: Path, frame: pd.DataFrame) -> np.ndarray:
+    """Return (h, w) of each row, int64 (N, 2)."""
+    for column in ('height', 'width'):
+        whole = frame[column].str.fullmatch(r'[0-9]{1,6}')
+        wrong = frame.index[~whole | (frame[column].str.strip('0') == '')]
+        if len(wrong):
+            raise _fail(path, wrong[0], column,
+                        f'found {frame[column][wrong[0]]!r}, expected a whole number of pixels, '
+                        'at least 1')
+    return frame[['height', 'width']].to_numpy(np.int64)
+
+
+def _check_constant(path: Path, frame: pd.DataFrame) -> None:
+    """Refuse images whose rows disagree about what an image has one of."""
+    codes, _ = pd.factorize(frame['id'])
+    _, first = np.unique(codes, return_index=True)
+    for column in ('cell_type', 'width', 'height', 'sample_id'):
+        values = frame[column].to_numpy(object)
+        expected = values[first][codes]
+        differs = np.flatnonzero(values != expected)
+        if len(differs):
+            at = differs[0]
+            raise _fail(path, frame.index[at], column,
+                        f'image {frame["id"].iloc[at]} has {values[at]!r} here and '
+                        f'{expected[at]!r} in row {frame.index[first[codes[at]]]}, expected one '
+                        'value an image')
+
+
+def _parse_runs(path: Path, frame: pd.DataFrame, sizes: np.ndarray) -> Runs:
+    texts = frame['annotation'].tolist()
+    try:
+        runs = parse_rles(texts)
+        problem = find_bad_runs(runs, sizes[:, 0] * sizes[:, 1])
+    except BadRleError as error:
+        problem = error
+    if problem is not None:
+        raise _fail(path, frame.index[problem.index], 'annotation', problem.problem)
+    return runs

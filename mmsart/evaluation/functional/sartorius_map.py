@@ -1,0 +1,153 @@
+"""The competition's mean average precision over images and IoU thresholds.
+
+For an image and a threshold t, a predicted and a true object may be paired if their IoU is
+greater than t; each object is in one pair at most. With TP pairs, FP predictions and FN true
+objects left over, precision(t) = TP / (TP + FP + FN). The score is the mean over the thresholds,
+then over the images. Classes play no part.
+Source: evaluation page of Kaggle's "Sartorius - Cell Instance Segmentation" (2021).
+"""
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
+from mmsart.datasets.classes import CLASSES, COMPETITION_IMAGES
+
+IOU_THRS = np.arange(10, 20) / 20
+"""0.50:0.05:0.95, each the double nearest to k / 20, as an IoU of exactly k / 20 is."""
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """Matches of one image.
+
+    Attributes:
+        tp: int64 (T,), pairs at each threshold.
+        num_pred: number of predicted objects.
+        num_gt: number of true objects.
+    """
+
+    tp: np.ndarray
+    num_pred: int
+    num_gt: int
+
+    @property
+    def fp(self) -> np.ndarray:
+        """Predictions without partner, int64 (T,)."""
+        return self.num_pred - self.tp
+
+    @property
+    def fn(self) -> np.ndarray:
+        """True objects without partner, int64 (T,)."""
+        return self.num_gt - self.tp
+
+    @property
+    def precision(self) -> np.ndarray:
+        """TP / (TP + FP + FN), float64 (T,); zero where nothing was predicted."""
+        return self.tp / np.maximum(self.num_pred + self.num_gt - self.tp, 1)
+
+
+def count_matches(ious: np.ndarray, iou_thrs: np.ndarray = IOU_THRS) -> np.ndarray:
+    """Count the pairs of a largest one-to-one matching at each threshold.
+
+    Where no object has two possible partners the pairs are the matching. Elsewhere, as between
+    overlapping true objects, the matching of largest size is looked for, so that no pair is lost
+    to the order of the objects.
+
+    Args:
+        ious: float (P, G), IoU of each prediction with each true object.
+        iou_thrs: float (T,), a pair needs an IoU greater than the threshold.
+
+    Returns:
+        Number of pairs, int64 (T,).
+
+    Example:
+        >>> count_matches(np.array([[0.6, 0.9], [0.0, 0.8]]), np.array([0.5, 0.85]))
+        array([2, 1])
+    """
+    iou_thrs = np.asarray(iou_thrs, float)
+    matches = np.zeros(len(iou_thrs), np.int64)
+    ious = np.asarray(ious, float)
+    if not ious.size or not len(iou_thrs):
+        return matches
+    rows, columns = np.nonzero(ious > iou_thrs.min())
+    values = ious[rows, columns]
+    for index, threshold in enumerate(iou_thrs):
+        hit = values > threshold
+        matches[index] = _matching_size(rows[hit], columns[hit], ious.shape)
+    return matches
+
+
+def _matching_size(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> int:
+    if not len(rows):
+        return 0
+    if np.bincount(rows).max() == 1 and np.bincount(columns).max() == 1:
+        return len(rows)
+    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape).tocsr()
+    return int((maximum_bipartite_matching(graph, perm_type='column') >= 0).sum())
+
+
+def mask_ious(pred_rles: Sequence[dict[str, Any]], gt_rles: Sequence[dict[str, Any]]) -> np.ndarray:
+    """Compute the IoU of every prediction with every true object.
+
+    Args:
+        pred_rles: P run-length codes for pycocotools, all of one size and orientation.
+        gt_rles: G of the same.
+
+    Returns:
+        float64 (P, G).
+    """
+    if not len(pred_rles) or not len(gt_rles):
+        return np.zeros((len(pred_rles), len(gt_rles)))
+    return np.asarray(coco_mask.iou(list(pred_rles), list(gt_rles), [0] * len(gt_rles)))
+
+
+def score_image(pred_rles: Sequence[dict[str, Any]], gt_rles: Sequence[dict[str, Any]],
+                iou_thrs: np.ndarray = IOU_THRS) -> ImageScore:
+    """Score the predictions of one image.
+
+    Args:
+        pred_rles: P predicted masks as run-length codes.
+        gt_rles: G true masks, of the same size and orientation.
+        iou_thrs: float (T,).
+
+    Returns:
+        Its matches; see :class:`ImageScore`.
+    """
+    tp = count_matches(mask_ious(pred_rles, gt_rles), iou_thrs)
+    return ImageScore(tp, len(pred_rles), len(gt_rles))
+
+
+def summarize(scores: Sequence[ImageScore], cell_types: Sequence[str]) -> dict[str, float]:
+    """Average the scores of images.
+
+    Args:
+        scores: of N >= 1 images, at :data:`IOU_THRS`.
+        cell_types: type of each image, for the means a type.
+
+    Returns:
+        ``mAP``; ``mAP_<type>`` for each type there is; ``mAP_mix``, the means of the types
+        weighted by the competition's number of images, where all types are there; ``AP50`` and
+        ``AP75``, mean precision at one threshold; ``recall50``, true objects found at 0.5 among
+        all; ``TP``, ``FP`` and ``FN`` at 0.5, summed.
+    """
+    precision = np.stack([score.precision for score in scores])
+    per_image = precision.mean(axis=1)
+    types = np.asarray(cell_types, str)
+    result = dict(mAP=float(per_image.mean()))
+    for name in CLASSES:
+        if (types == name).any():
+            result[f'mAP_{name}'] = float(per_image[types == name].mean())
+    if all(f'mAP_{name}' in result for name in CLASSES):
+        total = sum(COMPETITION_IMAGES.values())
+        result['mAP_mix'] = sum(
+            result[f'mAP_{name}'] * number for name, number in COMPETITION_IMAGES.items()) / total
+    tp, fp, fn = (int(sum(getattr(each, key)[0] for each in scores)) for key in ('tp', 'fp', 'fn'))
+    result.update(
+        AP50=float(precision[:, 0].mean()), AP75=float(precision[:, 5].mean()),
+        recall50=tp / (tp + fn) if tp + fn else 0.0, TP=tp, FP=fp, FN=fn)
+    return result
