@@ -1,0 +1,92 @@
+"""Name, row by row, what Kaggle would refuse in a submission.
+
+Example: ``python tools/check_submission.py submission.csv --images data/sartorius/test``
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from mmsart.postprocessing import check_submission, read_submission
+from mmsart.utils import MissingFileError, UserError, cli_main
+
+
+def parse_args(args: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument('submission', help='CSV file, id,predicted')
+    expected = parser.add_mutually_exclusive_group(required=True)
+    expected.add_argument('--images', help='folder of the images to predict: their ids and sizes')
+    expected.add_argument('--truth', help='train.csv of the images to predict')
+    expected.add_argument(
+        '--size', nargs=2, type=int, metavar=('H', 'W'),
+        help='size of every image; ids are then not checked')
+    parser.add_argument(
+        '--subset', action='store_true', help='images without a row are no error')
+    parser.add_argument('--limit', type=int, default=20, help='most problems to print')
+    return parser.parse_args(args)
+
+
+def folder_sizes(folder: str) -> dict[str, tuple[int, int]]:
+    """Read the sizes of all PNG, JPEG and TIFF images of a folder from their headers.
+
+    Args:
+        folder: where the images are.
+
+    Returns:
+        (h, w) by the file's name without its ending.
+
+    Raises:
+        MissingFileError: there is no such folder.
+        UserError: it holds no image, or a file that is none.
+    """
+    if not Path(folder).is_dir():
+        raise MissingFileError(f'{folder}: no such folder, expected images')
+    sizes = {}
+    for path in sorted(Path(folder).iterdir()):
+        if path.suffix.lower() in ('.png', '.jpg', '.jpeg', '.tif', '.tiff'):
+            try:
+                with Image.open(path) as image:
+                    sizes[path.stem] = (image.height, image.width)
+            except UnidentifiedImageError as error:
+                raise UserError(f'{path}: not an image, expected PNG, JPEG or TIFF') from error
+    if not sizes:
+        raise UserError(f'{folder}: found no image, expected PNG, JPEG or TIFF files')
+    return sizes
+
+
+def truth_sizes(path: str) -> dict[str, tuple[int, int]]:
+    """Read ids and (h, w) of the images of a ``train.csv``."""
+    from mmsart.datasets.train_csv import read_train_csv
+    table = read_train_csv(path)
+    return {
+        str(img_id): (int(h), int(w))
+        for img_id, (h, w) in zip(table.image_ids, table.sizes, strict=True)}
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool; 0 if Kaggle would take the file, else 2."""
+    options = parse_args(args)
+    submission = read_submission(options.submission)
+    if options.size and min(options.size) < 1:
+        raise UserError(f'--size: found {options.size}, expected height and width of at least 1')
+    sizes = (folder_sizes(options.images) if options.images
+             else truth_sizes(options.truth) if options.truth else tuple(options.size))
+    problems = check_submission(
+        submission, sizes, allow_missing=options.subset, limit=options.limit)
+    for problem in problems:
+        print(f'error: {options.submission}: {problem.message}', file=sys.stderr)
+    if problems:
+        if len(problems) == options.limit:
+            print(f'the check stopped at {options.limit} problems (--limit)', file=sys.stderr)
+        return 2
+    filled = sum(bool(text.strip()) for text in submission.predicted)
+    print(f'{options.submission}: {filled} instances in {len(set(submission.ids))} images, '
+          'no shared pixel, every run in order and inside its image')
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
