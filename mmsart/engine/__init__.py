@@ -1,1 +1,4 @@
 """Training loops, hooks and runner parts."""
+from mmsart.engine import hooks, runner
+
+__all__ = ['hooks', 'runner']

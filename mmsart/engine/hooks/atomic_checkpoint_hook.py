@@ -1,0 +1,54 @@
+"""Checkpoints that survive a kill at any moment."""
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.registry import HOOKS
+
+from mmsart.utils import atomic_write
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """Write a checkpoint, then the pointer to it, and only then remove older ones.
+
+    The stock hook removes the oldest checkpoint before it writes the new one and overwrites
+    ``last_checkpoint`` in place; a kill in between leaves nothing to resume from. Runs after all
+    other hooks, so that what they have done belongs to the checkpoint. Takes the stock hook's
+    arguments; needs :class:`StagedRunner`, which writes the file itself atomically.
+    """
+
+    priority = 'LOWEST'
+
+    def after_val_epoch(self, runner: Any, metrics: dict) -> None:
+        """Save the best checkpoint, and mark this validation as done."""
+        if hasattr(runner.train_loop, 'validated_iter'):
+            runner.train_loop.validated_iter = runner.iter
+        super().after_val_epoch(runner, metrics)
+
+    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
+        stale: list[int] = []
+        if self.max_keep_ckpts > 0:
+            keep = [number for number in self.keep_ckpt_ids if number != step] + [step]
+            # The file of a run that is killed below lists the stale ones, too: before_train
+            # removes what is over the limit.
+            runner.message_hub.update_info('keep_ckpt_ids', keep)
+            stale, keep = keep[:-self.max_keep_ckpts], keep[-self.max_keep_ckpts:]
+            self.keep_ckpt_ids.clear()
+            self.keep_ckpt_ids.extend(keep)
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
+            backend_args=self.backend_args, **self.args)
+        if not is_main_process():
+            return
+        with atomic_write(Path(runner.work_dir) / 'last_checkpoint') as temporary:
+            temporary.write_text(self.last_ckpt)
+        for number in stale:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(number))
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)

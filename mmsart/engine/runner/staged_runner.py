@@ -1,0 +1,94 @@
+"""A runner that resumes exactly and trains on several processes without a GPU."""
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as torch_dist
+from mmengine.dist import all_gather_object, broadcast_object_list, is_distributed, is_main_process
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from torch import nn
+
+from mmsart.engine.runner.checkpoint_files import find_resumable, publish
+from mmsart.engine.runner.random_state import get_random_state
+from mmsart.utils import MissingFileError
+
+
+@RUNNERS.register_module()
+class StagedRunner(Runner):
+    """Run a schedule in stages, or a plain one, with checkpoints written atomically.
+
+    Config: ``runner_type='StagedRunner'``. Beyond mmengine's runner:
+
+    - `optim_wrapper` may be left out when `train_cfg` declares stages;
+    - ``resume='auto'`` goes on from the newest whole checkpoint of the work dir and, if there is
+      none, starts from `load_from` as if it had not been asked to resume;
+    - a checkpoint appears under its name when it is complete, and holds the random states of all
+      processes;
+    - without CUDA, processes talk by gloo whatever ``env_cfg.dist_cfg`` says.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        stages = (kwargs.get('train_cfg') or {}).get('stages')
+        if stages and kwargs.get('optim_wrapper') is None:
+            # mmengine wants one at once; the loop replaces it when the first stage begins.
+            kwargs['optim_wrapper'] = stages[0].get('optim_wrapper')
+        self.random_states: list[dict] = []
+        super().__init__(*args, **kwargs)
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set up processes and libraries; join the others by gloo where there is no CUDA."""
+        if self.distributed and not is_distributed() and not torch.cuda.is_available():
+            seconds = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
+            torch_dist.init_process_group('gloo', timeout=timedelta(seconds=seconds))
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Wrap the model for several processes; on the CPU without naming a device."""
+        if torch.cuda.is_available() or not self.distributed or is_model_wrapper(model):
+            return super().wrap_model(model_wrapper_cfg, model)
+        options = dict(model_wrapper_cfg or {})
+        options.pop('type', None)
+        options.setdefault(
+            'find_unused_parameters', self.cfg.get('find_unused_parameters', False))
+        options.setdefault('broadcast_buffers', False)
+        return MMDistributedDataParallel(module=model, **options)
+
+    def load_or_resume(self) -> None:
+        """Load weights, or go on from the newest whole checkpoint."""
+        if self._has_loaded or not self._resume:
+            super().load_or_resume()
+            return
+        if self._resume == 'auto' or self._load_from is None:
+            found = [find_resumable(self.work_dir, self.logger) if is_main_process() else None]
+            broadcast_object_list(found)
+            if found[0] is None:
+                self.logger.warning(f'resume: no checkpoint in {self.work_dir}, starting anew')
+                self._resume = False
+            else:
+                self.logger.info(f'resume: going on from {found[0]}')
+                self._load_from = found[0]
+        elif not Path(self._load_from).is_file():
+            raise MissingFileError(f'resume: there is no checkpoint {self._load_from}')
+        super().load_or_resume()
+
+    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Save a checkpoint atomically; all processes must call this.
+
+        Args:
+            out_dir: folder.
+            filename: name of the file in it.
+            *args: as in mmengine.
+            **kwargs: as in mmengine.
+        """
+        self.random_states = all_gather_object(get_random_state())
+        if not is_main_process():
+            return
+        if '://' in out_dir:  # object stores show whole objects only
+            super().save_checkpoint(out_dir, filename, *args, **kwargs)
+            return
+        temporary = f'.{filename}.part'
+        super().save_checkpoint(out_dir, temporary, *args, **kwargs)
+        publish(Path(out_dir) / temporary, Path(out_dir) / filename)

@@ -1,0 +1,158 @@
+"""One stage of a training run, as the config declares it."""
+import copy
+import json
+import math
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from mmsart.utils import UserError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What learns, for how long, and how.
+
+    Attributes:
+        name: label of the stage in the log.
+        optim_wrapper: config of the optimizer wrapper. Unless it names a `constructor`,
+            :class:`GroupedOptimWrapperConstructor` builds it.
+        max_epochs: length in epochs, or None.
+        max_iters: length in iterations, or None; just one of the two is given.
+        trainable: regular expressions; a parameter whose name *begins* with a match learns.
+        frozen: regular expressions that except parameters from `trainable`.
+        param_scheduler: configs of schedulers, counted from the start of the stage.
+        pipeline: data pipeline during the stage; None is the dataset's own.
+        ema: config of an averaged model (``dict(type='ExpMomentumEMA', momentum=1e-3)``).
+        val_interval: epochs (or iterations) between validations; None is the loop's.
+    """
+
+    name: str
+    optim_wrapper: dict
+    max_epochs: int | None = None
+    max_iters: int | None = None
+    trainable: list[str] = field(default_factory=lambda: ['.*'])
+    frozen: list[str] = field(default_factory=list)
+    param_scheduler: list[dict] = field(default_factory=list)
+    pipeline: list[dict] | None = None
+    ema: dict | None = None
+    val_interval: int | None = None
+
+    @classmethod
+    def from_cfg(cls, cfg: dict, place: str) -> 'Stage':
+        """Read a stage from its config.
+
+        Args:
+            cfg: the config; it is copied.
+            place: where it stands, for messages, as ``train_cfg.stages[0]``.
+
+        Raises:
+            UserError: a key is missing, unknown or has a senseless value.
+        """
+        cfg = copy.deepcopy(dict(cfg))
+        known = {item.name for item in fields(cls)}
+        for key in cfg:
+            if key not in known:
+                raise UserError(f'{place}: unknown key {key!r}, expected some of {sorted(known)}')
+        for key in ('name', 'optim_wrapper'):
+            if key not in cfg:
+                raise UserError(f'{place}: key {key!r} is missing')
+        if isinstance(cfg.get('param_scheduler'), dict):
+            cfg['param_scheduler'] = [cfg['param_scheduler']]
+        stage = cls(**{key: value for key, value in cfg.items() if value is not None})
+        stage.optim_wrapper.setdefault('constructor', 'GroupedOptimWrapperConstructor')
+        stage._check(place)
+        return stage
+
+    def _check(self, place: str) -> None:
+        lengths = [value for value in (self.max_epochs, self.max_iters) if value is not None]
+        if len(lengths) != 1 or not isinstance(lengths[0], int) or lengths[0] < 1:
+            raise UserError(
+                f'{place} ({self.name}): expected either max_epochs or max_iters, a whole number '
+                f'>= 1, found max_epochs={self.max_epochs} and max_iters={self.max_iters}')
+        for key in ('trainable', 'frozen'):
+            patterns = getattr(self, key)
+            if isinstance(patterns, str):
+                raise UserError(f'{place}.{key}: expected a list of patterns, found {patterns!r}')
+            for pattern in patterns:
+                try:
+                    re.compile(pattern)
+                except re.error as error:
+                    raise UserError(
+                        f'{place}.{key}: {pattern!r} is no regular expression: {error}') from error
+
+    @property
+    def by_epoch(self) -> bool:
+        """Whether the stage's length is given in epochs."""
+        return self.max_epochs is not None
+
+    def iters(self, epoch_length: int) -> int:
+        """Length of the stage in iterations, for `epoch_length` batches an epoch."""
+        if self.max_iters is not None:
+            return self.max_iters
+        assert self.max_epochs is not None
+        return self.max_epochs * epoch_length
+
+    def epochs(self, epoch_length: int) -> int:
+        """Epochs that the stage begins, for `epoch_length` batches an epoch."""
+        return math.ceil(self.iters(epoch_length) / epoch_length)
+
+    def learns(self, name: str) -> bool:
+        """Tell whether the parameter of that name learns in this stage."""
+        return (any(re.match(pattern, name) for pattern in self.trainable)
+                and not any(re.match(pattern, name) for pattern in self.frozen))
+
+    def fingerprint(self) -> dict[str, str]:
+        """Describe the stage by one line of text a key, to compare with a resumed run's."""
+        return {item.name: json.dumps(_plain(getattr(self, item.name)), sort_keys=True)
+                for item in fields(self) if item.name != 'val_interval'}
+
+
+def _plain(value: Any) -> Any:
+    """Turn config types into types that JSON knows."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
+
+
+def read_stages(configs: list[dict]) -> list[Stage]:
+    """Read all stages of ``train_cfg.stages``.
+
+    Raises:
+        UserError: there is none, two have one name, or one is malformed.
+    """
+    if not isinstance(configs, list | tuple) or not configs:
+        raise UserError(f'train_cfg.stages: expected a list of stages, found {configs!r}')
+    stages = [Stage.from_cfg(cfg, f'train_cfg.stages[{number}]')
+              for number, cfg in enumerate(configs)]
+    names = [stage.name for stage in stages]
+    if len(set(names)) < len(names):
+        raise UserError(f'train_cfg.stages: expected different names, found {names}')
+    return stages
+
+
+def check_same_stages(saved: list[dict[str, str]], stages: list[Stage], current: int) -> None:
+    """Check that a checkpoint's stages, as far as they have begun, are those of the config.
+
+    Args:
+        saved: fingerprints from the checkpoint.
+        stages: stages of the config.
+        current: the stage in which the checkpoint was written.
+
+    Raises:
+        UserError: a stage up to `current` is missing or differs.
+    """
+    if len(stages) <= current:
+        raise UserError(
+            f'train_cfg.stages: the checkpoint was written in stage {current + 1} '
+            f'({saved[current]["name"]}), the config has {len(stages)}; '
+            'resume with the config of the run')
+    for number, stage in enumerate(stages[:current + 1]):
+        for key, value in stage.fingerprint().items():
+            found = saved[number].get(key)
+            if value != found:
+                raise UserError(
+                    f'train_cfg.stages[{number}].{key}: {value} in the config, {found} in the '
+                    'checkpoint; resume with the config of the run, or start a new work_dir')
