@@ -1,0 +1,96 @@
+"""Dense images for the benchmarks: generated ones, and real ones where SARTORIUS_ROOT is set."""
+import csv
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmsart.structures.mask.rle import bitmap_to_kaggle, parse_rles, run_boxes
+
+HEIGHT, WIDTH = 520, 704  # of the competition's images
+DENSEST = 786  # cells
+
+
+@dataclass
+class DenseImage:
+    """An image and its annotation.
+
+    Attributes:
+        name: 'generated' or 'real', with the number of cells.
+        path: PNG file.
+        rles: Kaggle RLE of each cell.
+        boxes: int64 (N, 4) xyxy, half-open.
+        height, width: pixels.
+    """
+
+    name: str
+    path: str
+    rles: list[str]
+    boxes: np.ndarray
+    height: int = HEIGHT
+    width: int = WIDTH
+
+
+def dense_images(folder: Path) -> list[DenseImage]:
+    """Give the densest generated image and, where there is data, the densest real one.
+
+    Args:
+        folder: where to write the generated image.
+
+    Returns:
+        One or two images.
+    """
+    images = [generated_image(folder)]
+    if 'SARTORIUS_ROOT' in os.environ:
+        images.append(real_image(Path(os.environ['SARTORIUS_ROOT'])))
+    return images
+
+
+def generated_image(folder: Path, cells: int = DENSEST, seed: int = 0) -> DenseImage:
+    """Draw an image of ellipses as large and as crowded as the cells of shsy5y.
+
+    Args:
+        folder: where the PNG is written.
+        cells: how many.
+        seed: of everything random.
+
+    Returns:
+        The image; every cell has at least one pixel.
+    """
+    rng = np.random.default_rng(seed)
+    image = rng.normal(128, 6, (HEIGHT, WIDTH)).clip(0, 255).astype(np.uint8)
+    rles = []
+    for centre in rng.integers(0, (WIDTH, HEIGHT), (cells, 2)).tolist():
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        axes = rng.integers((5, 4), (16, 9)).tolist()  # half axes; area 224 px in the mean
+        cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
+        image[mask > 0] = rng.integers(90, 200)
+        rles.append(bitmap_to_kaggle(mask))
+    path = str(folder / f'generated_{cells}.png')
+    cv2.imwrite(path, image)
+    return _dense('generated', path, rles)
+
+
+def real_image(root: Path) -> DenseImage:
+    """Find the training image with the most cells.
+
+    Args:
+        root: the competition's folder with train.csv and train/.
+
+    Returns:
+        The image.
+    """
+    rles = defaultdict(list)
+    with open(root / 'train.csv', newline='', encoding='utf-8') as file:
+        for row in csv.DictReader(file):
+            rles[row['id']].append(row['annotation'])
+    densest = max(rles, key=lambda image_id: len(rles[image_id]))
+    return _dense('real', str(root / 'train' / f'{densest}.png'), rles[densest])
+
+
+def _dense(kind: str, path: str, rles: list[str]) -> DenseImage:
+    boxes = run_boxes(parse_rles(rles), WIDTH)[0]
+    return DenseImage(f'{kind} image, {len(rles)} cells', path, rles, boxes)
