@@ -1,0 +1,5 @@
+"""RoI and mask heads that keep each mask in its own box."""
+from mmsart.models.roi_heads.cropped_fcn_mask_head import CroppedFCNMaskHead
+from mmsart.models.roi_heads.cropped_mask_roi_head import CroppedMaskRoIHead
+
+__all__ = ['CroppedFCNMaskHead', 'CroppedMaskRoIHead']

@@ -1,0 +1,109 @@
+"""Mask head that learns from patches and predicts patches."""
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.registry import MODELS
+from mmdet.utils import InstanceList
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor
+from torch.nn.modules.utils import _pair
+
+from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.paste import paste_masks
+from mmsart.structures.mask.roi_targets import roi_targets
+from mmsart.utils import UserError
+
+
+@MODELS.register_module()
+class CroppedFCNMaskHead(FCNMaskHead):
+    """`FCNMaskHead` without full-size bitmaps: same network, same targets, same masks.
+
+    Takes ``gt_instances.masks`` as `CroppedMasks` (other kinds go mmdet's way) and gives
+    ``pred_instances.masks`` as `CroppedMasks`. Options of ``test_cfg.rcnn``:
+
+    - ``mask_thr_binary``: a pixel is set where its probability is >= this; a number, or one a
+      class. More than 0, at most 1.
+    - ``keep_mask_logits``: keep the probabilities too, as ``pred_instances.mask_probs``, float16
+      (N, 28, 28), so that other thresholds can be tried with :func:`paste_masks`.
+    """
+
+    def get_targets(
+        self, sampling_results: list[SamplingResult], batch_gt_instances: InstanceList,
+        rcnn_train_cfg: ConfigDict,
+    ) -> Tensor:
+        """Compute the mask targets of all positive RoIs of a batch on the RoIs' device.
+
+        Args:
+            sampling_results: sampled RoIs of each image.
+            batch_gt_instances: ``masks`` of each image.
+            rcnn_train_cfg: 'mask_size' of the targets; 'soft_mask_target' to leave them between
+                0 and 1.
+
+        Returns:
+            float32 (positive RoIs, h, w).
+        """
+        all_masks = [instances.masks for instances in batch_gt_instances]
+        if not all(isinstance(masks, CroppedMasks) for masks in all_masks):
+            return super().get_targets(sampling_results, batch_gt_instances, rcnn_train_cfg)
+        targets = []
+        for sampled, masks in zip(sampling_results, all_masks, strict=True):
+            limit = sampled.pos_priors.new_tensor([masks.width, masks.height] * 2)
+            bboxes = torch.minimum(sampled.pos_priors.clamp(min=0), limit)
+            targets.append(roi_targets(
+                masks, bboxes, sampled.pos_assigned_gt_inds, _pair(rcnn_train_cfg.mask_size)))
+        joined = torch.cat(targets)
+        return joined if rcnn_train_cfg.get('soft_mask_target', False) else (joined >= 0.5).float()
+
+    def predict_by_feat(
+        self, mask_preds: Sequence[Tensor], results_list: InstanceList,
+        batch_img_metas: list[dict[str, Any]], rcnn_test_cfg: ConfigDict, rescale: bool = False,
+        activate_map: bool = False,
+    ) -> InstanceList:
+        """Turn the network's output into box-local masks.
+
+        Args:
+            mask_preds: logits of each image, (n, classes, h, w).
+            results_list: detections of each image; boxes in the frame of the network's input.
+            batch_img_metas: one dict an image with 'ori_shape' (h, w) and 'scale_factor' (w, h).
+            rcnn_test_cfg: 'mask_thr_binary', 'keep_mask_logits'.
+            rescale: give boxes (changed in place) and masks in the original image.
+            activate_map: ``mask_preds`` are probabilities already.
+
+        Returns:
+            ``results_list`` with ``masks`` (`CroppedMasks`) added.
+        """
+        for preds, results, meta in zip(mask_preds, results_list, batch_img_metas, strict=True):
+            height, width = meta['ori_shape'][:2]
+            if rescale:
+                results.bboxes /= results.bboxes.new_tensor(meta['scale_factor']).repeat(2)
+            else:
+                scale_w, scale_h = meta['scale_factor']
+                height, width = round(height * scale_h), round(width * scale_w)
+            probs = self._own_class(preds, results)
+            probs = probs if activate_map else probs.sigmoid()
+            thr = self._thresholds(rcnn_test_cfg.mask_thr_binary, results)
+            results.masks = paste_masks(probs, results.bboxes, (int(height), int(width)), thr)
+            if rcnn_test_cfg.get('keep_mask_logits', False):
+                results.mask_probs = probs.half()
+        return results_list
+
+    def _own_class(self, preds: Tensor, results: InstanceData) -> Tensor:
+        """Pick the logits of each detection's own class, (n, h, w)."""
+        if self.class_agnostic:
+            return preds[:, 0]
+        return preds[torch.arange(len(preds), device=preds.device), results.labels]
+
+    def _thresholds(self, mask_thr: float | Sequence[float], results: InstanceData) -> Tensor:
+        """Look up the mask threshold of each detection, float32 (n,)."""
+        per_class = [float(mask_thr)] * self.num_classes if isinstance(
+            mask_thr, (int, float)) else [float(thr) for thr in mask_thr]
+        if len(per_class) != self.num_classes or not all(0 < thr <= 1 for thr in per_class):
+            raise UserError(
+                f'test_cfg.rcnn.mask_thr_binary is {mask_thr}, expected a number above 0 and up '
+                f'to 1, or one for each of the {self.num_classes} classes')
+        table = torch.tensor(per_class, dtype=torch.float32, device=results.labels.device)
+        return table[results.labels]

@@ -1,0 +1,39 @@
+"""RoI head whose predictions are box-local masks, also where there are none."""
+from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox2roi
+from mmdet.utils import InstanceList
+from torch import Tensor
+
+
+@MODELS.register_module()
+class CroppedMaskRoIHead(StandardRoIHead):
+    """Ask the mask head for the masks of every batch, even one without detections.
+
+    `StandardRoIHead` answers for such a batch itself, with a full-size tensor and a mask threshold
+    that it takes for one number. Here the head, :class:`CroppedFCNMaskHead`, always answers.
+    """
+
+    def predict_mask(
+        self, x: tuple[Tensor], batch_img_metas: list[dict], results_list: InstanceList,
+        rescale: bool = False,
+    ) -> InstanceList:
+        """Add masks to the detections.
+
+        Args:
+            x: feature maps of all levels, (B, C, h, w) each.
+            batch_img_metas: one dict an image with 'ori_shape' (h, w) and 'scale_factor' (w, h).
+            results_list: detections of each image, boxes in the frame of the network's input.
+            rescale: give boxes and masks in the original image.
+
+        Returns:
+            ``results_list`` with ``masks`` added.
+        """
+        rois = bbox2roi([results.bboxes for results in results_list])
+        mask_preds = self._mask_forward(x, rois)['mask_preds']
+        return self.mask_head.predict_by_feat(
+            mask_preds=mask_preds.split([len(results) for results in results_list], 0),
+            results_list=results_list,
+            batch_img_metas=batch_img_metas,
+            rcnn_test_cfg=self.test_cfg,
+            rescale=rescale)
