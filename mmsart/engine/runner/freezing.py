@@ -2,6 +2,7 @@
 import re
 import types
 from collections import Counter
+from typing import TypeGuard
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -20,7 +21,9 @@ def set_trainable(model: nn.Module, stage: Stage) -> list[str]:
 
     - The stage has the last word: `requires_grad` is set on each parameter, and a module's own
       `frozen_stages` is switched off where the stage lets some of that module learn, for
-      ResNet.train() would freeze it again at each call.
+      ResNet.train() would freeze it again at each call. One exception: layers built with
+      ``norm_cfg=dict(requires_grad=False)`` are fixed by the architecture (torchvision's frozen
+      batch norm) and never learn.
     - A normalisation layer with running statistics none of whose parameters learns is held in
       evaluation mode, also through later calls of ``model.train()``.
     - Frozen parameters lose their gradient.
@@ -33,7 +36,8 @@ def set_trainable(model: nn.Module, stage: Stage) -> list[str]:
         Names of the parameters that learn.
 
     Raises:
-        UserError: a pattern matches no parameter, or nothing is left to learn.
+        UserError: a pattern matches no parameter, nothing is left to learn, or the model's own
+            ``train`` changes the choice.
     """
     names = [name for name, _ in model.named_parameters()]
     for pattern in [*stage.trainable, *stage.frozen]:
@@ -41,29 +45,38 @@ def set_trainable(model: nn.Module, stage: Stage) -> list[str]:
             raise UserError(
                 f'stage {stage.name}: the pattern {pattern!r} matches no parameter; expected the '
                 f'beginning of a name, such as {_modules(names)}')
-    learning = [name for name in names if stage.learns(name)]
+    fixed = _fixed_norms(model)
+    learning = {name for name in names if stage.learns(name) and not name.startswith(fixed)}
     if not learning:
         raise UserError(f'stage {stage.name}: nothing learns with trainable={stage.trainable} '
                         f'and frozen={stage.frozen}')
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(stage.learns(name))
-        if not parameter.requires_grad:
+        parameter.requires_grad_(name in learning)
+        if name not in learning:
             parameter.grad = None
     for name, module in model.named_modules():
         prefix = f'{name}.' if name else ''
-        if getattr(module, 'frozen_stages', -1) >= 0 and any(
-                stage.learns(prefix + child) for child, _ in module.named_parameters()):
+        own = [prefix + child for child, _ in module.named_parameters()]
+        if getattr(module, 'frozen_stages', -1) >= 0 and not learning.isdisjoint(own):
             module.frozen_stages = -1  # type: ignore[assignment]
-        if isinstance(module, _NormBase) and module.running_mean is not None:
-            _hold_statistics(module, hold=not _any_learns(module, prefix, stage))
-    _check_lasting(model, stage)
-    return learning
+        if _has_statistics(module):
+            # A layer without parameters goes by the name that its weight would have.
+            learns = not learning.isdisjoint(own) if own else stage.learns(prefix + 'weight')
+            _hold_statistics(module, hold=not learns)
+    _check_lasting(model, stage, learning)
+    return [name for name in names if name in learning]
 
 
-def _any_learns(norm: nn.Module, prefix: str, stage: Stage) -> bool:
-    """Tell whether a layer learns; one without parameters goes by the name of its weight."""
-    names = [name for name, _ in norm.named_parameters()] or ['weight']
-    return any(stage.learns(prefix + name) for name in names)
+def _fixed_norms(model: nn.Module) -> tuple[str, ...]:
+    """Give the prefixes of normalisation layers that the architecture declares as fixed."""
+    return tuple(
+        f'{name}.{child}.' if name else f'{child}.' for name, module in model.named_modules()
+        if (getattr(module, 'norm_cfg', None) or {}).get('requires_grad') is False
+        for child, norm in module.named_modules() if child and isinstance(norm, _NormBase))
+
+
+def _has_statistics(module: nn.Module) -> TypeGuard[_NormBase]:
+    return isinstance(module, _NormBase) and module.running_mean is not None
 
 
 def _hold_statistics(norm: nn.Module, hold: bool) -> None:
@@ -74,12 +87,12 @@ def _hold_statistics(norm: nn.Module, hold: bool) -> None:
         norm.eval()
 
 
-def _check_lasting(model: nn.Module, stage: Stage) -> None:
+def _check_lasting(model: nn.Module, stage: Stage, learning: set[str]) -> None:
     """Check that the model's own ``train`` leaves the stage's choice alone."""
     mode = model.training
     model.train()
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad != stage.learns(name):
+        if parameter.requires_grad != (name in learning):
             raise UserError(
                 f'stage {stage.name}: the model itself sets requires_grad='
                 f'{parameter.requires_grad} on {name} in train(); switch that off in its config')
@@ -109,8 +122,7 @@ def describe_trainable(model: nn.Module, stage: Stage) -> str:
         return ', '.join(f'{module} {count} ({values[learns][module]:,})'
                          for module, count in counts[learns].items()) or 'nothing'
 
-    norms = [module for module in model.modules()
-             if isinstance(module, _NormBase) and module.running_mean is not None]
+    norms = [module for module in model.modules() if _has_statistics(module)]
     held = sum('train' in norm.__dict__ for norm in norms)
     tensors, numbers = counts[True].total(), values[True].total()
     return (f'stage {stage.name}: {tensors} of {tensors + counts[False].total()} tensors learn '

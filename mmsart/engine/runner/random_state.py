@@ -19,10 +19,10 @@ def get_random_state(cuda: bool = True) -> dict[str, Any]:
         A dict of tuples, numbers and tensors only, so that it loads from a checkpoint with
         ``weights_only=True``.
     """
-    name, keys, position, has_gauss, gauss = np.random.get_state()  # type: ignore[misc]
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     state = {
         'python': random.getstate(),
-        'numpy': (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss),
+        'numpy': (name, torch.from_numpy(np.asarray(keys, np.int64)), position, has_gauss, gauss),
         'torch': torch.get_rng_state(),
     }
     if cuda and torch.cuda.is_available():
@@ -42,11 +42,11 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 @contextmanager
-def preserve_random_state() -> Iterator[None]:
-    """Leave all generators after the block as they were before it."""
+def preserve_random_state() -> Iterator[dict[str, Any]]:
+    """Leave all generators after the block as they were before it; gives that state."""
     state = get_random_state()
     try:
-        yield
+        yield state
     finally:
         set_random_state(state)
 

@@ -10,7 +10,6 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import LOOPS
 from mmengine.runner import BaseLoop
 from torch import nn
-from torch.utils.data import Dataset
 
 from mmsart.engine.hooks.stage_hook import StageEMAHook, StageHook
 from mmsart.engine.runner.freezing import describe_trainable, set_trainable
@@ -56,7 +55,10 @@ class StagedTrainLoop(BaseLoop):
         self.stage_epoch = self.stage_iter = 0
         self.batch = 0  # batches used of the epoch under way
         self.validated_iter = -1
-        self._random_state: dict | None = None
+        self._random_state: dict | None = None  # of a checkpoint, until training goes on
+        # The state that training goes on from while a validation draws numbers of its own; a
+        # checkpoint written in the validation must hold it.
+        self.outer_random_state: dict | None = None
         self._gradients: dict = {}
         self._own_pipelines = [(data, data.pipeline) for data in _leaf_datasets(self.dataloader)]
         if hasattr(self.dataloader.dataset, 'metainfo'):
@@ -178,8 +180,9 @@ class StagedTrainLoop(BaseLoop):
         due = count > 0 and (count % interval == 0 or count == total)
         if not (due and at_border and reached >= self.val_begin):
             return False
-        with preserve_random_state():
+        with preserve_random_state() as self.outer_random_state:
             self.runner.val_loop.run()
+        self.outer_random_state = None
         return True
 
     def _enter_stage(self, index: int) -> None:
@@ -269,7 +272,7 @@ class StagedTrainLoop(BaseLoop):
         return model.module if is_model_wrapper(model) else model
 
 
-def _leaf_datasets(dataloader: Any) -> list[Dataset]:
+def _leaf_datasets(dataloader: Any) -> list[Any]:
     """Give the datasets with a pipeline of their own under wrappers such as ConcatDataset."""
     found, queue = [], [dataloader.dataset.dataset]
     while queue:

@@ -36,6 +36,8 @@ class StagedRunner(Runner):
             # mmengine wants one at once; the loop replaces it when the first stage begins.
             kwargs['optim_wrapper'] = stages[0].get('optim_wrapper')
         self.random_states: list[dict] = []
+        self._resume: bool | str
+        self._load_from: str | None
         super().__init__(*args, **kwargs)
 
     def setup_env(self, env_cfg: dict) -> None:
@@ -83,7 +85,8 @@ class StagedRunner(Runner):
             *args: as in mmengine.
             **kwargs: as in mmengine.
         """
-        self.random_states = all_gather_object(get_random_state())
+        outer = getattr(self._train_loop, 'outer_random_state', None)
+        self.random_states = all_gather_object(outer or get_random_state())
         if not is_main_process():
             return
         if '://' in out_dir:  # object stores show whole objects only

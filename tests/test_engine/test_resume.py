@@ -1,0 +1,250 @@
+"""A run that dies anywhere and is resumed ends in the same bits."""
+import copy
+import random
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import EarlyStoppingHook, Hook
+
+from mmsart.engine.runner.checkpoint_files import find_resumable, is_whole
+from mmsart.engine.runner.rank_check import parameter_digest
+from mmsart.utils import MissingFileError, UserError
+from tests.test_engine import toy_run
+
+
+class Killed(Exception):
+    pass
+
+
+class KillHook(Hook):
+    """Raise at the n-th call of any hook point, counted over the run."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, at=None):
+        self.at, self.count = at, 0
+
+    def _tick(self, *args, **kwargs):
+        if self.count == self.at:
+            raise Killed
+        self.count += 1
+
+    before_train = before_train_stage = after_train_stage = _tick
+    before_train_epoch = after_train_epoch = before_val_epoch = after_val_epoch = _tick
+    after_train_iter = before_save_checkpoint = _tick
+
+
+def outcome(runner):
+    """All that a run leaves: weights, statistics, optimizer, schedulers, best score."""
+    optimizer = runner.optim_wrapper.optimizer.state_dict()
+    values = [*runner.model.state_dict().values(),
+              *[value for state in optimizer['state'].values() for value in state.values()]]
+    return ([np.asarray(value).tobytes() for value in values],
+            [scheduler.state_dict() for scheduler in runner.param_schedulers],
+            runner.message_hub.get_info('best_score'), torch.rand(2).tolist(), random.random(),
+            np.random.rand())
+
+
+def kill_and_resume(work_dir, at, **changes):
+    """Run, die at hook call `at`, go on with another runner; None if the run ended before."""
+    runner = toy_run.build(work_dir, **copy.deepcopy(changes))
+    runner.register_hook(KillHook(at))
+    try:
+        runner.train()
+    except Killed:
+        runner = toy_run.build(work_dir, resume='auto', **copy.deepcopy(changes))
+        runner.train()
+        return runner
+    return None
+
+
+def variants():
+    loader = toy_run.config('')['train_dataloader']
+    hooks = toy_run.config('')['default_hooks']
+    by_iter = dict(hooks, checkpoint=dict(hooks['checkpoint'], by_epoch=False, interval=3))
+    infinite = dict(loader, sampler=dict(type='InfiniteSampler', shuffle=True))
+    accumulating = toy_run.stages()
+    accumulating[1]['optim_wrapper']['accumulative_counts'] = 3  # an epoch has four batches
+    short = toy_run.stages(max_epochs=None, max_iters=6, val_interval=3,
+                           ema=dict(type='ExponentialMovingAverage', momentum=0.2))
+    short[1]['param_scheduler'] = []
+    short[1] = {key: value for key, value in short[1].items() if value is not None}
+    loop = dict(type='StagedTrainLoop')
+    return {
+        'by epoch': {},
+        'by iteration': dict(default_hooks=by_iter),
+        'infinite': dict(default_hooks=by_iter, train_dataloader=infinite),
+        'accumulating': dict(train_cfg=dict(loop, stages=accumulating)),
+        'by iteration, ema': dict(default_hooks=by_iter, train_cfg=dict(loop, stages=short)),
+    }
+
+
+@pytest.mark.parametrize('name', variants())
+def test_dying_anywhere_changes_nothing(tmp_path, name):
+    changes = variants()[name]
+    whole = toy_run.build(tmp_path / 'whole', **copy.deepcopy(changes))
+    counter = KillHook()
+    whole.register_hook(counter)
+    whole.train()
+    expected = outcome(whole)
+    # A different stride per variant, so that all hook points are met by some variant.
+    for at in range(len(name) % 3, counter.count, 5):
+        resumed = kill_and_resume(tmp_path / str(at), at, **changes)
+        assert outcome(resumed) == expected, at
+        assert resumed.iter == whole.iter
+        shutil.rmtree(tmp_path / str(at))
+
+
+def test_workers_do_not_matter(tmp_path):
+    loader = toy_run.config(tmp_path)['train_dataloader']
+    whole = toy_run.build(tmp_path / 'whole')
+    whole.train()
+    loader.update(num_workers=2, persistent_workers=True)
+    resumed = kill_and_resume(tmp_path / 'killed', 30, train_dataloader=loader)
+    assert parameter_digest(resumed.model) == parameter_digest(whole.model)
+
+
+def test_without_a_seed_the_resumed_run_takes_the_first_ones(tmp_path):
+    changes = dict(randomness=dict(seed=None))
+    seen = []
+    for at in (None, 30):  # 30: in the second epoch's end
+        runner = toy_run.build(tmp_path, **changes)
+        runner.register_hook(KillHook(30 if at is None else None))
+        if at is not None:
+            runner._resume = True
+        try:
+            runner.train()
+        except Killed:
+            pass
+        seen.append((runner.train_loop.batches.seed, runner.train_loop.batches.sampler.seed))
+    assert seen[0] == seen[1]
+
+
+def test_early_stopping_keeps_its_patience(tmp_path):
+    stages = toy_run.stages(max_epochs=6)
+    stages[1]['optim_wrapper']['optimizer']['lr'] = 0.0
+    changes = dict(train_cfg=dict(type='StagedTrainLoop', stages=stages), custom_hooks=[
+        dict(type='EarlyStoppingHook', monitor='score', rule='greater', patience=3,
+             min_delta=1e-6)])
+    whole = toy_run.build(tmp_path / 'whole', **copy.deepcopy(changes))
+    whole.train()
+    assert 4 < whole.epoch < 8
+    resumed = kill_and_resume(tmp_path / 'killed', 72, **changes)
+    assert resumed.epoch == whole.epoch
+    [hook] = [hook for hook in resumed.hooks if isinstance(hook, EarlyStoppingHook)]
+    assert hook.wait_count == 3
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('finished')
+    hooks = toy_run.config('')['default_hooks']
+    hooks['checkpoint'].update(max_keep_ckpts=2, save_best=None)
+    runner = toy_run.build(folder, default_hooks=hooks)
+    runner.train()
+    return runner, folder
+
+
+def test_half_a_checkpoint_is_passed_over(finished, tmp_path, caplog):
+    runner, folder = finished
+    shutil.copytree(folder, tmp_path / 'copy')
+    last = tmp_path / 'copy' / 'epoch_4.pth'
+    assert is_whole(last)
+    for damage in ('cut', 'changed', 'empty', 'gone'):
+        data = bytearray((folder / 'epoch_4.pth').read_bytes())
+        if damage == 'changed':
+            data[len(data) // 2] ^= 1
+        size = dict(cut=len(data) - 100, changed=len(data), empty=0, gone=0)[damage]
+        last.write_bytes(data[:size])
+        if damage == 'gone':
+            last.unlink()
+        (tmp_path / 'copy' / 'last_checkpoint').write_text(str(last))
+        assert find_resumable(tmp_path / 'copy', runner.logger) == str(
+            tmp_path / 'copy' / 'epoch_3.pth')
+    resumed = toy_run.build(tmp_path / 'copy', resume=True)
+    resumed.train()
+    assert parameter_digest(resumed.model) == parameter_digest(runner.model)
+
+
+def test_a_moved_work_dir_is_found(finished, tmp_path):
+    _, folder = finished
+    shutil.copytree(folder, tmp_path / 'moved')
+    (tmp_path / 'moved' / 'last_checkpoint').write_text('/nowhere/epoch_4.pth')
+    assert find_resumable(tmp_path / 'moved') == str(tmp_path / 'moved' / 'epoch_4.pth')
+    assert find_resumable(tmp_path) is None
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    runner = toy_run.build(tmp_path, train_cfg=dict(
+        type='StagedTrainLoop', stages=toy_run.stages()[:1]))
+    save, calls = torch.save, []
+
+    def interrupted(checkpoint, file):
+        calls.append(file)
+        if len(calls) == 3:  # epoch 1, its best, epoch 2
+            raise Killed
+        save(checkpoint, file)
+
+    monkeypatch.setattr(torch, 'save', interrupted)
+    with pytest.raises(Killed):
+        runner.train()
+    # max_keep_ckpts=1, and yet the first one is there until the second is complete
+    assert find_resumable(tmp_path) == str(tmp_path / 'epoch_1.pth')
+    assert not (tmp_path / 'epoch_2.pth').exists()
+
+
+def test_only_the_newest_are_kept(finished):
+    _, folder = finished
+    assert sorted(path.name for path in folder.glob('*.pth')) == ['epoch_3.pth', 'epoch_4.pth']
+    assert not list(folder.glob('.*'))
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda stages: stages[1].update(max_epochs=5),
+     r'stages\[1\].max_epochs: 5 in the config, 2 in the checkpoint'),
+    (lambda stages: stages[0].update(trainable=['head.fc']), r'stages\[0\].trainable: \["head'),
+    (lambda stages: stages.pop(1), r'stage 2 \("all"\), the config has 1'),
+])
+def test_other_stages_are_refused_in_one_line(finished, change, message):
+    _, folder = finished
+    stages = toy_run.stages()
+    change(stages)
+    runner = toy_run.build(
+        folder, resume=True, train_cfg=dict(type='StagedTrainLoop', stages=stages))
+    with pytest.raises(UserError, match=message) as caught:
+        runner.train()
+    assert '\n' not in str(caught.value)
+
+
+def test_stages_to_come_may_change(finished, tmp_path):
+    runner, folder = finished
+    stages = [*toy_run.stages(), dict(
+        name='more', max_epochs=1, optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)))]
+    shutil.copytree(folder, tmp_path / 'copy')
+    longer = toy_run.build(
+        tmp_path / 'copy', resume=True, train_cfg=dict(type='StagedTrainLoop', stages=stages))
+    longer.train()
+    assert (longer.epoch, longer.iter, longer.max_iters) == (5, 20, 20)
+
+
+def test_resume_by_path_and_without_a_checkpoint(tmp_path):
+    with pytest.raises(MissingFileError, match='there is no checkpoint'):
+        toy_run.build(tmp_path, resume=True, load_from='nowhere.pth').train()
+    runner = toy_run.build(tmp_path, resume='auto', train_cfg=dict(
+        type='StagedTrainLoop', stages=toy_run.stages()[:1]))
+    runner.train()
+    assert runner.iter == 8
+
+
+def test_plain_schedule_resumes_too(tmp_path):
+    changes = dict(train_cfg=dict(by_epoch=True, max_epochs=3), param_scheduler=[],
+                   optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)))
+    runner = toy_run.build(tmp_path, **copy.deepcopy(changes))
+    runner.register_hook(KillHook(9))
+    with pytest.raises(Killed):
+        runner.train()
+    resumed = toy_run.build(tmp_path, resume='auto', **changes)
+    resumed.train()
+    assert resumed.iter == 12
