@@ -1,0 +1,60 @@
+"""COCO's metric for box-local masks."""
+from collections.abc import Sequence
+from typing import Any
+
+from mmdet.evaluation import CocoMetric
+from mmdet.registry import METRICS
+
+from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.patches import patches_to_runs, transpose_patches
+from mmsart.structures.mask.rle import parse_rles, runs_to_coco
+
+
+@METRICS.register_module()
+class CroppedCocoMetric(CocoMetric):
+    """`CocoMetric` that takes `CroppedMasks`, and Kaggle's run-length codes as ground truth.
+
+    Masks go from their patches to COCO's code without a full-size bitmap. Arguments are
+    `CocoMetric`'s. Without ``ann_file`` the truth is what the data sample carries as ``instances``,
+    which the test pipeline's PackDetInputs has to name among its ``meta_keys``. Mind that COCO's
+    own cap of 100 detections cuts dense images: ``proposal_nums=(100, 300, 1000)``.
+    """
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Collect the predictions of one batch.
+
+        Args:
+            data_batch: not used.
+            data_samples: data samples as dicts, with ``pred_instances``.
+        """
+        super().process(data_batch, [_with_coco_masks(sample) for sample in data_samples])
+
+
+def to_coco(masks: CroppedMasks) -> list[dict[str, Any]]:
+    """Encode masks in COCO's own, column-major code.
+
+    Args:
+        masks: N masks.
+
+    Returns:
+        One dict a mask, ``size`` [height, width] and ``counts`` as bytes.
+    """
+    data, boxes = transpose_patches(masks.data, masks.boxes)
+    runs = patches_to_runs(data, boxes, masks.height)
+    return runs_to_coco(runs, masks.width, masks.height)
+
+
+def _with_coco_masks(sample: dict) -> dict:
+    """Copy a sample as far as needed and encode its masks."""
+    sample = dict(sample)
+    predicted = dict(sample['pred_instances'])
+    if isinstance(predicted.get('masks'), CroppedMasks):
+        predicted['masks'] = to_coco(predicted['masks'])
+    sample['pred_instances'] = predicted
+    truth = sample.get('instances') or []
+    if all(isinstance(instance.get('mask'), str) for instance in truth):
+        runs = parse_rles([instance['mask'] for instance in truth])
+        codes = to_coco(CroppedMasks.from_runs(runs, *sample['ori_shape'][:2]))
+        sample['instances'] = [
+            dict(instance, mask=code) for instance, code in zip(truth, codes, strict=True)]
+    return sample

@@ -1,0 +1,63 @@
+"""COCO's metric fed with patches against the same metric fed with bitmaps."""
+import numpy as np
+import pytest
+import torch
+from mmdet.evaluation import CocoMetric
+from pycocotools import mask as coco_mask
+
+from mmsart.evaluation.metrics.cropped_coco_metric import CroppedCocoMetric, to_coco
+from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.rle import bitmap_to_kaggle
+
+HEIGHT, WIDTH = 30, 41
+
+
+def discs(rng: np.random.Generator, count: int) -> np.ndarray:
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    centres = rng.uniform(0, (HEIGHT, WIDTH), (count, 2))
+    return np.stack([np.hypot(y - cy, x - cx) < 6 for cy, cx in centres]).astype(np.uint8)
+
+
+def samples(ours: bool) -> list[dict]:
+    """Two images; predictions are the truth moved by a pixel, and one disc too many."""
+    rng = np.random.default_rng(0)
+    found = []
+    for name in ('first', 'second'):
+        truth = discs(rng, 8)
+        predicted = np.concatenate([np.roll(truth, 1, axis=2), discs(rng, 1)])
+        boxes = CroppedMasks.from_bitmaps(truth).boxes.tolist()
+        encoded = [bitmap_to_kaggle(mask) for mask in truth] if ours else [
+            coco_mask.encode(np.asfortranarray(mask)) for mask in truth]
+        found.append(dict(
+            img_id=name, ori_shape=(HEIGHT, WIDTH),
+            instances=[dict(bbox=box, bbox_label=i % 2, ignore_flag=0, mask=mask)
+                       for i, (box, mask) in enumerate(zip(boxes, encoded, strict=True))],
+            pred_instances=dict(
+                bboxes=torch.from_numpy(CroppedMasks.from_bitmaps(predicted).boxes).float(),
+                scores=torch.linspace(0.9, 0.1, 9), labels=torch.arange(9) % 2,
+                masks=CroppedMasks.from_bitmaps(predicted) if ours else torch.from_numpy(
+                    predicted).bool())))
+    return found
+
+
+@pytest.mark.parametrize('empty', [False, True])
+def test_same_score_as_with_bitmaps(empty: bool) -> None:
+    scores = []
+    for ours, metric in ((False, CocoMetric), (True, CroppedCocoMetric)):
+        evaluator = metric(metric=['bbox', 'segm'])
+        evaluator.dataset_meta = dict(classes=('a', 'b'))
+        data = samples(ours)
+        if empty:
+            predicted = data[0]['pred_instances']
+            data[0]['pred_instances'] = {key: value[:0] for key, value in predicted.items()}
+        evaluator.process(None, data)
+        scores.append(evaluator.evaluate(2))
+    assert 0.1 < scores[0]['coco/segm_mAP'] < 0.95
+    assert scores[1] == scores[0]
+
+
+def test_codes_are_pycocotools_own() -> None:
+    bitmaps = discs(np.random.default_rng(1), 7)
+    bitmaps[3] = 0
+    assert to_coco(CroppedMasks.from_bitmaps(bitmaps)) == [
+        coco_mask.encode(np.asfortranarray(mask)) for mask in bitmaps]
