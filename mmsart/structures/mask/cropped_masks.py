@@ -10,6 +10,7 @@ from mmdet.structures.mask import BaseInstanceMasks, BitmapMasks
 from mmdet.structures.mask.structures import get_offsets_hv
 from pycocotools import mask as coco_mask
 
+from mmsart.structures.mask.coco_counts import exclusive_cumsum, ragged_arange
 from mmsart.structures.mask.geometry import (
     FLOAT_CHANNELS,
     nearest_map,
@@ -21,15 +22,12 @@ from mmsart.structures.mask.geometry import (
 from mmsart.structures.mask.patches import (
     box_sizes,
     decode_rles,
-    exclusive_cumsum,
     gather_patches,
     patches_to_runs,
-    ragged_arange,
     runs_to_patches,
-    tight_boxes,
     transpose_patches,
 )
-from mmsart.structures.mask.rle import Runs, runs_to_coco
+from mmsart.structures.mask.rle import Runs, run_boxes, runs_to_coco
 from mmsart.structures.mask.roi_targets import roi_targets
 
 
@@ -203,6 +201,10 @@ class CroppedMasks(BaseInstanceMasks):
         """
         return torch.tensor(self.to_ndarray(), dtype=dtype, device=device)
 
+    def astype(self, dtype: type | str) -> np.ndarray:
+        """Paint the masks into full-size bitmaps of a type: what mmdet's visualizer asks for."""
+        return self.to_ndarray().astype(dtype)
+
     @property
     def areas(self) -> np.ndarray:
         """int64 (N,): pixels of each mask."""
@@ -221,13 +223,14 @@ class CroppedMasks(BaseInstanceMasks):
         Returns:
             N boxes of this type.
         """
-        tight = torch.from_numpy(tight_boxes(self.data, self.boxes).astype(np.float32))
-        return HorizontalBoxes(tight).convert_to(dst_type)
+        tight = run_boxes(self.to_runs(), self.width)[0]
+        return HorizontalBoxes(tight.astype(np.float32)).convert_to(dst_type)
 
     def tighten(self) -> 'CroppedMasks':
         """Shrink the boxes to the masks' own extent."""
-        return self._gather(tight_boxes(self.data, self.boxes), np.arange(self.height),
-                            np.arange(self.width), self.height, self.width)
+        boxes = run_boxes(self.to_runs(), self.width)[0].astype(np.int32)
+        return self._gather(boxes, np.arange(self.height), np.arange(self.width), self.height,
+                            self.width)
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from mmsart.structures.mask.coco_counts import decode_counts, encode_counts, exclusive_cumsum
 from mmsart.utils.errors import UserError
 
 
@@ -81,7 +82,8 @@ def parse_rles(texts: Sequence[str]) -> Runs:
         BadRleError: a text is malformed; its ``index`` tells which.
     """
     joined = ' '.join(texts)
-    if not joined.isascii() or joined.strip('0123456789 -\t') or _has_digitless_minus(joined):
+    strange = not joined.isascii() or joined.encode().translate(None, b'0123456789 -\t')
+    if strange or _has_digitless_minus(joined):
         raise _first_bad_text(texts)
     values = np.fromstring(joined, dtype=np.int64, sep=' ') if joined.strip() else _NO_VALUES
     counts = np.fromiter((len(text.split()) for text in texts), np.int64, len(texts))
@@ -200,18 +202,41 @@ def runs_to_coco(runs: Runs, height: int, width: int) -> list[dict[str, Any]]:
     Returns:
         One dict a mask, ``size`` [width, height] and ``counts`` as bytes, as pycocotools takes it.
     """
-    total = height * width
-    uncompressed = []
-    for begin, end in zip(runs.splits[:-1].tolist(), runs.splits[1:].tolist(), strict=True):
-        starts, lengths = runs.starts[begin:end], runs.lengths[begin:end]
-        ends = starts + lengths
-        counts = np.empty(2 * len(starts) + 1, np.int64)
-        counts[0:-1:2] = starts
-        counts[2:-1:2] -= ends[:-1]
-        counts[1::2] = lengths
-        counts[-1] = total - (ends[-1] if len(ends) else 0)
-        uncompressed.append({'size': [width, height], 'counts': _drop_empty_runs(counts)})
-    return coco_mask.frPyObjects(uncompressed, width, height) if uncompressed else []
+    runs = join_touching(runs)
+    numbers = np.diff(runs.splits)
+    counts_of_mask = exclusive_cumsum(2 * numbers + 1)  # zeros and ones in turn, and zeros again
+    owner = np.repeat(np.arange(len(runs)), numbers)
+    at = 2 * np.arange(len(owner)) + owner
+    ends = runs.starts + runs.lengths
+    counts = np.zeros(counts_of_mask[-1], np.int64)
+    counts[at] = runs.starts
+    counts[at + 1] = runs.lengths
+    counts[counts_of_mask[1:] - 1] = height * width
+    counts[at + 2] -= ends  # the zeros behind a run end where the next one, or the image, does
+    kept = np.ones(len(counts), bool)
+    kept[counts_of_mask[1:] - 1] = (counts[counts_of_mask[1:] - 1] > 0) | (numbers == 0)
+    splits = exclusive_cumsum(kept)[counts_of_mask]
+    size = [width, height]
+    return [{'size': size.copy(), 'counts': code} for code in encode_counts(counts[kept], splits)]
+
+
+def join_touching(runs: Runs) -> Runs:
+    """Join runs of one mask that have no pixel between them.
+
+    Args:
+        runs: masks, their runs sorted and without overlap.
+
+    Returns:
+        The same masks in as few runs as can be.
+    """
+    starts, lengths, splits = runs.starts, runs.lengths, runs.splits
+    new = np.ones(len(starts), bool)
+    new[1:] = starts[1:] != (starts + lengths)[:-1]
+    new[splits[:-1][np.diff(splits) > 0]] = True
+    if new.all():
+        return runs
+    first = np.flatnonzero(new)
+    return Runs(starts[first], np.add.reduceat(lengths, first), exclusive_cumsum(new)[splits])
 
 
 def kaggle_to_coco(text: str, size: tuple[int, int]) -> dict[str, Any]:
@@ -244,10 +269,11 @@ def coco_to_runs(rle: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         0-based row-major starts and lengths, both int64 (R,).
     """
-    counts = _decode_counts(rle['counts'])
+    code = rle['counts'].encode() if isinstance(rle['counts'], str) else rle['counts']
+    counts, _ = decode_counts([code])
     ends = np.cumsum(counts)
-    starts, lengths = ends[0:-1:2], counts[1::2]
-    starts = starts[:len(lengths)]
+    lengths = counts[1::2]
+    starts = ends[0::2][:len(lengths)]
     keep = lengths > 0
     return starts[keep], lengths[keep]
 
@@ -324,39 +350,3 @@ def _first_bad_text(texts: Sequence[str]) -> BadRleError:
             return BadRleError(
                 index, f'{len(words)} run values, expected an even number (start length pairs)')
     return BadRleError(0, 'white space other than blanks, expected numbers separated by blanks')
-
-
-def _drop_empty_runs(counts: np.ndarray) -> list[int]:
-    """Join ones that touch, so that only the first count of a COCO code may be zero."""
-    inner_zero = np.flatnonzero(counts[2:-1:2] == 0) * 2 + 2
-    if len(inner_zero):
-        merged = counts.copy()
-        for at in inner_zero[::-1]:  # from the back, so that chains of touching runs add up
-            merged[at - 1] += merged[at + 1]
-            merged = np.delete(merged, [at, at + 1])
-        counts = merged
-    if len(counts) > 1 and counts[-1] == 0:
-        counts = counts[:-1]
-    return counts.tolist()
-
-
-def _decode_counts(counts: bytes | str) -> np.ndarray:
-    """Undo COCO's compression of counts: six bits a character, differences to two back.
-
-    Source: rleFrString in the COCO API's maskApi.c (format description).
-    """
-    raw = np.frombuffer(counts.encode() if isinstance(counts, str) else counts, np.uint8)
-    raw = raw.astype(np.int64) - 48
-    last = (raw & 32) == 0
-    ends = np.flatnonzero(last)
-    if not len(ends):
-        return np.empty(0, np.int64)
-    begins = np.concatenate([[0], ends[:-1] + 1])
-    position = np.arange(len(raw)) - np.repeat(begins, ends - begins + 1)
-    values = np.add.reduceat((raw & 31) << (5 * position), begins)
-    negative = (raw[ends] & 16) != 0
-    values -= np.where(negative, np.int64(1) << (5 * (ends - begins + 1)), 0)
-    values[3::2] = np.cumsum(values[1::2])[1:]
-    values[4::2] = np.cumsum(values[2::2])[1:]
-    return values
-
