@@ -93,11 +93,14 @@ def remove_overlap(
         below = canvas[y1:y2, x1:x2]
         patch = patches[i]
         hidden = patch & below
-        if hidden.any():
-            shrunk = _uncovered(patch, hidden, most_lost[i], pieces[i])
-            if shrunk is None:
+        lost = np.count_nonzero(hidden)
+        if lost > most_lost[i]:
+            continue
+        if lost:
+            uncovered = _uncovered(patch, hidden, most_lost[i], pieces[i])
+            if uncovered is None:
                 continue
-            patch = shrunk
+            patch = uncovered
         below |= patch
         kept.append(i)
         left.append(patch)
@@ -107,10 +110,7 @@ def remove_overlap(
 
 def _uncovered(
         patch: np.ndarray, hidden: np.ndarray, most_lost: float, pieces: str) -> np.ndarray | None:
-    """Take the hidden pixels from a patch; None if what is left is to be dropped."""
-    lost = np.count_nonzero(hidden)
-    if lost > most_lost:
-        return None
+    """Take the hidden pixels from a patch; None if what is left falls apart and is dropped."""
     rest = patch ^ hidden
     if pieces == 'keep' or count_pieces(rest) <= count_pieces(patch):
         return rest
