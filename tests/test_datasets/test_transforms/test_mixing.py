@@ -1,0 +1,69 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import TRANSFORMS
+from test_mmdet_transforms import assert_equal_results, crop_masks, make_results, run
+
+from mmsart.structures.mask import CroppedMasks
+
+
+@pytest.mark.parametrize('seed', range(8))
+@pytest.mark.parametrize('options', [
+    dict(selected=False), dict(mask_occluded_thr=20, bbox_occluded_thr=2)])
+def test_copy_paste_as_mmdet(seed, options):
+    results = make_results(seed, cells=14)
+    results['mix_results'] = [make_results(seed + 50, cells=12)]
+    stock = run(dict(type='CopyPaste', **options), results, seed)
+    ours = run(dict(type='CroppedCopyPaste', **options), crop_masks(results), seed)
+    assert_equal_results(ours, stock)
+    assert ours['img'].dtype == np.uint8
+
+
+def test_copy_paste_of_nothing_changes_nothing():
+    results = crop_masks(make_results(0))
+    results['mix_results'] = [crop_masks(make_results(1))]
+    results['mix_results'][0]['gt_masks'] = CroppedMasks.empty(60, 80)
+    results['mix_results'][0]['gt_bboxes'] = results['gt_bboxes'][:0]
+    pasted = run(dict(type='CroppedCopyPaste', selected=False), results, 0)
+    assert_equal_results(pasted, {**make_results(0)})
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_random_erasing_as_mmdet(seed):
+    options = dict(n_patches=(1, 4), ratio=(0.1, 0.4))
+    results = make_results(seed)
+    stock = run(dict(type='RandomErasing', **options), results, seed)
+    ours = run(dict(type='CroppedRandomErasing', **options), crop_masks(results), seed)
+    assert_equal_results(ours, stock)
+
+
+def test_random_erasing_cannot_add_to_masks():
+    with pytest.raises(AssertionError, match='expected 0'):
+        TRANSFORMS.build(dict(type='CroppedRandomErasing', n_patches=1, ratio=0.2,
+                              mask_border_value=1))
+
+
+@pytest.mark.parametrize('seed', range(8))
+@pytest.mark.parametrize('border', [(0, 0), (-10, -5)])
+def test_random_affine_as_mmdet_and_opencv(seed, border):
+    options = dict(max_rotate_degree=40, max_shear_degree=20, border=border)
+    results = make_results(seed)
+    bitmaps = results.pop('gt_masks').masks
+    stock = run(dict(type='RandomAffine', **options), results, seed)
+    results['gt_masks'] = CroppedMasks.from_bitmaps(bitmaps)
+    ours = run(dict(type='CroppedRandomAffine', **options), results, seed)
+    np.testing.assert_array_equal(ours['img'], stock['img'])
+    assert torch.equal(ours['gt_bboxes'].tensor, stock['gt_bboxes'].tensor)
+    np.testing.assert_array_equal(ours['gt_bboxes_labels'], stock['gt_bboxes_labels'])
+    np.testing.assert_array_equal(ours['gt_ignore_flags'], stock['gt_ignore_flags'])
+    assert len(ours['gt_masks']) == len(ours['gt_bboxes'])
+
+
+def test_warp_affine_is_opencvs():
+    masks = make_results(3)['gt_masks'].masks
+    matrix = np.array([[0.9, 0.3, -7.3], [-0.2, 1.2, 4.9]])
+    two = [np.stack([mask, mask], -1) for mask in masks]  # two channels: fixed point
+    expected = [cv2.warpAffine(mask, matrix, (70, 90))[..., 0] for mask in two]
+    found = CroppedMasks.from_bitmaps(masks).warp_affine(matrix, (90, 70))
+    np.testing.assert_array_equal(found.to_ndarray(), expected)
