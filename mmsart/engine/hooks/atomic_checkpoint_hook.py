@@ -5,6 +5,7 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
+from mmengine.runner import BaseLoop
 
 from mmsart.utils import atomic_write
 
@@ -22,9 +23,12 @@ class AtomicCheckpointHook(CheckpointHook):
     priority = 'LOWEST'
 
     def after_val_epoch(self, runner: Any, metrics: dict) -> None:
-        """Save the best checkpoint, and mark this validation as done."""
-        if hasattr(runner.train_loop, 'validated_iter'):
-            runner.train_loop.validated_iter = runner.iter
+        """Save the best checkpoint, and mark this validation as done; only while training."""
+        loop = runner._train_loop
+        if not isinstance(loop, BaseLoop):
+            return
+        if hasattr(loop, 'validated_iter'):
+            loop.validated_iter = runner.iter
         super().after_val_epoch(runner, metrics)
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
