@@ -1,7 +1,7 @@
 """Networks and parts that mmdet lacks."""
 from mmsart.models.backbones import EfficientNetLite0, LiteMobileNetV2
-from mmsart.models.roi_heads import CroppedFCNMaskHead, CroppedMaskRoIHead
-from mmsart.models.task_modules import DenseMaxIoUAssigner
+from mmsart.models.roi_heads import CroppedFCNMaskHead, CroppedMaskRoIHead, NarrowMaskHead
+from mmsart.models.task_modules import DenseMaxIoUAssigner, TorchvisionAnchorGenerator
 
 __all__ = [
     'CroppedFCNMaskHead',
@@ -9,4 +9,6 @@ __all__ = [
     'DenseMaxIoUAssigner',
     'EfficientNetLite0',
     'LiteMobileNetV2',
+    'NarrowMaskHead',
+    'TorchvisionAnchorGenerator',
 ]

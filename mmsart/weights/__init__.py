@@ -1,13 +1,19 @@
 """Checkpoints of other libraries as weights for our configs.
 
-Importing this package makes mmengine read local checkpoints through it (see
+Importing this package makes mmengine read checkpoints through it (see
 :mod:`mmsart.weights.loader`): nothing pickled is run, and foreign key names are translated.
 """
 from mmsart.weights.importer import ImportedWeights, import_checkpoint
 from mmsart.weights.loader import register_loaders
+from mmsart.weights.matching import LoadReport, check_class_count, load_weights, match_weights
 from mmsart.weights.package import find_package_weights
+from mmsart.weights.report_hook import WeightsReportHook
+from mmsart.weights.resolve import choose_source, prepare_load_from
 from mmsart.weights.safe_load import read_checkpoint
 
 register_loaders()
 
-__all__ = ['ImportedWeights', 'find_package_weights', 'import_checkpoint', 'read_checkpoint']
+__all__ = [
+    'ImportedWeights', 'LoadReport', 'WeightsReportHook', 'check_class_count', 'choose_source',
+    'find_package_weights', 'import_checkpoint', 'load_weights', 'match_weights',
+    'prepare_load_from', 'read_checkpoint']

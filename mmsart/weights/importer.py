@@ -8,10 +8,12 @@ import numpy as np
 import torch
 
 from mmsart.utils import UserError
+from mmsart.weights.keys_detectron2 import import_detectron2
 from mmsart.weights.keys_imagenet import import_lite0, import_mobilenet, import_resnet
+from mmsart.weights.keys_mmdet import import_mmdet, import_mmdet_v1
+from mmsart.weights.keys_torchvision import import_torchvision_v1, import_torchvision_v2
+from mmsart.weights.renaming import StateDict
 from mmsart.weights.safe_load import read_checkpoint
-
-StateDict = dict[str, torch.Tensor]
 
 
 @dataclass
@@ -29,10 +31,18 @@ class ImportedWeights:
     ignored: list[str] = field(default_factory=list)
 
 
-# One row a format: name, the key that no other format has, and what turns it into mmdet's.
-FORMATS: list[tuple[str, str, Callable[[StateDict], StateDict]]] = [
-    ('EfficientNet-Lite0', '_blocks.0._depthwise_conv.weight', import_lite0),
-    ('MobileNetV2', 'features.18.0.weight', import_mobilenet),
+Reader = Callable[[StateDict], tuple[StateDict, list[str]]]
+
+MMDET = 'mmdet'
+# One row a format: its name, a key that only it has (the first row that fits counts), its reader.
+FORMATS: list[tuple[str, str, Reader]] = [
+    ('torchvision maskrcnn_resnet50_fpn_v2', 'backbone.fpn.inner_blocks.0.1.running_mean',
+     import_torchvision_v2),
+    ('torchvision maskrcnn_resnet50_fpn', 'roi_heads.box_head.fc6.weight', import_torchvision_v1),
+    ('Detectron2', 'backbone.bottom_up.stem.conv1.weight', import_detectron2),
+    ('mmdet 1.x', 'bbox_head.fc_cls.weight', import_mmdet_v1),
+    ('ImageNet EfficientNet-Lite0', '_blocks.0._depthwise_conv.weight', import_lite0),
+    ('ImageNet MobileNetV2', 'features.18.0.weight', import_mobilenet),
     ('ImageNet ResNet', 'layer1.0.conv1.weight', import_resnet),
 ]
 
@@ -58,10 +68,10 @@ def import_content(content: Mapping[str, Any], name: str) -> ImportedWeights:
     source = bare_state_dict(content)
     if not source:
         raise UserError(f'{name}: expected weights, found a dictionary without any tensor')
-    for label, mark, rename in FORMATS:
+    for label, mark, reader in FORMATS:
         if mark in source:
-            return ImportedWeights(label, rename(source))
-    return ImportedWeights('mmdet', source)
+            return ImportedWeights(label, *reader(source))
+    return ImportedWeights(MMDET, *import_mmdet(source))
 
 
 def bare_state_dict(content: Mapping[str, Any]) -> StateDict:

@@ -1,9 +1,7 @@
 """Key names of ImageNet classifiers, turned into those of mmdet's backbones."""
 import re
 
-import torch
-
-StateDict = dict[str, torch.Tensor]
+from mmsart.weights.renaming import StateDict
 
 # Blocks of the flat list in each of mmdet's stages 1 to 5 (EfficientNet-Lite0) ...
 LITE0_STAGES = (1, 2, 2, 6, 5)
@@ -76,19 +74,27 @@ def mobilenet_key(key: str, nested: bool) -> str | None:
     return f'layer{stage}.{place}.{parts[part]}.{("conv", "bn")[kind]}.{leaf}'
 
 
-def import_lite0(source: StateDict) -> StateDict:
-    """Rename EfficientNet-Lite0 for :class:`EfficientNetLite0`, dropping the classifier."""
-    names = {key: lite0_key(key) for key in source}
-    return {name: source[key] for key, name in names.items() if name}
+def import_lite0(source: StateDict) -> tuple[StateDict, list[str]]:
+    """Rename EfficientNet-Lite0 for our :class:`EfficientNetLite0`; the classifier has no place.
+
+    Returns:
+        The weights, and the names without a place in the backbone.
+    """
+    return _renamed(source, {key: lite0_key(key) for key in source})
 
 
-def import_mobilenet(source: StateDict) -> StateDict:
-    """Rename MobileNetV2 for mmdet's class, dropping the classifier."""
+def import_mobilenet(source: StateDict) -> tuple[StateDict, list[str]]:
+    """Rename MobileNetV2 for mmdet's class; the classifier has no place."""
     nested = 'features.1.conv.0.0.weight' in source
-    names = {key: mobilenet_key(key, nested) for key in source}
-    return {name: source[key] for key, name in names.items() if name}
+    return _renamed(source, {key: mobilenet_key(key, nested) for key in source})
 
 
-def import_resnet(source: StateDict) -> StateDict:
-    """Drop the classifier of a ResNet of torchvision or timm; mmdet uses the other names too."""
-    return {key: value for key, value in source.items() if not key.startswith('fc.')}
+def import_resnet(source: StateDict) -> tuple[StateDict, list[str]]:
+    """Take a ResNet of torchvision or timm, whose names mmdet shares; the classifier has no place.
+    """
+    return _renamed(source, {key: None if key.startswith('fc.') else key for key in source})
+
+
+def _renamed(source: StateDict, names: dict[str, str | None]) -> tuple[StateDict, list[str]]:
+    return ({name: source[key] for key, name in names.items() if name},
+            [key for key, name in names.items() if not name])

@@ -1,16 +1,20 @@
 """mmengine's checkpoint reading, made safe and open to other libraries' files."""
+from collections.abc import Mapping
+from os import PathLike
 from typing import Any
 
+from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmsart.weights.importer import import_checkpoint, import_content
+from mmsart.weights.importer import MMDET, ImportedWeights, import_checkpoint, import_content
 from mmsart.weights.package import find_package_weights
+from mmsart.weights.resolve import PACKAGE_SCHEME, UnreachableError, fetch, known_url
 from mmsart.weights.safe_load import read_checkpoint
 
-PACKAGE_SCHEME = 'package://'
+NOTHING = 'nothing'
 
 
-def load_file(filename: str, map_location: Any = None) -> dict[str, Any]:
+def load_from_file(filename: str | PathLike, map_location: Any = None) -> dict[str, Any]:
     """Read a local checkpoint for mmengine.
 
     Takes the place of mmengine's own reader, which falls back to unpickling with code when the
@@ -22,23 +26,48 @@ def load_file(filename: str, map_location: Any = None) -> dict[str, Any]:
         map_location: device of the tensors.
 
     Returns:
-        The checkpoint as mmengine expects it.
+        The checkpoint as mmengine expects it, with ``state_dict`` and ``meta``.
     """
     content = read_checkpoint(filename, map_location)
-    imported = import_content(content, filename)
-    if imported.source == 'mmdet':
-        return content
-    return {'state_dict': imported.state_dict, 'meta': {'source': imported.source}}
+    imported = import_content(content, str(filename))
+    if imported.source != MMDET or 'state_dict' not in content:
+        return _checkpoint(imported)
+    meta = content.get('meta')
+    if isinstance(meta, dict):
+        meta.pop('config', None)  # mmengine would run this text as Python when it resumes
+    return content
 
 
-def load_package(filename: str, map_location: Any = None) -> dict[str, Any]:
+def load_from_package(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Read the weights that an installed package carries, ``package://NAME``."""
     path = find_package_weights(filename.removeprefix(PACKAGE_SCHEME))
-    imported = import_checkpoint(path, map_location)
-    return {'state_dict': imported.state_dict, 'meta': {'source': imported.source}}
+    return _checkpoint(import_checkpoint(path, map_location))
+
+
+def load_from_network(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Read weights by URL, or by a name that stands for one; none at all if out of reach."""
+    try:
+        return load_from_file(fetch(known_url(filename)), map_location)
+    except UnreachableError as error:
+        print_log(f'weights: {error}: starting from scratch', logger='current', level=30)
+        return _checkpoint(ImportedWeights(NOTHING, {}))
+
+
+def imported_weights(checkpoint: Mapping[str, Any]) -> ImportedWeights:
+    """Give what one of this module's readers has read, with its origin."""
+    meta = checkpoint.get('meta') or {}
+    return ImportedWeights(
+        meta.get('source', MMDET), checkpoint['state_dict'], list(meta.get('ignored', [])))
+
+
+def _checkpoint(imported: ImportedWeights) -> dict[str, Any]:
+    return {'state_dict': imported.state_dict,
+            'meta': {'source': imported.source, 'ignored': imported.ignored}}
 
 
 def register_loaders() -> None:
-    """Let mmengine read files and packages through this module."""
-    CheckpointLoader.register_scheme('', loader=load_file, force=True)
-    CheckpointLoader.register_scheme(PACKAGE_SCHEME, loader=load_package, force=True)
+    """Let mmengine read files, packages and URLs through this module."""
+    for prefixes, loader in (
+            ('', load_from_file), (PACKAGE_SCHEME, load_from_package),
+            (('http://', 'https://', 'torchvision://', 'detectron2://'), load_from_network)):
+        CheckpointLoader.register_scheme(prefixes, loader=loader, force=True)

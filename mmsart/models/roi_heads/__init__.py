@@ -1,5 +1,6 @@
 """RoI and mask heads that keep each mask in its own box."""
 from mmsart.models.roi_heads.cropped_fcn_mask_head import CroppedFCNMaskHead
 from mmsart.models.roi_heads.cropped_mask_roi_head import CroppedMaskRoIHead
+from mmsart.models.roi_heads.narrow_mask_head import NarrowMaskHead
 
-__all__ = ['CroppedFCNMaskHead', 'CroppedMaskRoIHead']
+__all__ = ['CroppedFCNMaskHead', 'CroppedMaskRoIHead', 'NarrowMaskHead']

@@ -1,4 +1,5 @@
-"""Assignment of anchors to crowded ground truth."""
+"""Anchors and their assignment to crowded ground truth."""
 from mmsart.models.task_modules.dense_max_iou_assigner import DenseMaxIoUAssigner
+from mmsart.models.task_modules.torchvision_anchor_generator import TorchvisionAnchorGenerator
 
-__all__ = ['DenseMaxIoUAssigner']
+__all__ = ['DenseMaxIoUAssigner', 'TorchvisionAnchorGenerator']

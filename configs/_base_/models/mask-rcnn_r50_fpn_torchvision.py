@@ -1,0 +1,14 @@
+"""torchvision's `maskrcnn_resnet50_fpn`, layer by layer, for its COCO weights.
+
+Differs from mmdet's network in the rounding of anchors, RoIAlign (two samples a bin, no half
+pixel) and BatchNorm (frozen, without epsilon). Caps on proposals and detections stay our base's.
+"""
+_base_ = './mask-rcnn_r50_fpn.py'
+
+roi_align = dict(sampling_ratio=2, aligned=False)
+model = dict(
+    backbone=dict(norm_cfg=dict(type='BN', requires_grad=False, eps=0.)),
+    rpn_head=dict(anchor_generator=dict(type='TorchvisionAnchorGenerator')),
+    roi_head=dict(
+        bbox_roi_extractor=dict(roi_layer=roi_align),
+        mask_roi_extractor=dict(roi_layer=roi_align)))

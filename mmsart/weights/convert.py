@@ -1,0 +1,74 @@
+"""Writing imported weights as a file for mmdet."""
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import save
+
+from mmsart.utils import MissingFileError, UserError, atomic_write
+from mmsart.weights.importer import ImportedWeights, import_checkpoint
+from mmsart.weights.matching import match_weights, model_shapes
+from mmsart.weights.package import find_package_weights
+from mmsart.weights.resolve import PACKAGE_SCHEME, REMOTE, UnreachableError, choose_source, fetch
+
+
+def import_source(spec: str) -> ImportedWeights:
+    """Read weights from wherever ``load_from`` may name them.
+
+    Args:
+        spec: a path, ``package://NAME``, a URL, or a name that stands for one.
+
+    Returns:
+        The weights in mmdet's naming.
+
+    Raises:
+        UserError: they cannot be had, or are in no known format.
+    """
+    source = choose_source(spec)
+    if source.startswith(PACKAGE_SCHEME):
+        return import_checkpoint(find_package_weights(source.removeprefix(PACKAGE_SCHEME)))
+    if REMOTE.match(source):
+        try:
+            return import_checkpoint(fetch(source))
+        except UnreachableError as error:
+            raise UserError(str(error)) from error
+    return import_checkpoint(source)
+
+
+def convert_checkpoint(
+    spec: str, out: str, config: str | None = None, all_names: bool = False,
+) -> list[str]:
+    """Convert a checkpoint to mmdet's naming.
+
+    Args:
+        spec: see :func:`import_source`.
+        out: file to write; complete or not there.
+        config: config of a model; only the weights that fit it are written.
+        all_names: report every name.
+
+    Returns:
+        Lines that say what was done.
+
+    Raises:
+        UserError: the source cannot be used, or nothing in it fits the model.
+        MissingFileError: there is no such config.
+    """
+    imported = import_source(spec)
+    weights = imported.state_dict
+    lines = [f'read: {len(weights)} weights from a checkpoint of {imported.source}']
+    if config is not None:
+        weights, report = match_weights(_shapes(config), imported, spec)
+        lines = report.lines(all_names)
+    elif imported.ignored:
+        lines.append(f'without a place in mmdet: {len(imported.ignored)} '
+                     f'({", ".join(imported.ignored[:None if all_names else 3])})')
+    with atomic_write(out) as temporary:
+        save({'state_dict': weights, 'meta': {'source': imported.source}}, temporary)
+    return lines + [f'written: {out}']
+
+
+def _shapes(config: str) -> dict[str, tuple[int, ...]]:
+    try:
+        cfg = Config.fromfile(config)
+    except FileNotFoundError:
+        raise MissingFileError(f'{config}: no such file, expected a config') from None
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    return model_shapes(cfg.model)

@@ -1,0 +1,20 @@
+"""mmdet's own checkpoints, of version 1 to 3."""
+from mmsart.weights.renaming import Renamer, StateDict, background_to_end
+
+V1 = Renamer([(r'((?:bbox|mask)_head\..*)', r'roi_head.\1'), (r'(.*)', r'\1')])
+
+
+def import_mmdet_v1(source: StateDict) -> tuple[StateDict, list[str]]:
+    """Name mmdet 1.x's two-stage detectors as mmdet 3 does, background last.
+
+    Version 1 had the heads at the top level and background as class 0, with rows of its own in
+    regression and masks. Its anchors and box sizes also differed by a pixel, so that boxes shift
+    slightly until training has made up for it.
+    """
+    weights, unknown = V1.rename(source)
+    return background_to_end(weights, reg_rows=True, mask_rows=True), unknown
+
+
+def import_mmdet(source: StateDict) -> tuple[StateDict, list[str]]:
+    """Take version 2 and 3 as they are: they share names and class order."""
+    return dict(source), []

@@ -1,0 +1,146 @@
+"""Where weights come from: a file, the environment, a package, or the network."""
+import hashlib
+import os
+import re
+import shutil
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mmengine.config import Config
+from mmengine.dist import barrier, broadcast_object_list, get_local_rank, is_distributed
+from torch import hub
+
+from mmsart.utils import MissingFileError, UserError, atomic_write
+from mmsart.weights.package import find_package_weights
+
+ENVIRONMENT = 'SARTORIUS_WEIGHTS'
+PACKAGE_SCHEME = 'package://'
+REMOTE = re.compile(r'(https?|torchvision|detectron2)://')
+HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.\w+$')
+TIMEOUT = 20  # seconds without an answer until a server counts as out of reach
+
+TORCHVISION = 'https://download.pytorch.org/models/'
+DETECTRON2 = 'https://dl.fbaipublicfiles.com/detectron2/COCO-InstanceSegmentation/'
+NAMES = {
+    'torchvision://maskrcnn_resnet50_fpn': TORCHVISION + 'maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth',
+    'torchvision://maskrcnn_resnet50_fpn_v2':
+        TORCHVISION + 'maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth',
+    'torchvision://resnet18': TORCHVISION + 'resnet18-f37072fd.pth',
+    'torchvision://resnet34': TORCHVISION + 'resnet34-b627a593.pth',
+    'torchvision://resnet50': TORCHVISION + 'resnet50-0676ba61.pth',
+    'detectron2://mask_rcnn_R_50_FPN_3x':
+        DETECTRON2 + 'mask_rcnn_R_50_FPN_3x/137849600/model_final_f10217.pkl',
+    'detectron2://mask_rcnn_R_101_FPN_3x':
+        DETECTRON2 + 'mask_rcnn_R_101_FPN_3x/138205316/model_final_a3ec72.pkl',
+    'detectron2://mask_rcnn_X_101_32x8d_FPN_3x':
+        DETECTRON2 + 'mask_rcnn_X_101_32x8d_FPN_3x/139653917/model_final_2d9806.pkl',
+}
+
+
+class UnreachableError(OSError):
+    """A server did not answer; the message says which and why."""
+
+
+def prepare_load_from(cfg: Config) -> None:
+    """Settle where a training run's first weights come from, and have the outcome reported.
+
+    ``load_from`` of the config may be a path, ``package://NAME``, a URL, or one of the names in
+    :data:`NAMES`. Where it needs the network and SARTORIUS_WEIGHTS is set, that file is taken in
+    its place. A run that resumes takes none of them.
+
+    Args:
+        cfg: config of the run; changed in place.
+
+    Raises:
+        MissingFileError: the file is not there, or the package is not installed.
+        UserError: the name is not known.
+    """
+    if not cfg.get('load_from'):
+        return
+    cfg.load_from = choose_source(cfg.load_from)
+    hooks = list(cfg.get('custom_hooks') or [])
+    if not any(hook['type'] == 'WeightsReportHook' for hook in hooks):
+        cfg.custom_hooks = hooks + [dict(type='WeightsReportHook')]
+
+
+def choose_source(spec: str) -> str:
+    """Check a source of weights as far as that needs no network.
+
+    Args:
+        spec: see :func:`prepare_load_from`.
+
+    Returns:
+        A path, ``package://NAME`` or a URL.
+
+    Raises:
+        MissingFileError: the file is not there, or the package is not installed.
+        UserError: the name is not known.
+    """
+    if spec.startswith(PACKAGE_SCHEME):
+        find_package_weights(spec.removeprefix(PACKAGE_SCHEME))
+        return spec
+    if not REMOTE.match(spec):
+        return _existing(spec, 'load_from')
+    if given := os.environ.get(ENVIRONMENT):
+        return _existing(given, ENVIRONMENT)
+    return known_url(spec)
+
+
+def _existing(path: str, origin: str) -> str:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise MissingFileError(f'{path}: no such file, expected the weights that {origin} names')
+    return str(file)
+
+
+def known_url(spec: str) -> str:
+    """Translate a name of :data:`NAMES` to its URL; a URL stays."""
+    if spec.startswith('http'):
+        return spec
+    try:
+        return NAMES[spec]
+    except KeyError:
+        raise UserError(f'{spec}: expected one of {", ".join(NAMES)}, or a URL') from None
+
+
+def fetch(url: str) -> Path:
+    """Give the local copy of a URL, downloading it once on each machine.
+
+    Args:
+        url: of a checkpoint. If its name ends in ``-HASH.pth``, as torchvision's do, the content
+            must have that SHA-256 hash.
+
+    Returns:
+        The file, in torch's download folder.
+
+    Raises:
+        UnreachableError: no answer, on the first process of any machine.
+    """
+    name = Path(urlsplit(url).path).name
+    if not HASHED_NAME.search(name):  # such as model_final.pkl, of which there are many
+        name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}'
+    target = Path(hub.get_dir()) / 'checkpoints' / name
+    problem: list[str | None] = [None]
+    if get_local_rank() == 0 and not target.is_file():
+        try:
+            _download(url, target)
+        except (OSError, UserError) as error:
+            problem = [str(getattr(error, 'reason', error))]
+    if is_distributed():
+        barrier()
+        broadcast_object_list(problem)
+    if problem[0] is not None:
+        raise UnreachableError(f'{url} cannot be fetched ({problem[0]})')
+    return target
+
+
+def _download(url: str, target: Path) -> None:
+    wanted = HASHED_NAME.search(urlsplit(url).path)
+    with (urllib.request.urlopen(url, timeout=TIMEOUT) as answer, atomic_write(target) as temporary,
+          temporary.open('wb') as file):
+        shutil.copyfileobj(answer, file)
+        file.flush()
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        if wanted and not digest.startswith(wanted[1]):
+            raise UserError(f'content has hash {digest[:8]}, expected {wanted[1]}')
