@@ -1,16 +1,25 @@
 """What every run shares: registration, logs, checkpoints, seeds."""
 default_scope = 'mmdet'
+runner_type = 'StagedRunner'  # atomic checkpoints, exact resume, gloo without CUDA
 custom_imports = dict(imports=['mmsart.registration'], allow_failed_imports=False)
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=20),
+    # The last iteration of an epoch too: curves find the ends of epochs there.
+    logger=dict(type='LoggerHook', interval=20, ignore_last=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook', interval=1, max_keep_ckpts=2,
+        type='AtomicCheckpointHook', interval=1, max_keep_ckpts=2,
         save_best='sartorius/mAP', rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'))
+
+custom_hooks = [
+    dict(type='FiniteLossHook'),  # stops at a loss, gradient or weight that is not finite
+    dict(type='RunScalarsHook'),  # lr of each part, stage, memory
+    dict(type='ValLossHook'),  # needs val_loss_pipeline, which the dataset bases give
+    dict(type='CurvesHook'),
+]
 
 env_cfg = dict(
     cudnn_benchmark=False,
@@ -19,7 +28,7 @@ env_cfg = dict(
 randomness = dict(seed=0)
 
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends)
 log_processor = dict(type='LogProcessor', window_size=20, by_epoch=True)
 log_level = 'INFO'
 load_from = None

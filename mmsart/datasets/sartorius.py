@@ -72,7 +72,9 @@ class SartoriusDataset(BaseDetDataset):
         """
         folder = Path(self.data_prefix['img'])
         if not folder.is_dir():
-            raise MissingFileError(f'{folder}: no such folder, expected the images')
+            raise MissingFileError(
+                f'{folder}: no such folder, expected the images (SARTORIUS_ROOT or data_root names '
+                'the data)')
         if not self.ann_file:
             return _list_folder(folder)
         table = read_train_csv(self.ann_file)

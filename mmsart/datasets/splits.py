@@ -76,13 +76,18 @@ def _folds(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence
             f'{len(image_ids)} images of {num_groups} fields of view (sample_id): expected at '
             f'least {n} fields for {n} folds')
     order = np.argsort(np.asarray(image_ids, str), kind='stable')
-    types, fields = np.asarray(cell_types, str)[order], np.asarray(groups, str)[order]
-    splitter = StratifiedGroupKFold(n_splits=n, shuffle=True, random_state=seed)
+    types = np.asarray(cell_types, str)[order]
+    # The splitter's own shuffle spoils its stratification, so the fields are renamed at random
+    # and the splitter, which takes them by name, is left unshuffled. RandomState's stream is
+    # frozen, that of Generator is not.
+    names, fields = np.unique(np.asarray(groups, str)[order], return_inverse=True)
+    fields = np.random.RandomState(seed).permutation(len(names))[fields]
     fold_of = np.empty(len(order), np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # a type with fewer than n images is allowed
         try:
-            for fold, (_, val) in enumerate(splitter.split(order, types, fields)):
+            splits = StratifiedGroupKFold(n_splits=n).split(order, types, fields)
+            for fold, (_, val) in enumerate(splits):
                 fold_of[order[val]] = fold
         except ValueError as error:
             raise UserError(f'{len(image_ids)} images cannot be split: {error}') from error

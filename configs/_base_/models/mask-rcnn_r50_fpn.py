@@ -5,10 +5,14 @@ model = dict(
     # `load_from` brings all weights, the backbone's too; without it, training starts from scratch.
     backbone=dict(init_cfg=None),
     roi_head=dict(
+        type='CroppedMaskRoIHead',
         bbox_head=dict(num_classes=3),
-        mask_head=dict(num_classes=3)),
+        mask_head=dict(type='CroppedFCNMaskHead', num_classes=3)),
     # COCO's caps (1000 proposals, 100 detections) cost a third of the recall on dense images.
-    train_cfg=dict(rpn_proposal=dict(nms_pre=4000, max_per_img=2000)),
+    train_cfg=dict(
+        rpn=dict(assigner=dict(type='DenseMaxIoUAssigner')),
+        rpn_proposal=dict(nms_pre=4000, max_per_img=2000),
+        rcnn=dict(assigner=dict(type='DenseMaxIoUAssigner'))),
     test_cfg=dict(
         rpn=dict(nms_pre=4000, max_per_img=2000),
         rcnn=dict(max_per_img=1000)))

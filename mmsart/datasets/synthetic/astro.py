@@ -21,7 +21,7 @@ def grow_astro(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
     crowding = number / (canvas.height * canvas.width) * 4576  # 1 for 80 cells on 520 x 704
     median = 690 * max(crowding, 0.5) ** -0.3
     mix = rng.dirichlet((3, 4, 3, 1.2))
-    thickness = rng.uniform(45, 75)
+    thickness = rng.uniform(50, 80)
     for attempt in range(6 * number + 60):
         if len(canvas.boxes) >= number:
             break
@@ -33,8 +33,8 @@ def grow_astro(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
         shape = _shape(cell, kind, area)
         placed = canvas.add(
             [rotate(part, direction) + centre for part in shape],
-            thickness=thickness * _strength(cell, kind), dome=1.0 if kind == 'round' else 0.1,
-            texture=0.55 if kind == 'flat' else 0.22,
+            thickness=thickness * _strength(cell, kind), dome=1.0 if kind == 'round' else 0.35,
+            texture=0.16 if kind == 'flat' else 0.25,
             max_hidden=0.3 + 0.4 * (attempt > 3 * number), overlap=1 + int(cell.random() < 0.3),
             min_area=60)
         if placed:
@@ -45,7 +45,7 @@ def grow_astro(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
 
 def _strength(rng: np.random.Generator, kind: str) -> float:
     """Draw the optical thickness of a cell as a share of the field's."""
-    low, high = {'star': (0.9, 1.8), 'spindle': (0.8, 1.7), 'flat': (0.25, 0.6),
+    low, high = {'star': (0.9, 1.8), 'spindle': (0.8, 1.7), 'flat': (0.3, 0.65),
                  'round': (1.5, 3.0)}[kind]
     return float(rng.uniform(low, high))
 
@@ -55,17 +55,17 @@ def _shape(rng: np.random.Generator, kind: str, area: float) -> list[np.ndarray]
     if kind == 'round':
         parts = [blob(rng, 1.0, rng.uniform(0.85, 1.0), 0.05)]
     elif kind == 'flat':
-        parts = [_frayed(rng, corners(rng, rng.uniform(1.2, 3.2), 1.0, int(rng.integers(3, 6))))]
+        parts = [_frayed(rng, corners(rng, rng.uniform(1.2, 3.2), 1.0, int(rng.integers(3, 6))), 0.035)]
     elif kind == 'spindle':
-        parts = [corners(rng, rng.uniform(2.5, 5.0), 1.0, 2)]
-        ends = parts[0][[0, 8]]
-        parts += _arms(rng, 0.75 * ends, np.array([0, np.pi]), 0.5, rng.uniform(1.0, 4.0, 2))
+        parts = [_frayed(rng, corners(rng, rng.uniform(2.5, 5.5), 1.0, 2), 0.02)]
+        ends = np.array([1.0, -1.0])[:, None] * (np.ptp(parts[0][:, 0]) / 2, 0)
+        parts += _arms(rng, 0.6 * ends, np.array([0, np.pi]), 0.45, rng.exponential(3.0, 2) + 1)
     else:
         number = int(rng.integers(3, 7))
         angle = 2 * np.pi * (np.arange(number) + rng.uniform(-0.35, 0.35, number)) / number
         start = 0.3 * np.stack([np.cos(angle), np.sin(angle)], 1)
-        parts = [blob(rng, rng.uniform(1.0, 1.8), 1.0, 0.12)]
-        parts += _arms(rng, start, angle, 0.45, rng.uniform(0.8, 4.0, number))
+        parts = [_frayed(rng, corners(rng, rng.uniform(1.4, 2.4), 1.2, number), 0.03)]
+        parts += _arms(rng, start, angle, 0.36, rng.exponential(2.2, number) + 0.6)
     scale = np.sqrt(area / (0.93 * sum(polygon_area(part) for part in parts)))
     return [part * scale for part in parts]
 
@@ -74,18 +74,19 @@ def _arms(rng: np.random.Generator, start: np.ndarray, heading: np.ndarray, widt
           lengths: np.ndarray) -> list[np.ndarray]:
     """Draw arms that taper and end in a small foot; in units of the body's width."""
     arms = []
-    taper = np.append(np.linspace(1, 0.4, 9), [0.55, 0.45])
-    for path, length in zip(walk(rng, start, heading, 10, 0.1, 0.13), lengths, strict=True):
-        arms.append(ribbon(path[0] + (path - path[0]) * length, width * taper))
+    taper = np.append(np.linspace(1, 0.3, 8) ** 1.3, [0.25, 0.4, 0.3])
+    for path, length in zip(walk(rng, start, heading, 10, 0.1, 0.09), lengths, strict=True):
+        wobble = 1 + 0.15 * rng.normal(size=11)
+        arms.append(ribbon(path[0] + (path - path[0]) * length, width * taper * wobble))
     return arms
 
 
-def _frayed(rng: np.random.Generator, outline: np.ndarray) -> np.ndarray:
-    """Roughen the edge of a flat cell."""
+def _frayed(rng: np.random.Generator, outline: np.ndarray, size: float) -> np.ndarray:
+    """Roughen an edge by a share of the radius."""
     step = np.linspace(0, 1, 4, endpoint=False)[None, :, None]
     dense = outline[:, None] * (1 - step) + np.roll(outline, -1, 0)[:, None] * step
     dense = dense.reshape(-1, 2)
-    return dense * (1 + 0.06 * rng.normal(size=(len(dense), 1)))
+    return dense * (1 + size * rng.normal(size=(len(dense), 1)))
 
 
 def _inner(canvas: Canvas, rng: np.random.Generator, kind: str, centre: np.ndarray,
@@ -94,13 +95,13 @@ def _inner(canvas: Canvas, rng: np.random.Generator, kind: str, centre: np.ndarr
     size = np.sqrt(area)
     if kind == 'flat':
         canvas.add_dots(centre[None], np.array([np.clip(size / 6, 3, 8)]), np.array([-12.0]))
-        number = int(rng.integers(2, 4 + int(size / 8)))
+        number = int(rng.integers(3, 6 + int(size / 4)))
         places = centre + rng.normal(0, size / 7, (number, 2))
-        canvas.add_dots(places, rng.uniform(0.8, 1.6, number), rng.uniform(-60, 130, number))
+        canvas.add_dots(places, rng.uniform(0.8, 1.6, number), rng.uniform(-40, 90, number))
         return
     number = int(rng.integers(1, 4))
     places = centre + rng.normal(0, size / 12, (number, 2))
-    bright = -rng.uniform(60, 260, number) if kind == 'round' else rng.uniform(-70, 150, number)
+    bright = -rng.uniform(40, 200, number) if kind == 'round' else rng.uniform(-70, 150, number)
     canvas.add_dots(places, rng.uniform(1.2, 2.6, number), bright)
 
 

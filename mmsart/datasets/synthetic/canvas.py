@@ -28,12 +28,13 @@ class Canvas:
         self.height = height
         self.width = width
         self.frame_rng = frame_rng
-        self.thickness = np.zeros((height, width), np.float32)
+        self.bodies = np.zeros((height, width), np.float32)
+        self.details = np.zeros((height, width), np.float32)
         self.taken = np.zeros((height, width), np.uint8)
         self.boxes: list[tuple[int, int, int, int]] = []
         self.patches: list[np.ndarray] = []
         self.grain = smooth_noise(rng, height, width, 0.9)
-        self.lumps = smooth_noise(rng, height, width, 2.2)
+        self.lumps = smooth_noise(rng, height, width, 1.6)
 
     def drift(self) -> np.ndarray:
         """Draw how far a cell moved from its place, xy in pixels."""
@@ -111,7 +112,7 @@ class Canvas:
                 (coverage >= 128).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
             depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1]
             height = height + dome * np.sqrt(depth / max(float(depth.max()), 1.0))
-        self.thickness[y1:y2, x1:x2] += profile * height * np.float32(thickness)
+        self.bodies[y1:y2, x1:x2] += profile * height * np.float32(thickness)
 
     def add_lines(self, paths: Sequence[np.ndarray], width: int, thickness: float,
                   beads: float) -> None:
@@ -131,7 +132,7 @@ class Canvas:
         strength = layer.astype(np.float32) * np.float32(thickness / 255)
         if beads:
             strength *= np.maximum(1 + beads * (0.7 * self.lumps + 0.5 * self.grain), 0)
-        self.thickness += strength
+        self.details += strength
 
     def add_dots(self, centres: np.ndarray, radii: np.ndarray, thickness: np.ndarray) -> None:
         """Add small round bodies.
@@ -151,7 +152,7 @@ class Canvas:
             distance = np.hypot(columns + 0.5 - x, rows + 0.5 - y)
             edge = np.clip(radius + 0.5 - distance, 0, 1)
             shape = edge * np.clip(1.3 - distance / radius / 2, 0, 1)
-            self.thickness[y1:y2, x1:x2] += (value * shape).astype(np.float32)
+            self.details[y1:y2, x1:x2] += (value * shape).astype(np.float32)
 
     def develop(self, *, sharpness: float, halo: float, noise: float) -> np.ndarray:
         """Photograph the field.
@@ -164,15 +165,16 @@ class Canvas:
         Returns:
             uint8 (height, width), with a mean of about 128.
         """
-        near = cv2.GaussianBlur(self.thickness, (0, 0), sharpness)
-        far = cv2.GaussianBlur(self.thickness, (0, 0), halo)
-        contrast = 1.6 * (far - near)
+        # A body slopes down to its edge; lines and granules are as sharp as the lens.
+        thickness = cv2.GaussianBlur(self.bodies, (0, 0), 0.45) + self.details
+        near = cv2.GaussianBlur(thickness, (0, 0), sharpness)
+        contrast = 1.35 * (cv2.GaussianBlur(thickness, (0, 0), halo) - near)
         rng = self.frame_rng
         shade = cv2.resize(
             rng.standard_normal((4, 5), np.float32), (self.width, self.height),
             interpolation=cv2.INTER_CUBIC)
-        film = smooth_noise(rng, self.height, self.width, 0.7)
-        grey = 128 + contrast + np.float32(noise) * film + np.float32(0.6) * shade
+        film = smooth_noise(rng, self.height, self.width, 0.5)
+        grey = 128 + contrast + np.float32(noise) * film + np.float32(0.2) * shade
         return np.clip(np.rint(grey - (grey.mean() - 128)), 0, 255).astype(np.uint8)
 
 

@@ -20,7 +20,7 @@ def blob(rng: np.random.Generator, length: float, width: float, roughness: float
         float64 (32, 2), xy in pixels around (0, 0), the longer axis along x.
     """
     angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    radius = np.ones(32)
+    radius: np.ndarray = np.ones(32)
     for order in (2, 3, 4, 5):
         wave = roughness * rng.normal() / order
         radius += wave * np.cos(order * angle + rng.uniform(0, 2 * np.pi))

@@ -14,10 +14,11 @@ def grow_shsy5y(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
         rng: source of chance.
         number: cells to place; fewer where there is no more room.
     """
-    sites = Sites(canvas, rng, clustering=0.62, patchiness=0.8)
+    sites = Sites(canvas, rng, clustering=0.58, patchiness=0.45)
     crowding = number / (canvas.height * canvas.width) * 1086  # 1 for 337 cells on 520 x 704
     median = 205 * max(crowding, 0.7) ** -0.35
-    thickness = rng.uniform(50, 85)
+    thickness = rng.uniform(55, 80)
+    links = rng.uniform(0.4, 0.9)
     near: list[np.ndarray] = []
     far: list[np.ndarray] = []
     for attempt in range(6 * number + 60):
@@ -26,30 +27,32 @@ def grow_shsy5y(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
         cell = sites.cell_rng()
         area = float(np.clip(median * np.exp(cell.normal(0, 0.62)), 45, 1500))
         centre, direction = sites.propose(cell, 1.1 * np.sqrt(area))
-        is_round = cell.random() < 0.16
-        outline = _outline(cell, area, is_round)
+        is_round = cell.random() < 0.1
+        outline = _outline(cell, area * (0.6 if is_round else 1.0), is_round)
         outline = rotate(outline, direction) + centre
         placed = canvas.add(
             [outline], thickness=thickness * cell.uniform(0.6, 1.5) * (1.6 if is_round else 1),
-            dome=0.9 if is_round else 0.15, texture=0.12,
-            max_hidden=0.35 + 0.4 * (attempt > 3 * number), min_area=40)
+            dome=1.2 if is_round else 0.5, texture=0.22,
+            max_hidden=0.25 + 0.4 * (attempt > 3 * number), min_area=40)
         if placed and is_round:
             _refract(canvas, cell, centre, np.sqrt(area) / 2)
-        elif placed and cell.random() < 0.75:
+        elif placed and cell.random() < 0.85:
             _sprout(cell, outline, centre, near, far)
-    canvas.add_lines(near, 2, 0.8 * thickness, 0.25)
-    canvas.add_lines(far, 1, 1.1 * thickness, 0.35)
-    _clumps(canvas, rng, rng.poisson(0.045 * number))
+    _link(canvas, rng, links, far)
+    canvas.add_lines(near, 2, 0.4 * thickness, 0.3)
+    canvas.add_lines(far, 1, 0.5 * thickness, 0.4)
+    _clumps(canvas, rng, rng.poisson(0.07 * number))
 
 
 def _outline(rng: np.random.Generator, area: float, is_round: bool) -> np.ndarray:
     """Draw an outline of a given area around (0, 0), long along x."""
     if is_round:
         shape = blob(rng, 1.0, rng.uniform(0.8, 1.0), 0.06)
-    elif rng.random() < 0.45:
-        shape = blob(rng, rng.uniform(1.3, 3.0), 1.0, 0.12)
+    elif rng.random() < 0.3:
+        shape = blob(rng, rng.uniform(1.4, 4.0), 1.0, 0.15)
     else:
-        shape = corners(rng, rng.uniform(1.2, 2.6), 1.0, int(rng.choice([2, 3, 4, 4])))
+        shape = corners(rng, rng.uniform(1.3, 3.4), 1.0, int(rng.choice([2, 3, 4, 4])))
+    shape = shape * (1 + 0.04 * rng.normal(size=(len(shape), 1)))
     return shape * np.sqrt(area / polygon_area(shape))
 
 
@@ -57,7 +60,7 @@ def _refract(canvas: Canvas, rng: np.random.Generator, centre: np.ndarray, radiu
     """Light up spots within a rounded cell."""
     number = int(rng.integers(1, 4))
     spots = centre + rng.normal(0, 0.4 * radius, (number, 2))
-    canvas.add_dots(spots, rng.uniform(1.5, 3, number), -rng.uniform(80, 260, number))
+    canvas.add_dots(spots, rng.uniform(1.5, 3, number), -rng.uniform(40, 160, number))
 
 
 def _sprout(rng: np.random.Generator, outline: np.ndarray, centre: np.ndarray,
@@ -67,10 +70,25 @@ def _sprout(rng: np.random.Generator, outline: np.ndarray, centre: np.ndarray,
     distance = np.hypot(*offset.T)
     tips = np.argsort(distance)[::-1][[0, len(distance) // 3]][:int(rng.integers(1, 3))]
     heading = np.arctan2(offset[tips, 1], offset[tips, 0])
-    for path in walk(rng, outline[tips] - 0.1 * offset[tips], heading, 12, 3.5, 0.12):
-        length = int(np.clip(rng.exponential(7), 3, 12))
+    for path in walk(rng, outline[tips] - 0.15 * offset[tips], heading, 16, 3.5, 0.09):
+        length = int(np.clip(rng.exponential(8), 3, 16))
         near.append(path[:3])
         far.append(path[2:length + 2])
+
+
+def _link(canvas: Canvas, rng: np.random.Generator, share: float, far: list[np.ndarray]) -> None:
+    """Stretch thin processes from cell to cell."""
+    boxes = np.reshape(canvas.boxes, (-1, 4)).astype(float)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    for centre in centres[rng.random(len(centres)) < share]:
+        distance = np.hypot(*(centres - centre).T)
+        reach = np.flatnonzero((distance > 15) & (distance < rng.uniform(25, 140)))
+        if not len(reach):
+            continue
+        other = centres[reach[int(rng.random() * len(reach))]]
+        step = np.linspace(0, 1, 10)[:, None]
+        sag = rng.normal(0, 0.06) * np.sin(np.pi * step) * (other - centre)[::-1] * (-1, 1)
+        far.append(centre + step * (other - centre) + sag)
 
 
 def _clumps(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
@@ -82,9 +100,9 @@ def _clumps(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
         else:
             centre = rng.uniform(0, 1, 2) * (canvas.width, canvas.height)
         blebs = int(np.clip(rng.exponential(9), 2, 40))
-        spread = 1.9 * np.sqrt(blebs)
+        spread = 1.5 * np.sqrt(blebs)
         places = centre + rng.normal(0, spread, (blebs, 2))
-        radii = rng.uniform(1.8, 3.6, blebs)
-        canvas.add_dots(places, radii, rng.uniform(80, 230, blebs))
-        canvas.add_dots(places + rng.normal(0, 0.7, places.shape), 0.6 * radii,
-                        -rng.uniform(150, 480, blebs))
+        radii = rng.uniform(1.6, 3.8, blebs)
+        canvas.add_dots(places, radii, rng.uniform(50, 170, blebs))
+        canvas.add_dots(places + rng.normal(0, 0.7, places.shape), 0.55 * radii,
+                        -rng.uniform(60, 330, blebs))

@@ -1,0 +1,31 @@
+"""A short schedule for crops on a CPU: new parts first, then everything."""
+train_cfg = dict(
+    type='StagedTrainLoop',
+    val_begin=1000,  # a validation of 81 full images takes minutes here
+    stages=[
+        dict(
+            name='new',
+            max_iters=150,
+            trainable=['(?!backbone)'],
+            optim_wrapper=dict(
+                type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
+                clip_grad=dict(max_norm=10)),
+            param_scheduler=[
+                dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100)]),
+        dict(
+            name='all',
+            max_iters=2850,
+            val_interval=1500,
+            optim_wrapper=dict(
+                type='OptimWrapper', optimizer=dict(type='AdamW', lr=6e-4, weight_decay=0.01),
+                paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))),
+                clip_grad=dict(max_norm=10)),
+            param_scheduler=[
+                dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
+                dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=False, begin=100, end=2850),
+            ],
+            ema=dict(type='ExpMomentumEMA', momentum=1e-3)),
+    ])
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+auto_scale_lr = dict(enable=False, base_batch_size=4)

@@ -1,0 +1,232 @@
+"""Training and testing runs from a config: what tools/train.py and tools/test.py do."""
+import argparse
+import copy
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.registry import DATASETS
+from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS, init_default_scope
+from mmengine.runner import Runner
+
+from mmsart.postprocessing import load_postprocess
+from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
+from mmsart.weights import check_class_count, prepare_load_from
+
+POSTPROCESS_FILE = 'postprocess.json'
+
+
+def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = None,
+                launcher: str = 'none', local_rank: int = 0) -> Config:
+    """Read a config file and override some of its keys.
+
+    What overrides ``val_dataloader`` or ``val_evaluator`` overrides their test counterparts too,
+    unless those are named themselves, and ``data_root`` reaches every dataset.
+
+    Args:
+        path: the config file.
+        options: ``KEY=VALUE`` strings.
+        work_dir: folder of the run; by default the config's, else ``work_dirs/<name of config>``.
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+        local_rank: of this process, unless the environment has LOCAL_RANK.
+
+    Returns:
+        The config.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: the file or an option cannot be understood.
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(f'{path}: no such file, expected a config')
+    overrides = _parse_options(options)
+    try:
+        cfg = Config.fromfile(path)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # whatever the Python code of a config can raise
+        raise UserError(f'{path}: {type(error).__name__}: {error}') from error
+    try:
+        cfg.merge_from_dict(_with_test_twins(overrides))
+    except (KeyError, TypeError, IndexError, AssertionError) as error:
+        raise UserError(f'--cfg-options: {error}, expected keys that the config has') from error
+    if 'data_root' in overrides:
+        for dataset in _datasets(cfg):
+            dataset.data_root = overrides['data_root']
+    cfg.launcher = launcher
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    return cfg
+
+
+def train(cfg: Config, resume: str | None = None, amp: bool = False,
+          auto_scale_lr: bool = False) -> None:
+    """Train as a config says.
+
+    Data are checked before anything is written.
+
+    Args:
+        cfg: of :func:`load_config`.
+        resume: ``'auto'`` or the path of a checkpoint to go on from.
+        amp: use automatic mixed precision, on a GPU.
+        auto_scale_lr: scale learning rates by the total batch size.
+
+    Raises:
+        UserError: the data, the weights or the settings are wrong.
+    """
+    check_data(cfg, ('train_dataloader', 'val_dataloader'))
+    if amp:
+        _use_amp(cfg)
+    if auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise UserError(f'{cfg.filename}: auto_scale_lr.base_batch_size is missing, expected '
+                            'the batch size that the learning rates are made for')
+        cfg.auto_scale_lr.enable = True
+    if resume is not None:
+        cfg.resume = 'auto' if resume == 'auto' else True
+        if resume != 'auto':
+            _check_file(resume, 'a checkpoint to go on from')
+            cfg.load_from = resume
+    if not cfg.get('resume') or cfg.resume == 'auto':
+        prepare_load_from(cfg)
+    settings = load_postprocess(_evaluator(cfg, 'val_evaluator').get('postprocess'))
+    kept = check_writable(cfg.work_dir) / POSTPROCESS_FILE
+    if not kept.exists():  # a tuned one stays when a run goes on
+        with atomic_write(kept) as temporary:
+            temporary.write_text(json.dumps(settings, indent=2) + '\n')
+    _build_runner(cfg).train()
+
+
+def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str | None = None,
+         images: str | None = None, postprocess: str | None = None, show: bool = False,
+         show_dir: str | None = None, wait_time: float = 2) -> dict[str, float]:
+    """Test a checkpoint.
+
+    Args:
+        cfg: of :func:`load_config`.
+        checkpoint: weights of a trained model.
+        out: file for the raw predictions.
+        submission: file for the final instances in Kaggle's format.
+        images: folder of images to predict instead of the validation images; gives no score.
+        postprocess: settings to use; by default postprocess.json beside the checkpoint, if it is
+            there, else the config's.
+        show: show predictions in a window.
+        show_dir: folder for pictures of predictions.
+        wait_time: seconds that a window stays open.
+
+    Returns:
+        The metric's values by name; none for a folder of images.
+
+    Raises:
+        UserError: the data, the checkpoint or the settings are wrong.
+    """
+    _check_file(checkpoint, 'a checkpoint')
+    cfg.load_from, cfg.resume = checkpoint, False
+    evaluator = _evaluator(cfg, 'test_evaluator')
+    if images:
+        dataset = cfg.test_dataloader.dataset
+        cfg.test_dataloader.dataset = dict(
+            type='SartoriusDataset', data_root='', ann_file='', data_prefix=dict(img=images),
+            test_mode=True, pipeline=dataset.pipeline)
+        evaluator.format_only = True
+    check_data(cfg, ('test_dataloader',))
+    check_class_count(checkpoint, cfg.model)
+    beside = Path(checkpoint).parent / POSTPROCESS_FILE
+    if postprocess or beside.is_file():
+        evaluator.postprocess = str(postprocess or beside)
+    load_postprocess(evaluator.get('postprocess'))
+    evaluator.predictions_file, evaluator.submission_file = out, submission
+    for target in (out, submission):
+        if target:
+            check_writable(Path(target).parent)
+    if show or show_dir:
+        cfg.default_hooks.visualization.update(
+            draw=True, show=show, wait_time=wait_time, interval=1,
+            test_out_dir=str(Path(show_dir).resolve()) if show_dir else None)
+    check_writable(cfg.work_dir)
+    runner = _build_runner(cfg)
+    source = evaluator.postprocess if isinstance(evaluator.get('postprocess'), str) else 'config'
+    print_log(f'post-processing settings: {source}', 'current')
+    return runner.test()
+
+
+def check_data(cfg: Config, loaders: Sequence[str]) -> None:
+    """Read the data sets of a config once, so that errors come before anything is written.
+
+    Args:
+        cfg: the config.
+        loaders: names of its data loaders.
+
+    Raises:
+        UserError: a data set is wrong.
+    """
+    for name in loaders:
+        for dataset in _find_datasets(cfg.get(name)):
+            if dataset['type'] == 'SartoriusDataset':
+                DATASETS.build({**copy.deepcopy(dataset), 'pipeline': []})
+
+
+def _parse_options(options: Sequence[str]) -> dict[str, Any]:
+    for option in options:
+        if '=' not in option:
+            raise UserError(f'--cfg-options: found {option!r}, expected KEY=VALUE')
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--options', nargs='+', action=DictAction, default={})
+    return parser.parse_args(['--options', *options]).options if options else {}
+
+
+def _with_test_twins(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Add the test counterparts of what overrides validation."""
+    twins = {'test' + key[3:]: value for key, value in overrides.items()
+             if key.startswith(('val_dataloader.', 'val_evaluator.'))}
+    return {**twins, **overrides}
+
+
+def _datasets(cfg: Config) -> Iterator[Any]:
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        yield from _find_datasets(cfg.get(name))
+
+
+def _find_datasets(node: Any) -> Iterator[Any]:
+    """Walk through a data loader's config, yielding data sets that have a root."""
+    if isinstance(node, dict):
+        if 'data_root' in node:
+            yield node
+        for value in node.values():
+            yield from _find_datasets(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _find_datasets(value)
+
+
+def _evaluator(cfg: Config, name: str) -> Any:
+    """Return the config of the competition's metric among the evaluators."""
+    evaluators = cfg[name] if isinstance(cfg[name], list) else [cfg[name]]
+    for evaluator in evaluators:
+        if evaluator['type'] == 'SartoriusMetric':
+            return evaluator
+    raise UserError(f'{cfg.filename}: {name}: expected a SartoriusMetric')
+
+
+def _use_amp(cfg: Config) -> None:
+    if not torch.cuda.is_available():
+        raise UserError('--amp: no CUDA device found, expected one')
+    holders = cfg.train_cfg.get('stages') or [cfg]
+    for holder in holders:
+        holder.optim_wrapper.type = 'AmpOptimWrapper'
+        holder.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def _check_file(path: str, expected: str) -> None:
+    if not Path(path).is_file():
+        raise MissingFileError(f'{path}: no such file, expected {expected}')
+
+
+def _build_runner(cfg: Config) -> Runner:
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

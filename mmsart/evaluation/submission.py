@@ -1,0 +1,50 @@
+"""The competition's score of a file in Kaggle's format."""
+import os
+from collections import defaultdict
+
+from mmsart.datasets.train_csv import read_train_csv
+from mmsart.evaluation.functional import score_image, summarize
+from mmsart.postprocessing.submission import check_submission, read_submission
+from mmsart.structures.mask.rle import parse_rles, runs_to_coco
+from mmsart.utils.errors import UserError
+
+
+def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
+                     complete: bool = False) -> dict[str, float]:
+    """Score a submission against annotations.
+
+    Args:
+        truth: a ``train.csv``.
+        submission: a file with the columns id and predicted.
+        complete: refuse a submission that lacks an image of the truth; otherwise the score is
+            over the images that it names.
+
+    Returns:
+        ``images``, how many were scored, ``of`` how many, and the keys of
+        :func:`mmsart.evaluation.functional.summarize`.
+
+    Raises:
+        UserError: a file is wrong, or Kaggle would refuse the submission.
+    """
+    table = read_train_csv(truth)
+    sizes = {name: (int(height), int(width)) for name, (height, width)
+             in zip(table.image_ids.tolist(), table.sizes, strict=True)}
+    found = read_submission(submission)
+    problems = check_submission(found, sizes, allow_missing=not complete)
+    if problems:
+        more = f' (and {len(problems) - 1} more)' if len(problems) > 1 else ''
+        raise UserError(f'{submission}: {problems[0].message}{more}')
+    if not found.ids:
+        raise UserError(f'{submission}: no rows, expected at least one image')
+    predicted = defaultdict(list)
+    for name, text in zip(found.ids, found.predicted, strict=True):
+        predicted[name] += [text] if text.strip() else []
+    scores, types = [], []
+    named = set(found.ids)
+    for image, name in enumerate(table.image_ids.tolist()):
+        if name in named:
+            truth_texts = table.annotations[table.instances(image)].tolist()
+            scores.append(score_image(*(runs_to_coco(parse_rles(texts), *sizes[name])
+                                        for texts in (predicted[name], truth_texts))))
+            types.append(table.cell_types[image])
+    return dict(images=len(scores), of=len(table), **summarize(scores, types))

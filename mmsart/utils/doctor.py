@@ -1,0 +1,132 @@
+"""Checks of an installation, each with its cure."""
+import importlib
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+_REINSTALL_MMCV = (
+    'pip uninstall onedl-mmcv mmcv; MMCV_WITH_OPS=1 pip install --no-build-isolation '
+    '--no-binary onedl-mmcv onedl-mmcv==2.3.6 (after torch; with FORCE_CUDA=1 for a GPU)')
+_MODULES = {  # module: (distribution, cure)
+    'torch': ('torch', 'pip install torch==2.13.0'),
+    'mmengine': ('onedl-mmengine', 'pip install -r requirements.txt'),
+    'mmcv': ('onedl-mmcv', _REINSTALL_MMCV),
+    'mmdet': ('onedl-mmdetection', 'pip install -r requirements.txt'),
+    'pycocotools': ('pycocotools', 'pip install -r requirements.txt'),
+    'numpy': ('numpy', 'pip install -r requirements.txt'),
+    'pandas': ('pandas', 'pip install -r requirements.txt'),
+    'sklearn': ('scikit-learn', 'pip install -r requirements.txt'),
+    'mmsart': ('mmsart', 'pip install --no-deps -e .'),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report.
+
+    Attributes:
+        name: what was looked at.
+        state: ``'ok'``, ``'note'`` (fine, but good to know) or ``'FAIL'``.
+        found: what was found.
+        cure: what to do about a failure.
+    """
+
+    name: str
+    state: str
+    found: str
+    cure: str = ''
+
+
+def run_checks(data_root: str | os.PathLike | None = None) -> list[Check]:
+    """Look at versions, operators, CUDA and data.
+
+    Args:
+        data_root: folder of the competition data; by default that of SARTORIUS_ROOT, else
+            data/sartorius.
+
+    Returns:
+        The checks in the order of the report. None of them raises.
+    """
+    checks = [_check_python(), *(_check_module(name) for name in _MODULES)]
+    checks.append(_guard('mmcv operators', _REINSTALL_MMCV, lambda: _run_operators('cpu')))
+    checks += _check_cuda()
+    root = Path(data_root or os.environ.get('SARTORIUS_ROOT') or 'data/sartorius')
+    checks.append(_guard(
+        f'data in {root}', 'unpack the competition download there, or point SARTORIUS_ROOT to it '
+        '(make demo needs no data)', lambda: _read_data(root)))
+    return checks
+
+
+def _guard(name: str, cure: str, probe: Callable[[], str]) -> Check:
+    try:
+        return Check(name, 'ok', probe())
+    except Exception as error:  # a doctor reports whatever goes wrong
+        return Check(name, 'FAIL', ' '.join(f'{type(error).__name__}: {error}'.split()), cure)
+
+
+def _check_python() -> Check:
+    version = platform.python_version()
+    fits = (3, 10) <= tuple(map(int, version.split('.')[:2])) <= (3, 12)
+    return Check('Python', 'ok' if fits else 'FAIL', version, 'use Python 3.10 to 3.12')
+
+
+def _check_module(name: str) -> Check:
+    distribution, cure = _MODULES[name]
+
+    def probe() -> str:
+        importlib.import_module(name)
+        version = metadata.version(distribution)
+        if name == 'torch' and not (2, 10) <= tuple(map(int, version.split('.')[:2])) <= (2, 13):
+            raise ImportError(f'found {version}, expected 2.10 to 2.13')
+        return version
+    return _guard(name, cure, probe)
+
+
+def _run_operators(device: str) -> str:
+    """Call nms and RoIAlign on inputs whose result is known."""
+    import torch
+    from mmcv.ops import RoIAlign, nms
+    boxes = torch.tensor([[0., 0, 8, 8], [0, 0, 8, 7], [20, 20, 28, 28]], device=device)
+    _, kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7], device=device), 0.5)
+    if kept.tolist() != [0, 2]:
+        raise RuntimeError(f'nms kept {kept.tolist()}, expected [0, 2]')
+    rois = torch.tensor([[0, 0., 0, 4, 4]], device=device)
+    pooled = RoIAlign((2, 2))(torch.ones(1, 1, 8, 8, device=device), rois)
+    if not torch.allclose(pooled, torch.ones_like(pooled)):
+        raise RuntimeError(f'RoIAlign of ones gave {pooled.flatten().tolist()}, expected ones')
+    return f'nms and RoIAlign run on the {device}'
+
+
+def _check_cuda() -> Iterator[Check]:
+    try:
+        import torch
+        available = torch.cuda.is_available()
+    except Exception:  # reported as a missing module
+        return
+    if not available:
+        yield Check('CUDA', 'note', 'no GPU found; training runs on the CPU')
+        return
+    yield Check('CUDA', 'ok', f'{torch.version.cuda}, {torch.cuda.get_device_name()}')
+    yield _guard('mmcv operators, CUDA', _REINSTALL_MMCV, lambda: _run_operators('cuda'))
+
+
+def _read_data(root: Path) -> str:
+    """Read the table and decode every image."""
+    import cv2
+
+    from mmsart.datasets.train_csv import read_train_csv
+    table = read_train_csv(root / 'train.csv')
+    for number, name in enumerate(table.image_ids.tolist()):
+        path = root / 'train' / f'{name}.png'
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
+        if image is None:
+            state = 'unreadable' if path.is_file() else 'missing'
+            raise FileNotFoundError(f'{path} is {state} (row {table.rows[number]} of train.csv)')
+        if image.shape != tuple(table.sizes[number]):
+            raise ValueError(f'{path} has {image.shape[1]} x {image.shape[0]} pixels, row '
+                             f'{table.rows[number]} of train.csv says {table.sizes[number][1]} x '
+                             f'{table.sizes[number][0]}')
+    return f'{len(table)} images, {len(table.areas)} cells, all readable'

@@ -1,0 +1,32 @@
+"""Shared by all tests: one thread a process, small annotation tables."""
+import os
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+os.environ.setdefault('MPLBACKEND', 'Agg')
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+cv2.setNumThreads(1)
+
+
+@pytest.fixture
+def write_table(tmp_path):
+    """Give a function that writes rows as train.csv, with black images that fit them."""
+    def write(rows, folder='data', images=True, **columns):
+        root = tmp_path / folder
+        (root / 'train').mkdir(parents=True, exist_ok=True)
+        frame = pd.DataFrame([{
+            'id': 'a', 'annotation': '1 3', 'width': '10', 'height': '8', 'cell_type': 'cort',
+            'plate_time': '', 'sample_date': '', 'sample_id': 's', 'elapsed_timedelta': '',
+            **row} for row in rows])
+        for column in [name for name, value in columns.items() if value is None]:
+            frame = frame.drop(columns=column)
+        frame.to_csv(root / 'train.csv', index=False)
+        for _, row in frame.drop_duplicates('id').iterrows() if images else ():
+            image = np.zeros((int(row['height']), int(row['width'])), np.uint8)
+            cv2.imwrite(str(root / 'train' / f'{row["id"]}.png'), image)
+        return root
+    return write

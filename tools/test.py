@@ -1,0 +1,51 @@
+"""Test a checkpoint: python tools/test.py CONFIG CHECKPOINT [--submission submission.csv] …"""
+import argparse
+
+from mmsart.utils import cli_main
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Compute the competition mAP of a checkpoint on validation images, or write '
+        'predictions for a folder of images.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='weights of a trained model')
+    parser.add_argument('--work-dir', help='folder of the log (work_dirs/CONFIG)')
+    parser.add_argument('--out', metavar='FILE.pkl',
+                        help='write raw predictions, for tools/tune_postprocess.py')
+    parser.add_argument('--submission', metavar='FILE.csv', help="write Kaggle's submission file")
+    parser.add_argument('--images', metavar='DIR',
+                        help='predict this folder of images instead of the validation images')
+    parser.add_argument('--postprocess', metavar='FILE.json',
+                        help='post-processing settings; by default postprocess.json beside the '
+                        "checkpoint if it is there, else the config's")
+    parser.add_argument('--show', action='store_true', help='show predictions in a window')
+    parser.add_argument('--show-dir', metavar='DIR', help='write pictures of the predictions')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays open')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
+                        help='override keys of the config')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args(args)
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    from mmsart.apis.runs import load_config, test
+
+    options = parse_args(args)
+    cfg = load_config(options.config, options.cfg_options, options.work_dir, options.launcher,
+                      options.local_rank)
+    scores = test(
+        cfg, options.checkpoint, out=options.out, submission=options.submission,
+        images=options.images, postprocess=options.postprocess, show=options.show,
+        show_dir=options.show_dir, wait_time=options.wait_time)
+    for key, value in scores.items():
+        print(f'{key}: {value:.6f}' if isinstance(value, float) else f'{key}: {value}')
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

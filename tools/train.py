@@ -1,0 +1,37 @@
+"""Train a model: python tools/train.py CONFIG [--work-dir DIR] [--resume] …"""
+import argparse
+
+from mmsart.utils import cli_main
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Train a model.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints (work_dirs/CONFIG)')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale learning rates by the total batch size')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='go on from a checkpoint, by default the newest of the work dir')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
+                        help='override keys of the config')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args(args)
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    from mmsart.apis.runs import load_config, train
+
+    options = parse_args(args)
+    cfg = load_config(options.config, options.cfg_options, options.work_dir, options.launcher,
+                      options.local_rank)
+    train(cfg, resume=options.resume, amp=options.amp, auto_scale_lr=options.auto_scale_lr)
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
