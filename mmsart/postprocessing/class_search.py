@@ -1,0 +1,175 @@
+"""The search for one class's settings."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+
+from mmsart.datasets.classes import CLASSES
+from mmsart.postprocessing.detections import Detections
+from mmsart.postprocessing.fast_score import Curve, Trial, arrange, evaluate, side_by_side
+from mmsart.postprocessing.postprocessor import PostProcessor
+
+if TYPE_CHECKING:
+    from mmsart.structures.mask.cropped_masks import CroppedMasks
+
+SCORE_FLOOR = 0.05
+"""Detections below it are not looked at: no useful threshold is that low."""
+MASK_THRS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+
+
+@dataclass
+class TuningImage:
+    """One image to tune on.
+
+    Args:
+        detections: as the model gave them.
+        truth: the true objects.
+        cell_type: the true type.
+        sample_id: images of one sample stay in one fold.
+    """
+
+    detections: Detections
+    truth: CroppedMasks
+    cell_type: str
+    sample_id: str
+
+    @cached_property
+    def truth_rles(self) -> list[dict[str, Any]]:
+        """The true objects as transposed COCO RLE."""
+        return self.truth.to_rles()
+
+
+@dataclass
+class ClassSearch:
+    """The trials of one class, over the images that the vote gives to it.
+
+    Args:
+        name: of the class.
+        members: (M,) int64, the images, by their position among all.
+        images: these M images.
+        vote: 'drop' or 'relabel'.
+        base: the settings to begin with.
+        seed: of everything random.
+    """
+
+    name: str
+    members: np.ndarray
+    images: list[TuningImage]
+    vote: str
+    base: Mapping[str, Any]
+    seed: int = 0
+    _scenes: dict[tuple, Any] = field(default_factory=dict)
+
+    def curve(self, params: Mapping[str, Any]) -> Curve:
+        """Score the settings of a trial at every score threshold.
+
+        Args:
+            params: values by the setting's name; see :meth:`suggest`.
+
+        Returns:
+            Precision over the M images, which count from 0.
+        """
+        key = (params['mask_thr'], params['fill_holes'], params['largest_component'])
+        if key not in self._scenes:
+            self._scenes[key] = side_by_side([self._arrange(image, key) for image in self.images])
+        return evaluate(self._scenes[key], Trial(
+            params['min_area'], params['max_area'] or np.inf, params['nms_iou_thr'],
+            params['max_lost_share']))
+
+    def _arrange(self, image: TuningImage, key: tuple) -> Any:
+        """Run the stages before the areas as a submission would, and find the cells."""
+        label = CLASSES.index(self.name)
+        detections = image.detections
+        loud = detections.scores >= np.float32(SCORE_FLOOR)
+        if self.vote == 'drop':
+            loud &= detections.labels == label
+        detections = detections[loud]
+        detections.labels[:] = label
+        mask_thr, fill_holes, largest = key
+        shaped = PostProcessor(
+            mask_thr=mask_thr, fill_holes=fill_holes, largest_component=largest,
+            remove_overlap=False)(detections)
+        return arrange(shaped.masks, shaped.scores, image.truth)
+
+    @cached_property
+    def area_range(self) -> tuple[int, int]:
+        """Where to look for areas: up to the median detection, and from there to the largest.
+
+        Taken from detections, not from true objects, which folds must not know of each other.
+        """
+        areas = np.concatenate([
+            found.masks.areas[found.scores >= SCORE_FLOOR]
+            for found in (image.detections for image in self.images)] + [[1, 2]])
+        low = int(np.median(areas))
+        return low, max(int(areas.max()), low + 1)
+
+    def start(self) -> dict[str, Any]:
+        """Give the settings to begin with as a trial's parameters."""
+        names = ('fill_holes', 'largest_component', 'min_area', 'max_area', 'max_lost_share')
+        params = {name: self.base[name][self.name] for name in names}
+        thr = self.base['nms_iou_thr'][self.name]
+        mask_thr = self.base['mask_thr'][self.name] if self._soft() else None
+        return {**params, 'nms_iou_thr': 1.0 if thr is None else thr, 'mask_thr': mask_thr}
+
+    def suggest(self, trial: optuna.trial.BaseTrial) -> dict[str, Any]:
+        """Draw a trial's parameters."""
+        low, high = self.area_range
+        return {
+            'mask_thr': (
+                trial.suggest_categorical('mask_thr', MASK_THRS) if self._soft() else None),
+            'fill_holes': trial.suggest_categorical('fill_holes', [False, True]),
+            'largest_component': trial.suggest_categorical('largest_component', [False, True]),
+            'min_area': trial.suggest_int('min_area', 0, low),
+            'max_area': trial.suggest_int('max_area', low, high, log=True),
+            'nms_iou_thr': round(trial.suggest_float('nms_iou_thr', 0.02, 1.0, step=0.01), 2),
+            'max_lost_share': round(
+                trial.suggest_float('max_lost_share', 0.05, 1.0, step=0.01), 2)}
+
+    def _soft(self) -> bool:
+        return all(image.detections.mask_probs is not None for image in self.images)
+
+
+def search_class(
+        search: ClassSearch, trainings: Sequence[np.ndarray], trials: int) -> list[dict[str, Any]]:
+    """Find the best settings of a class for several sets of training images.
+
+    Args:
+        search: the class's trials.
+        trainings: (M,) bool each, the training images among the class's.
+        trials: how many in all: half random and shared, half TPE, split evenly among the sets.
+
+    Returns:
+        For each set the best parameters with their ``score_thr``; empty where it has no image.
+    """
+    shared = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=search.seed))
+    drawn = [shared.ask() for _ in range(max(trials // 2, 1))]
+    candidates = [search.start()] + [search.suggest(trial) for trial in drawn]
+    curves = [search.curve(params) for params in candidates]
+    results: list[dict[str, Any]] = []
+    for number, chosen in enumerate(trainings):
+        if not chosen.any():
+            results.append({})
+            continue
+        found = [(*curve.best_threshold(chosen), params)
+                 for curve, params in zip(curves, candidates, strict=True)]
+        study = optuna.create_study(
+            direction='maximize', sampler=optuna.samplers.TPESampler(
+                seed=search.seed + number, multivariate=True))
+        study.add_trials([
+            optuna.trial.create_trial(
+                params=trial.params, distributions=trial.distributions, value=value)
+            for trial, (value, _, _) in zip(drawn, found[1:], strict=True)])
+        for _ in range(trials // 2 // len(trainings)):
+            trial = study.ask()
+            params = search.suggest(trial)
+            value, threshold = search.curve(params).best_threshold(chosen)
+            study.tell(trial, value)
+            found.append((value, threshold, params))
+        value, threshold, params = max(found, key=lambda item: item[0])
+        results.append({**params, 'score_thr': round(threshold, 6)})
+    return results

@@ -1,0 +1,192 @@
+"""Search for the post-processing that scores best, and tell what it is worth on other images.
+
+Each class is tuned by itself on the images that the vote gives to it. Half of a class's trials
+are drawn at random, once for all folds; from there each fold, and the final search over all
+images, goes on by itself with Optuna's TPE, on its own training images only. The score threshold
+is no parameter of these trials: each one sweeps it exactly.
+"""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import optuna
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mmsart.datasets.classes import CLASSES
+from mmsart.evaluation.functional import ImageScore, score_image
+from mmsart.postprocessing.class_search import ClassSearch, TuningImage, search_class
+from mmsart.postprocessing.config import complete_config
+from mmsart.postprocessing.postprocessor import PostProcessor, vote_type
+
+PIECES = ('keep', 'largest', 'drop')
+
+
+@dataclass
+class Tuned:
+    """Settings for one set of training images.
+
+    Attributes:
+        config: complete settings.
+        train: (I,) bool, the images they were chosen on.
+    """
+
+    config: dict[str, Any]
+    train: np.ndarray
+
+
+@dataclass
+class TuningResult:
+    """What the search found.
+
+    Attributes:
+        config: complete settings, chosen on all images.
+        before: score of each image with the settings to begin with.
+        in_sample: score of each image with `config`.
+        out_of_sample: score of each image with the settings that its fold never saw it for.
+        folds: the settings of each fold.
+    """
+
+    config: dict[str, Any]
+    before: list[ImageScore]
+    in_sample: list[ImageScore]
+    out_of_sample: list[ImageScore]
+    folds: list[Tuned]
+
+
+def tune(
+        images: Sequence[TuningImage], base: Mapping[str, Any], trials: int = 500, folds: int = 5,
+        seed: int = 0) -> TuningResult:
+    """Tune all settings of all classes.
+
+    Args:
+        images: at least one; those of one sample are never in training and held out at once.
+        base: complete settings to begin with; kept where a class has no image.
+        trials: for each class.
+        folds: of the cross-validation; fewer where there are fewer samples.
+        seed: of the folds and the search.
+
+    Returns:
+        Settings and real scores.
+    """
+    trainings = [*split_folds(images, folds, seed), np.ones(len(images), bool)]
+    with _quiet_optuna():
+        tuned = _tune_sets(images, base, trainings, trials, seed)
+    before = [score_real(image, PostProcessor(**base)) for image in images]
+    for result in tuned:
+        _choose_pieces(images, result)
+    final = PostProcessor(**tuned[-1].config)
+    held_out: list[ImageScore] = list(before)
+    for result in tuned[:-1]:
+        process = PostProcessor(**result.config)
+        for i in np.flatnonzero(~result.train).tolist():
+            held_out[i] = score_real(images[i], process)
+    in_sample = [score_real(image, final) for image in images]
+    return TuningResult(tuned[-1].config, before, in_sample, held_out, tuned[:-1])
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Keep Optuna from logging each study and from calling multivariate TPE experimental."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def split_folds(images: Sequence[TuningImage], folds: int, seed: int) -> list[np.ndarray]:
+    """Split images by sample, with a like mix of types in each fold.
+
+    Args:
+        images: all of them.
+        folds: how many; fewer where there are fewer samples, none for a single sample.
+        seed: of the split.
+
+    Returns:
+        The training images of each fold, (I,) bool.
+    """
+    groups = [image.sample_id for image in images]
+    folds = min(folds, len(set(groups)))
+    if folds < 2:
+        return []
+    split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
+        np.zeros(len(images)), [image.cell_type for image in images], groups)
+    return [np.isin(np.arange(len(images)), train) for train, _ in split]
+
+
+def _tune_sets(
+        images: Sequence[TuningImage], base: Mapping[str, Any], trainings: list[np.ndarray],
+        trials: int, seed: int) -> list[Tuned]:
+    """Choose the way of voting and all settings but `pieces` for each set of training images."""
+    searches = {vote: _class_searches(images, vote, base, seed) for vote in ('drop', 'relabel')}
+    curves = {
+        vote: [(search.members, search.curve(search.start())) for search in members]
+        for vote, members in searches.items()}
+
+    def worth(vote: str, train: np.ndarray) -> float:
+        return sum(
+            curve.best_threshold(train[members])[0] * train[members].sum()
+            for members, curve in curves[vote])
+
+    results = [Tuned(complete_config(base), train) for train in trainings]
+    for result in results:
+        result.config['vote'] = max(curves, key=partial(worth, train=result.train))
+    for vote, members in searches.items():
+        voters = [result for result in results if result.config['vote'] == vote]
+        for search in members if voters else ():
+            found = search_class(
+                search, [result.train[search.members] for result in voters], trials)
+            for result, params in zip(voters, found, strict=True):
+                for name, value in params.items():
+                    result.config[name][search.name] = value
+    return results
+
+
+def _class_searches(
+        images: Sequence[TuningImage], vote: str, base: Mapping[str, Any],
+        seed: int) -> list[ClassSearch]:
+    """Group the images by the type that the vote gives them."""
+    voted = voted_labels(images, base['vote_min_score'])
+    groups = [(name, np.flatnonzero(voted == label)) for label, name in enumerate(CLASSES)]
+    return [
+        ClassSearch(name, members, [images[i] for i in members], vote, base, seed)
+        for name, members in groups if len(members)]
+
+
+def voted_labels(images: Sequence[TuningImage], min_score: float) -> np.ndarray:
+    """Give the class that each image's detections vote for, (I,) int64; -1 without detections."""
+    return np.array([
+        vote_type(found.scores, found.labels, len(CLASSES), min_score) if len(found) else -1
+        for found in (image.detections for image in images)], np.int64)
+
+
+def _choose_pieces(images: Sequence[TuningImage], result: Tuned) -> None:
+    """Choose what becomes of masks that fall apart, which only the real pipeline can tell."""
+    chosen = [image for image, used in zip(images, result.train, strict=True) if used]
+    voted = voted_labels(chosen, result.config['vote_min_score'])
+    earlier = PostProcessor(**{**result.config, 'remove_overlap': False})
+    ready = [replace(image, detections=earlier(image.detections)) for image in chosen]
+    values = {}
+    for pieces in PIECES:
+        last = PostProcessor(
+            min_area=result.config['min_area'], max_lost_share=result.config['max_lost_share'],
+            pieces=pieces)
+        values[pieces] = np.array([score_real(image, last).precision.mean() for image in ready])
+    for label, name in enumerate(CLASSES):
+        if (voted == label).any():
+            result.config['pieces'][name] = max(
+                PIECES, key=lambda pieces: values[pieces][voted == label].mean())
+
+
+def score_real(image: TuningImage, process: PostProcessor) -> ImageScore:
+    """Score an image by the real post-processing and the real metric."""
+    return score_image(process(image.detections).masks.to_rles(), image.truth_rles)

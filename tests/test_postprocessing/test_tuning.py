@@ -1,0 +1,119 @@
+import numpy as np
+import optuna
+import pytest
+
+from mmsart.datasets.classes import CLASSES
+from mmsart.postprocessing import Detections, PostProcessor, complete_config
+from mmsart.postprocessing.class_search import ClassSearch, TuningImage
+from mmsart.postprocessing.tuning import score_real, split_folds, tune
+from mmsart.structures.mask.cropped_masks import CroppedMasks
+
+SIZE, SIDE = 48, 6
+
+
+def make_image(rng, label, sample, good=6, junk=8):
+    """Square cells found as they are with high scores, and junk: specks and shifted copies.
+
+    The last cell has the label of another class.
+    """
+    corners = [(y, x) for y in range(0, SIZE, 12) for x in range(0, SIZE, 12)]
+    chosen = rng.permutation(len(corners))[:good]
+    truth = np.zeros((good, SIZE, SIZE), np.uint8)
+    for bitmap, at in zip(truth, chosen, strict=True):
+        y, x = corners[at]
+        bitmap[y:y + SIDE, x:x + SIDE] = 1
+    wrong = np.zeros((junk, SIZE, SIZE), np.uint8)
+    for i, bitmap in enumerate(wrong):
+        if i % 2:
+            bitmap[rng.integers(SIZE), rng.integers(SIZE)] = 1  # a speck
+        else:
+            bitmap |= np.roll(truth[rng.integers(good)], rng.integers(3, 9, 2), (0, 1))
+    masks = CroppedMasks.from_bitmaps(np.concatenate([truth, wrong]))
+    scores = np.concatenate([rng.uniform(0.6, 0.9, good), rng.uniform(0.1, 0.55, junk)])
+    scores[good:][1::2] = 0.95  # specks look sure
+    labels = np.full(good + junk, label)
+    labels[good - 1] = (label + 1) % 3
+    return TuningImage(
+        Detections(scores, labels, masks, masks.boxes), CroppedMasks.from_bitmaps(truth),
+        CLASSES[label], sample)
+
+
+@pytest.fixture(scope='module')
+def images():
+    rng = np.random.default_rng(0)
+    return [make_image(rng, n % 2, f'well-{n // 2 % 3}') for n in range(8)]
+
+
+@pytest.fixture(scope='module')
+def result(images):
+    return tune(images, complete_config({}), trials=30, folds=3)
+
+
+def means(scores):
+    return np.mean([score.precision.mean() for score in scores])
+
+
+def test_gain_is_real_and_holds_on_other_images(images, result):
+    """The junk can be told by area and score, in every image alike."""
+    assert means(result.before) < 0.6
+    assert means(result.in_sample) == 1.0
+    assert means(result.out_of_sample) == 1.0
+    process = PostProcessor(**result.config)
+    assert score_real(images[0], process).tp.tolist() == [6] * 10
+
+
+def test_settings_are_valid_and_say_what_they_must(result):
+    config = result.config
+    assert complete_config(config) == config
+    assert config['vote'] == 'relabel'  # a cell of each image has another label
+    for name in ('shsy5y', 'astro'):
+        assert 0 < config['score_thr'][name] < 0.7  # below most true cells
+        assert 1 < config['min_area'][name] <= SIDE**2
+    assert config['score_thr']['cort'] == 0.0  # no image: the setting is left alone
+
+
+def test_same_seed_same_settings(images, result):
+    assert tune(images, complete_config({}), trials=30, folds=3).config == result.config
+
+
+def test_folds_keep_samples_together(images):
+    trainings = split_folds(images, 3, seed=0)
+    assert len(trainings) == 3
+    held_out = np.array([~train for train in trainings])
+    assert (held_out.sum(0) == 1).all()
+    for train in trainings:
+        inside = {image.sample_id for image, used in zip(images, train, strict=True) if used}
+        outside = {image.sample_id for image, used in zip(images, train, strict=True) if not used}
+        assert not inside & outside
+    assert split_folds(images[:2], 3, seed=0) == []
+
+
+def test_held_out_images_do_not_steer_their_settings(images, result):
+    """Spoil the truth of one fold's held-out images: its settings stay what they were."""
+    fold = result.folds[0]
+    nothing = CroppedMasks.from_bitmaps(np.zeros((1, SIZE, SIZE), np.uint8) + 1)
+    spoiled = [
+        image if used else TuningImage(
+            image.detections, nothing, image.cell_type, image.sample_id)
+        for image, used in zip(images, fold.train, strict=True)]
+    again = tune(spoiled, complete_config({}), trials=30, folds=3).folds[0]
+    assert again.train.tolist() == fold.train.tolist()
+    assert again.config == fold.config
+
+
+def test_trial_equals_real_pipeline(images):
+    base = complete_config({})
+    search = ClassSearch('shsy5y', np.arange(2), images[:2], 'relabel', base)
+    trial = optuna.trial.FixedTrial({
+        'fill_holes': True, 'largest_component': True, 'min_area': 3, 'max_area': 60,
+        'nms_iou_thr': 0.3, 'max_lost_share': 0.4})
+    params = search.suggest(trial)
+    value, threshold = search.curve(params).best_threshold(np.ones(2, bool))
+    process = PostProcessor(
+        vote='relabel', score_thr=threshold, fill_holes=True, largest_component=True, min_area=3,
+        max_area=60, nms_iou_thr=0.3, max_lost_share=0.4)
+    relabelled = [PostProcessor(vote='relabel', remove_overlap=False)(i.detections)
+                  for i in images[:2]]
+    real = [score_real(TuningImage(d, i.truth, i.cell_type, ''), process)
+            for d, i in zip(relabelled, images[:2], strict=True)]
+    assert value == pytest.approx(means(real), abs=1e-12)

@@ -1,0 +1,114 @@
+"""Find the post-processing that scores best on cached predictions, and write it as JSON.
+
+Example: ``python tools/test.py CONFIG CHECKPOINT --out predictions.pkl`` and then
+``python tools/tune_postprocess.py CONFIG predictions.pkl --out postprocess.json``
+"""
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmsart.evaluation.functional import summarize
+from mmsart.evaluation.metrics.sartorius_metric import to_detections
+from mmsart.evaluation.predictions import load_predictions
+from mmsart.postprocessing import load_postprocess
+from mmsart.postprocessing.class_search import TuningImage
+from mmsart.postprocessing.tuning import TuningResult, tune
+from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.rle import parse_rles
+from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable, cli_main
+
+
+def parse_args(args: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument('config', help='its metric\'s postprocess is where the search begins')
+    parser.add_argument('predictions', help='written by tools/test.py --out, with truth')
+    parser.add_argument('--trials', type=int, default=500, help='for each class (default 500)')
+    parser.add_argument('--folds', type=int, default=5, help='of the cross-validation (default 5)')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--out', default='postprocess.json')
+    return parser.parse_args(args)
+
+
+def base_settings(path: str) -> dict[str, Any]:
+    """Read the post-processing of a config's SartoriusMetric; defaults where it has none."""
+    if not Path(path).is_file():
+        raise MissingFileError(f'{path}: no such file, expected a config')
+    config = Config.fromfile(path)
+    for key in ('test_evaluator', 'val_evaluator'):
+        metrics = config.get(key) or []
+        for metric in metrics if isinstance(metrics, list) else [metrics]:
+            if metric.get('type') == 'SartoriusMetric':
+                return load_postprocess(metric.get('postprocess'))
+    return load_postprocess(None)
+
+
+def load_images(path: str) -> list[TuningImage]:
+    """Read predictions with truth.
+
+    Raises:
+        UserError: there is no image, or one without truth.
+    """
+    raws = load_predictions(path)
+    if not raws:
+        raise UserError(f'{path}: found no image, expected predictions to tune on')
+    images = []
+    for raw in raws:
+        if raw.truth is None or not raw.cell_type:
+            raise UserError(
+                f'{path}: image {raw.img_id}: no truth, expected predictions of annotated images')
+        truth = CroppedMasks.from_runs(parse_rles(raw.truth), raw.height, raw.width)
+        images.append(TuningImage(
+            to_detections(raw), truth, raw.cell_type, raw.sample_id or raw.img_id))
+    return images
+
+
+def format_gains(images: list[TuningImage], result: TuningResult) -> str:
+    """Lay out the scores before and after, in a row for each type."""
+    types = [image.cell_type for image in images]
+    columns = [result.before, result.in_sample]
+    if result.folds:
+        columns.append(result.out_of_sample)
+    summaries = [summarize(scores, types) for scores in columns]
+    lines = [f'{"":12}{"images":>8}{"before":>10}{"in-sample":>11}' + (
+        f'{"out-of-sample":>15}{"gain":>9}' if result.folds else '')]
+    for key in ('mAP_shsy5y', 'mAP_astro', 'mAP_cort', 'mAP', 'mAP_mix'):
+        if key not in summaries[0]:
+            continue
+        values = [summary[key] for summary in summaries]
+        count = types.count(key[4:]) or len(types)
+        line = f'{key:12}{count:8}{values[0]:10.4f}{values[1]:11.4f}'
+        lines.append(line + (
+            f'{values[2]:15.4f}{values[2] - values[0]:+9.4f}' if result.folds else ''))
+    return '\n'.join(lines)
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool."""
+    options = parse_args(args)
+    if options.trials < 1 or options.folds < 1:
+        raise UserError(
+            f'found --trials {options.trials} --folds {options.folds}, expected at least 1')
+    check_writable(Path(options.out).parent)
+    base = base_settings(options.config)
+    images = load_images(options.predictions)
+    begin = time.perf_counter()
+    result = tune(images, base, options.trials, options.folds, options.seed)
+    seconds = time.perf_counter() - begin
+    with atomic_write(options.out) as temporary:
+        temporary.write_text(json.dumps(result.config, indent=2) + '\n')
+    print(format_gains(images, result))
+    if result.folds:
+        print(f'out-of-sample: each image with settings tuned on the other '
+              f'{len(result.folds) - 1} of {len(result.folds)} folds, split by sample_id')
+    print(f'{options.trials} trials a class in {seconds:.1f} s; settings written to {options.out}')
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
