@@ -168,7 +168,7 @@ class Canvas:
         # A body slopes down to its edge; lines and granules are as sharp as the lens.
         thickness = cv2.GaussianBlur(self.bodies, (0, 0), 0.45) + self.details
         near = cv2.GaussianBlur(thickness, (0, 0), sharpness)
-        contrast = 1.35 * (cv2.GaussianBlur(thickness, (0, 0), halo) - near)
+        contrast = 1.03 * (cv2.GaussianBlur(thickness, (0, 0), halo) - near)
         rng = self.frame_rng
         shade = cv2.resize(
             rng.standard_normal((4, 5), np.float32), (self.width, self.height),

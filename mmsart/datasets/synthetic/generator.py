@@ -123,6 +123,6 @@ def generate_image(cell_type: str, rng: np.random.Generator, height: int = 520,
     canvas = Canvas(height, width, rng, rng if frame_rng is None else frame_rng)
     _GROW[cell_type](canvas, rng, num_cells)
     image = canvas.develop(sharpness=rng.uniform(0.3, 0.45), halo=rng.uniform(1.2, 1.7),
-                           noise=rng.uniform(1.5, 2.5))
+                           noise=rng.uniform(1.3, 2.1))
     boxes = np.array(canvas.boxes, np.int32).reshape(-1, 4)
     return GeneratedImage(image, cell_type, boxes, canvas.patches)
