@@ -36,7 +36,8 @@ class ValLossHook(Hook):
 
     Args:
         pipeline: transforms for these images: those of training without its augmentation, ending
-            in ``PackDetInputs``. The dataset is that of ``val_dataloader``.
+            in ``PackDetInputs``; by default the config's ``val_loss_pipeline``. The dataset is
+            that of ``val_dataloader``.
         interval: measure at every `interval`-th validation and at the last one.
         num_images: measure on that many images, evenly spread over the dataset; None for all.
         seed: changes the samples that the samplers draw.
@@ -47,8 +48,8 @@ class ValLossHook(Hook):
     priority = 'HIGHEST'
     prefix = 'val_loss'
 
-    def __init__(self, pipeline: list, interval: int = 1, num_images: int | None = None,
-                 seed: int = 0) -> None:
+    def __init__(self, pipeline: list | None = None, interval: int = 1,
+                 num_images: int | None = None, seed: int = 0) -> None:
         if interval < 1:
             raise UserError(f'ValLossHook: interval: expected 1 or more, found {interval}')
         if num_images is not None and num_images < 1:
@@ -93,7 +94,11 @@ class ValLossHook(Hook):
         cfg = copy.deepcopy(runner.cfg.get('val_dataloader'))
         if cfg is None:
             raise UserError('ValLossHook: the config has no val_dataloader to take images from')
-        cfg['dataset']['pipeline'] = copy.deepcopy(self.pipeline)
+        pipeline = self.pipeline or runner.cfg.get('val_loss_pipeline')
+        if pipeline is None:
+            raise UserError('ValLossHook: found neither its own pipeline nor val_loss_pipeline in '
+                            'the config, expected transforms that load annotations')
+        cfg['dataset']['pipeline'] = copy.deepcopy(pipeline)
         cfg['batch_size'] = 1
         cfg['persistent_workers'] = False
         # Rounding up would count some images twice where processes share them unequally.

@@ -137,7 +137,7 @@ def test_watches_the_optimizer_of_a_later_stage(make_runner):
             act(losses)
 
     runner.model.poison = change
-    with pytest.raises(DivergenceError, match='iteration 4 .*gradients'):
+    with pytest.raises(DivergenceError, match=r'iteration 4 .*gradients'):
         runner.train()
 
 

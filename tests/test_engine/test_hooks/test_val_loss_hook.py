@@ -133,7 +133,8 @@ def test_terms_of_some_images_count_as_zero_elsewhere():
             return None, losses
 
         def forward(self, value, mode):
-            return dict(loss=torch.tensor(value)) | (dict(loss_mask=torch.ones(())) if value else {})
+            sampled = dict(loss_mask=torch.ones(())) if value else {}
+            return dict(loss=torch.tensor(value), **sampled)
 
     assert mean_losses(Model(), [dict(value=0.0), dict(value=4.0)], seed=0) == dict(
         loss=2.0, loss_mask=0.5)
@@ -149,3 +150,18 @@ def test_needs_validation_data(make_runner):
     runner = make_runner(val_dataloader=None, val_cfg=None, val_evaluator=None)
     with pytest.raises(UserError, match='no val_dataloader'):
         measure(runner)
+
+
+def test_pipeline_of_the_config(make_runner):
+    pipeline = [dict(type='CurveToyPack', scale=2.0)]
+    runner = trained(make_runner, val_loss_pipeline=pipeline)
+    default, given = {}, {}
+    ValLossHook().after_val_epoch(runner, default)
+    ValLossHook(pipeline).after_val_epoch(runner, given)
+    assert default == given
+    assert default != measure(runner)
+
+
+def test_needs_a_pipeline(make_runner):
+    with pytest.raises(UserError, match='neither its own pipeline nor val_loss_pipeline'):
+        ValLossHook().after_val_epoch(make_runner(), {})

@@ -1,0 +1,32 @@
+"""Print a table of trainings: scores, best epoch, time and memory.
+
+Example:
+    python tools/analysis_tools/compare_runs.py work_dirs/* --format markdown
+"""
+import argparse
+
+from mmsart.utils import atomic_write, cli_main
+from mmsart.visualization.run_logs import read_run
+from mmsart.visualization.run_table import FORMATS, format_table, run_table
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='work dir of a training')
+    parser.add_argument('--metric', default='sartorius/mAP', help='score that names the best epoch')
+    parser.add_argument('--format', choices=FORMATS, default='text')
+    parser.add_argument('--out', help='also write the table to this file')
+    options = parser.parse_args(args)
+    rows = run_table([read_run(work_dir) for work_dir in options.work_dirs], options.metric)
+    table = format_table(rows, options.format)
+    print(table)
+    if options.out:
+        with atomic_write(options.out) as temporary:
+            temporary.write_text(table + '\n')
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
