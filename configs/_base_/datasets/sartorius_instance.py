@@ -20,6 +20,13 @@ test_pipeline = [
     dict(type='Resize', scale=(512, 512), keep_ratio=False),
     dict(type='PackDetInputs', meta_keys=test_meta_keys),
 ]
+# The validation images as training would see them, for the loss on them.
+val_loss_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadSartoriusAnnotations'),
+    dict(type='Resize', scale=(512, 512), keep_ratio=False),
+    dict(type='PackDetInputs', meta_keys=meta_keys),
+]
 
 train_dataloader = dict(
     batch_size=2,

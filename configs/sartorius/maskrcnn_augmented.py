@@ -1,0 +1,23 @@
+"""The report's second experiment: the first one with flips, rotation and colour jitter.
+
+python tools/train.py configs/sartorius/maskrcnn_augmented.py
+
+The report: the validation loss became unstable; it gives no score.
+"""
+_base_ = './maskrcnn_sgd_steplr.py'
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadSartoriusAnnotations'),
+    dict(type='Resize', scale=(512, 512), keep_ratio=False),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='RandomFlip', prob=0.2, direction='vertical'),
+    # The angle is uniform in +-15 degrees. Corners are filled with the mean grey of the images.
+    dict(type='Rotate', prob=1.0, min_mag=0.0, max_mag=15.0, img_border_value=128),
+    dict(type='BoxesFromMasks'),
+    dict(type='FilterAnnotations', by_box=True, by_mask=True),  # what was turned out of sight
+    # Colour jitter 0.2/0.2/0.2: saturation does nothing to grey images.
+    dict(type='RandomBrightnessContrast', brightness=0.2, contrast=0.2),
+    dict(type='PackDetInputs', meta_keys=_base_.meta_keys),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,0 +1,14 @@
+"""The report's fourth experiment: SGD with StepLR(3, 0.1) in the second stage, 8 epochs, flips.
+
+python tools/train.py configs/sartorius/maskrcnn_two_stage_sgd_8e.py
+
+The report: mAP 0.025 on Kaggle's test images.
+"""
+_base_ = [
+    '../_base_/models/mask-rcnn_r50_fpn_report.py',
+    '../_base_/datasets/sartorius_instance.py',
+    '../_base_/schedules/two_stage_sgd.py',
+    '../_base_/default_runtime.py',
+]
+
+load_from = 'https://download.pytorch.org/models/maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth'
