@@ -1,6 +1,6 @@
 """Mask R-CNN MobileNetV2-FPN for two CPU cores: crops at native resolution, no GPU.
 
-pip install -e .[lite]
+pip install --no-deps -r requirements-lite.txt
 python tools/train.py configs/sartorius/maskrcnn_lite_cpu.py
 """
 _base_ = [

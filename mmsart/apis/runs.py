@@ -110,7 +110,7 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
 
     Args:
         cfg: of :func:`load_config`.
-        checkpoint: weights of a trained model.
+        checkpoint: weights of a trained model, or a work dir; see :func:`find_checkpoint`.
         out: file for the raw predictions.
         submission: file for the final instances in Kaggle's format.
         images: folder of images to predict instead of the validation images; gives no score.
@@ -126,7 +126,7 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
     Raises:
         UserError: the data, the checkpoint or the settings are wrong.
     """
-    _check_file(checkpoint, 'a checkpoint')
+    checkpoint = find_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = checkpoint, False
     evaluator = _evaluator(cfg, 'test_evaluator')
     if images:
@@ -154,6 +154,33 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
     source = evaluator.postprocess if isinstance(evaluator.get('postprocess'), str) else 'config'
     print_log(f'post-processing settings: {source}', 'current')
     return runner.test()
+
+
+def find_checkpoint(path: str) -> str:
+    """Give the checkpoint that a path stands for.
+
+    Args:
+        path: a file, or the work dir of a run, which stands for its best checkpoint, or for the
+            last one where no validation has chosen a best.
+
+    Returns:
+        The file.
+
+    Raises:
+        MissingFileError: there is none.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        _check_file(path, 'a checkpoint')
+        return path
+    best = sorted(folder.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
+    if best:
+        return str(best[-1])
+    last = folder / 'last_checkpoint'
+    if not last.is_file():
+        raise MissingFileError(f'{path}: no checkpoint in this folder, expected a work dir')
+    _check_file(last.read_text().strip(), f'the checkpoint that {last} names')
+    return last.read_text().strip()
 
 
 def check_data(cfg: Config, loaders: Sequence[str]) -> None:

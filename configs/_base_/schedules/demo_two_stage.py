@@ -1,0 +1,26 @@
+"""Two epochs of the predictors, then 30 of everything: 12 iterations an epoch of 48 images."""
+train_cfg = dict(
+    type='StagedTrainLoop',
+    val_interval=10,
+    stages=[
+        dict(
+            name='predictors',
+            max_epochs=2,
+            trainable=[r'roi_head\.bbox_head\.fc_(cls|reg)\.',
+                       r'roi_head\.mask_head\.(upsample|conv_logits)\.'],
+            optim_wrapper=dict(
+                type='OptimWrapper', optimizer=dict(type='SGD', lr=1e-2, momentum=0.9),
+                clip_grad=dict(max_norm=10))),
+        dict(
+            name='all',
+            max_epochs=30,
+            optim_wrapper=dict(
+                type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
+                clip_grad=dict(max_norm=10)),
+            param_scheduler=[
+                dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+                dict(type='CosineAnnealingLR', eta_min=1e-5, by_epoch=False)]),
+    ])
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+auto_scale_lr = dict(enable=False, base_batch_size=4)
