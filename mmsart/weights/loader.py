@@ -1,4 +1,5 @@
 """mmengine's checkpoint reading, made safe and open to other libraries' files."""
+import logging
 from collections.abc import Mapping
 from os import PathLike
 from typing import Any
@@ -46,11 +47,17 @@ def load_from_package(filename: str, map_location: Any = None) -> dict[str, Any]
 
 def load_from_network(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Read weights by URL, or by a name that stands for one; none at all if out of reach."""
+    path = fetch_or_nothing(filename)
+    return load_from_file(path, map_location) if path else _checkpoint(ImportedWeights(NOTHING, {}))
+
+
+def fetch_or_nothing(spec: str) -> str | None:
+    """Give the local copy of remote weights; None, after a warning, if they are out of reach."""
     try:
-        return load_from_file(fetch(known_url(filename)), map_location)
+        return str(fetch(known_url(spec)))
     except UnreachableError as error:
-        print_log(f'weights: {error}: starting from scratch', logger='current', level=30)
-        return _checkpoint(ImportedWeights(NOTHING, {}))
+        print_log(f'weights: {error}: starting from scratch', 'current', logging.WARNING)
+        return None
 
 
 def imported_weights(checkpoint: Mapping[str, Any]) -> ImportedWeights:

@@ -7,8 +7,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmsart.weights.loader import NOTHING, imported_weights
+from mmsart.weights.loader import NOTHING, fetch_or_nothing, imported_weights
 from mmsart.weights.matching import match_weights
+from mmsart.weights.resolve import REMOTE
 
 
 @HOOKS.register_module()
@@ -20,6 +21,12 @@ class WeightsReportHook(Hook):
     """
 
     priority = 'VERY_HIGH'  # before an averaged model takes the weights over
+
+    def before_run(self, runner: Runner) -> None:
+        """Download what ``load_from`` names; if that is out of reach, start from scratch."""
+        source = getattr(runner, '_load_from', None)
+        if source and REMOTE.match(source) and not getattr(runner, '_resume', False):
+            runner._load_from = fetch_or_nothing(source)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Replace what does not fit by the model's own values, so that mmengine finds no fault.
