@@ -5,6 +5,7 @@ import torch
 from mmdet.models.detectors import MaskRCNN
 from mmengine.optim import OptimWrapper
 
+from mmsart.models.roi_heads import cropped_mask_roi_head
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 
 from .tiny_mask_rcnn import HEIGHT, WIDTH, batch, build
@@ -58,3 +59,18 @@ def test_same_predictions(rescale: bool) -> None:
         assert torch.equal(ours.bboxes, stock.bboxes)
         assert torch.equal(ours.scores, stock.scores)
         np.testing.assert_array_equal(ours.masks.to_ndarray(), stock.masks.numpy())
+
+
+def test_detections_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = build(True, seed=3).eval()
+    detector.roi_head.test_cfg.update(keep_mask_logits=True)
+    data = detector.data_preprocessor(batch(True, np.random.default_rng(2)), training=False)
+    found = []
+    for size in (256, 7):
+        monkeypatch.setattr(cropped_mask_roi_head, 'CHUNK_ROIS', size)
+        with torch.no_grad():
+            results = detector.predict(data['inputs'], data['data_samples'])
+        found.append([result.pred_instances.mask_probs for result in results])
+    for whole, chunked in zip(*found, strict=True):
+        assert len(whole) > 10
+        torch.testing.assert_close(chunked, whole, rtol=0, atol=1e-3)

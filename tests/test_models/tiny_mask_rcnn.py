@@ -14,7 +14,7 @@ from mmengine.structures import InstanceData
 import mmsart.models  # noqa: F401  registers our parts
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 
-HEIGHT, WIDTH = 96, 128
+HEIGHT, WIDTH = 64, 96
 
 
 def build(ours: bool, seed: int = 0, **mask_head: Any) -> MaskRCNN:
@@ -32,6 +32,8 @@ def build(ours: bool, seed: int = 0, **mask_head: Any) -> MaskRCNN:
     model.roi_head.bbox_head.update(in_channels=8, fc_out_channels=16, num_classes=3)
     model.roi_head.mask_head.update(
         dict(in_channels=8, conv_out_channels=8, num_classes=3) | mask_head)
+    model.train_cfg.rpn_proposal.update(nms_pre=200, max_per_img=100)
+    model.train_cfg.rcnn.sampler.update(num=64)
     model.test_cfg.rpn.update(nms_pre=200, max_per_img=100)
     model.test_cfg.rcnn.update(score_thr=0.0, max_per_img=40)
     if ours:
