@@ -1,5 +1,6 @@
 """Import everything that registers itself with mmdet, for `custom_imports` of the configs."""
 import mmsart.datasets.sartorius
+import mmsart.datasets.synthetic.dataset
 import mmsart.datasets.transforms
 import mmsart.engine
 import mmsart.evaluation.metrics

@@ -55,7 +55,8 @@ def _shape(rng: np.random.Generator, kind: str, area: float) -> list[np.ndarray]
     if kind == 'round':
         parts = [blob(rng, 1.0, rng.uniform(0.85, 1.0), 0.05)]
     elif kind == 'flat':
-        parts = [_frayed(rng, corners(rng, rng.uniform(1.2, 3.2), 1.0, int(rng.integers(3, 6))), 0.035)]
+        outline = corners(rng, rng.uniform(1.2, 3.2), 1.0, int(rng.integers(3, 6)))
+        parts = [_frayed(rng, outline, 0.035)]
     elif kind == 'spindle':
         parts = [_frayed(rng, corners(rng, rng.uniform(2.5, 5.5), 1.0, 2), 0.02)]
         ends = np.array([1.0, -1.0])[:, None] * (np.ptp(parts[0][:, 0]) / 2, 0)

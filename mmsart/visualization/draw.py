@@ -1,0 +1,148 @@
+"""Outlines of instances on images, and predictions beside the truth."""
+from typing import Any
+
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from mmsart.datasets.classes import PALETTE
+from mmsart.evaluation.functional.sartorius_map import mask_ious
+from mmsart.structures.mask.cropped_masks import as_cropped
+
+TP_COLOUR = (0, 158, 115)
+FP_COLOUR = (213, 94, 0)
+FN_COLOUR = (240, 228, 66)
+_CYCLE = np.array([
+    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167),
+    (255, 255, 255)], np.uint8)  # after Okabe and Ito: told apart by colour-blind eyes too
+
+
+def draw_instances(image: np.ndarray, masks: Any, labels: np.ndarray | None = None, *,
+                   colours: np.ndarray | None = None, fill: float = 0.0,
+                   scale: int = 1) -> np.ndarray:
+    """Draw the outline of each instance inside its own mask.
+
+    As an outline takes its own side of a border, touching cells keep two lines; from `scale` 2 on
+    a background shows between the lines of cells wider than four pixels.
+
+    Args:
+        image: uint8 (h, w) grey or (h, w, 3) RGB.
+        masks: N masks of (h, w), anything `as_cropped` takes.
+        labels: int (N,), classes that give the colours; where neither these nor `colours` are
+            given, instances take the colours of a cycle in turn.
+        colours: uint8 (N, 3), RGB of each instance.
+        fill: opacity of the mask's inside, 0 to 1.
+        scale: magnification of the picture, a whole number.
+
+    Returns:
+        uint8 (scale * h, scale * w, 3), RGB.
+
+    Raises:
+        ValueError: the number of labels or colours is not that of the masks.
+    """
+    height, width = image.shape[:2]
+    cropped = as_cropped(masks, height, width)
+    colours = _choose_colours(len(cropped), labels, colours)
+    picture = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image.copy()
+    if scale > 1:
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    for index, (x1, y1, x2, y2) in enumerate((cropped.boxes * scale).tolist()):
+        if x1 == x2:
+            continue
+        patch = cropped.patch(index)
+        if scale > 1:
+            patch = np.kron(patch, np.ones((scale, scale), np.uint8))
+        framed = cv2.copyMakeBorder(patch, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+        edge = patch - cv2.erode(framed, np.ones((3, 3), np.uint8))[1:-1, 1:-1]
+        window = picture[y1:y2, x1:x2]
+        if fill:
+            inside = patch > 0
+            window[inside] = np.rint(
+                (1 - fill) * window[inside] + fill * colours[index]).astype(np.uint8)
+        window[edge > 0] = colours[index]
+    return picture
+
+
+def _choose_colours(number: int, labels: np.ndarray | None,
+                    colours: np.ndarray | None) -> np.ndarray:
+    """Return RGB colours, uint8 (number, 3)."""
+    if colours is None:
+        if labels is None:
+            return _CYCLE[np.arange(number) % len(_CYCLE)]
+        colours = np.array(PALETTE, np.uint8)[np.asarray(labels, int).reshape(-1)]
+    colours = np.asarray(colours, np.uint8).reshape(-1, 3)
+    if len(colours) != number:
+        raise ValueError(f'found labels or colours of {len(colours)} instances, '
+                         f'expected those of {number}')
+    return colours
+
+
+def match_instances(preds: Any, gts: Any, height: int, width: int,
+                    iou_thr: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Tell which predicted and true instances are pairs.
+
+    As many pairs as can be are formed of an IoU greater than the threshold, one-to-one, as in
+    the competition's score; among these, those of the largest sum of IoUs.
+
+    Args:
+        preds: P masks, anything `as_cropped` takes.
+        gts: G masks.
+        height: image height in pixels.
+        width: image width in pixels.
+        iou_thr: IoU that a pair must exceed.
+
+    Returns:
+        Whether each prediction has a partner, bool (P,), and each true instance, bool (G,).
+    """
+    pred_masks, gt_masks = as_cropped(preds, height, width), as_cropped(gts, height, width)
+    ious = mask_ious(pred_masks.to_rles(), gt_masks.to_rles())
+    value = np.where(ious > iou_thr, ious + min(ious.shape) + 1.0, 0.0)
+    rows, columns = linear_sum_assignment(value, maximize=True)
+    paired = value[rows, columns] > 0
+    hit_preds, hit_gts = np.zeros(len(pred_masks), bool), np.zeros(len(gt_masks), bool)
+    hit_preds[rows[paired]] = True
+    hit_gts[columns[paired]] = True
+    return hit_preds, hit_gts
+
+
+def draw_comparison(image: np.ndarray, gts: Any, preds: Any, *, iou_thr: float = 0.5,
+                    scale: int = 1, caption: str = '') -> np.ndarray:
+    """Draw the truth and the prediction side by side.
+
+    Left the true instances, green where found and yellow where missed; right the predictions,
+    green where they hit a true instance and vermilion where they do not.
+
+    Args:
+        image: uint8 (h, w) grey or (h, w, 3) RGB.
+        gts: true masks of (h, w), anything `as_cropped` takes.
+        preds: predicted masks.
+        iou_thr: IoU that a pair must exceed.
+        scale: magnification, a whole number.
+        caption: ASCII text to put before the counts in the title.
+
+    Returns:
+        uint8 (scale * h + 24, 2 * scale * w + 4, 3), RGB.
+    """
+    height, width = image.shape[:2]
+    hit_preds, hit_gts = match_instances(preds, gts, height, width, iou_thr)
+    left = draw_instances(image, gts, colours=_by_hit(hit_gts, FN_COLOUR), scale=scale)
+    right = draw_instances(image, preds, colours=_by_hit(hit_preds, FP_COLOUR), scale=scale)
+    found, missed, wrong = int(hit_gts.sum()), int((~hit_gts).sum()), int((~hit_preds).sum())
+    lead = f'{caption}  ' if caption else ''
+    left = _add_title(left, f'{lead}truth: {len(hit_gts)} (found {found}, missed {missed})')
+    right = _add_title(right, f'prediction: {len(hit_preds)} (right {found}, wrong {wrong})')
+    gap = np.full((len(left), 4, 3), 255, np.uint8)
+    return np.concatenate([left, gap, right], axis=1)
+
+
+def _by_hit(hit: np.ndarray, other: tuple[int, int, int]) -> np.ndarray:
+    return np.where(hit[:, None], TP_COLOUR, other).astype(np.uint8)
+
+
+def _add_title(picture: np.ndarray, text: str) -> np.ndarray:
+    """Put a line of text above a picture, in a size that fits its width."""
+    bar = np.full((24, picture.shape[1], 3), 255, np.uint8)
+    (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
+    size = 0.5 * min(1.0, (picture.shape[1] - 8) / length)
+    cv2.putText(bar, text, (4, 17), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([bar, picture])

@@ -1,0 +1,39 @@
+"""Draw what is in a data set: classes, cells an image, areas, samples with masks.
+
+Example:
+    python tools/analysis_tools/browse.py --data-root data/sample --out figures
+"""
+import argparse
+import os
+from pathlib import Path
+
+from mmsart.datasets.train_csv import read_train_csv
+from mmsart.utils import UserError, cli_main
+from mmsart.visualization.data_figures import write_data_figures
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--data-root', default=os.environ.get('SARTORIUS_ROOT', 'data/sartorius'),
+                        help='folder with train.csv and train/ (default: SARTORIUS_ROOT, else '
+                        'data/sartorius)')
+    parser.add_argument('--out', default='work_dirs/browse', help='folder for the PNG files')
+    parser.add_argument('--samples', type=int, default=2,
+                        help='images of each class to draw with their masks')
+    parser.add_argument('--seed', type=int, default=0, help='of the choice of these images')
+    options = parser.parse_args(args)
+    if options.samples < 1 or options.seed < 0:
+        raise UserError(f'--samples {options.samples} --seed {options.seed}: expected at least '
+                        'one sample and a seed of at least 0')
+    root = Path(options.data_root)
+    table = read_train_csv(root / 'train.csv')
+    paths = write_data_figures(table, root / 'train', options.out, options.samples, options.seed)
+    for path in paths:
+        print(path)
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
