@@ -1,0 +1,104 @@
+"""Every leaf config: it builds, says what it is, and has no trap in it."""
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.dataset import Compose
+
+from mmsart.apis.runs import load_config
+
+ROOT = Path(__file__).parents[1]
+LEAVES = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
+BASES = sorted((ROOT / 'configs' / '_base_').rglob('*.py'))
+
+
+@pytest.fixture(scope='module', params=LEAVES, ids=lambda path: path.stem)
+def leaf(request):
+    return request.param, load_config(str(request.param))
+
+
+def test_there_are_leaves():
+    assert len(LEAVES) >= 8
+
+
+def test_the_model_builds_and_fits_dense_images(leaf):
+    _, cfg = leaf
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert model.roi_head.bbox_head.num_classes == 3
+    assert model.roi_head.mask_head.num_classes == 3
+    assert model.test_cfg.rcnn.max_per_img >= 790
+    assert model.test_cfg.rpn.max_per_img >= 790
+
+
+def test_pipelines_build(leaf):
+    _, cfg = leaf
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        dataset = loader.dataset
+        while 'dataset' in dataset:
+            dataset = dataset.dataset
+        assert len(Compose(dataset.pipeline).transforms) == len(dataset.pipeline) >= 3
+
+
+def test_test_is_validation(leaf):
+    _, cfg = leaf
+    assert cfg.test_dataloader == cfg.val_dataloader
+    assert cfg.test_evaluator == cfg.val_evaluator
+
+
+def test_a_redefined_pipeline_reaches_its_loader(leaf):
+    _, cfg = leaf
+    for name, loader in (('train_pipeline', cfg.train_dataloader),
+                         ('test_pipeline', cfg.val_dataloader)):
+        dataset = loader.dataset
+        while 'dataset' in dataset:
+            dataset = dataset.dataset
+        assert cfg[name] == dataset.pipeline
+
+
+def test_the_truth_reaches_the_metric(leaf):
+    _, cfg = leaf
+    packed = cfg.val_dataloader.dataset.pipeline[-1]
+    assert {'instances', 'cell_type', 'sample_id', 'img_id', 'ori_shape'} <= set(packed.meta_keys)
+
+
+def test_the_best_checkpoint_is_by_the_competitions_score(leaf):
+    _, cfg = leaf
+    assert cfg.default_hooks.checkpoint.save_best == 'sartorius/mAP'
+    assert cfg.default_hooks.checkpoint.type == 'AtomicCheckpointHook'
+    assert cfg.runner_type == 'StagedRunner'
+
+
+def test_a_leaf_is_short_and_says_how_to_run_it(leaf):
+    path, _ = leaf
+    source = path.read_text()
+    assert len(source.splitlines()) <= 60
+    docstring = ast.get_docstring(ast.parse(source))
+    assert docstring
+    assert 'tools/train.py' in docstring or 'make demo' in docstring
+
+
+@pytest.mark.parametrize('path', BASES, ids=lambda path: path.stem)
+def test_a_base_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_the_environment_names_the_data(monkeypatch):
+    monkeypatch.setenv('SARTORIUS_ROOT', '/some/where')
+    cfg = load_config(str(ROOT / 'configs/sartorius/maskrcnn_two_stage.py'))
+    assert cfg.train_dataloader.dataset.data_root == '/some/where'
+    monkeypatch.delenv('SARTORIUS_ROOT')
+    cfg = load_config(str(ROOT / 'configs/sartorius/maskrcnn_two_stage.py'))
+    assert cfg.val_dataloader.dataset.data_root == 'data/sartorius/'
+
+
+def test_options_reach_test_and_all_datasets():
+    cfg = load_config(str(ROOT / 'configs/sartorius/maskrcnn_two_stage.py'), [
+        'data_root=/elsewhere', 'val_dataloader.dataset.indices=3',
+        'val_evaluator.postprocess.score_thr=0.9'])
+    assert cfg.test_dataloader.dataset.indices == 3
+    assert cfg.test_evaluator.postprocess.score_thr == 0.9
+    assert cfg.train_dataloader.dataset.data_root == '/elsewhere'
+    assert cfg.test_dataloader.dataset.data_root == '/elsewhere'

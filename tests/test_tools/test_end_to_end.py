@@ -1,0 +1,109 @@
+"""From generated data to a score by the tools that users call."""
+import json
+import shutil
+
+import pytest
+import torch
+
+from tests.run_tool import run_tool
+
+CONFIG = 'configs/demo/maskrcnn_r18_two_stage.py'
+SMALL = [
+    'model.backbone.base_channels=8', 'model.neck.in_channels=[8,16,32,64]',
+    'model.neck.out_channels=16', 'model.rpn_head.in_channels=16',
+    'model.rpn_head.feat_channels=16', 'model.roi_head.bbox_roi_extractor.out_channels=16',
+    'model.roi_head.mask_roi_extractor.out_channels=16', 'model.roi_head.bbox_head.in_channels=16',
+    'model.roi_head.bbox_head.fc_out_channels=16', 'model.roi_head.mask_head.in_channels=16',
+    'model.roi_head.mask_head.conv_out_channels=16', 'model.test_cfg.rcnn.score_thr=0.0',
+    'model.test_cfg.rcnn.max_per_img=50', 'val_evaluator.postprocess.score_thr=0.0',
+    'train_cfg.stages.0.max_epochs=1', 'train_cfg.stages.1.max_epochs=2',
+    'train_cfg.val_interval=1', 'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False', 'val_dataloader.persistent_workers=False',
+    'default_hooks.logger.interval=1', 'default_hooks.checkpoint.max_keep_ckpts=5']
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp('sample') / 'data'
+    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(root), '--images', '15',
+                            '--size', '96', '96', '--seed', '1')
+    assert code == 0, out
+    return root
+
+
+@pytest.fixture(scope='module')
+def trained(data, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('run')
+    code, _, err = run_tool('train', CONFIG, '--work-dir', str(work_dir), '--cfg-options',
+                            f'data_root={data}', *SMALL)
+    assert code == 0, err
+    return work_dir
+
+
+def test_training_leaves_what_users_look_for(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert {'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'last_checkpoint', 'postprocess.json',
+            'maskrcnn_r18_two_stage.py'} <= names
+    assert any(name.startswith('best_sartorius_mAP') for name in names)
+    scalars = next(trained.glob('*/vis_data/scalars.json')).read_text().splitlines()
+    validations = [json.loads(line) for line in scalars if 'sartorius/mAP' in line]
+    assert len(validations) == 3
+
+
+def test_test_and_submission_score_the_same(data, trained, tmp_path):
+    code, out, err = run_tool(
+        'test', CONFIG, str(trained / 'epoch_3.pth'), '--work-dir', str(tmp_path / 'test'),
+        '--submission', str(tmp_path / 's.csv'), '--out', str(tmp_path / 'p.pkl'),
+        '--cfg-options', f'data_root={data}', *SMALL)
+    assert code == 0, err
+    tested = next(line for line in out.splitlines() if line.startswith('sartorius/mAP: '))
+    code, out, err = run_tool('score_submission', '--truth', str(data / 'train.csv'),
+                              '--submission', str(tmp_path / 's.csv'), '--json')
+    assert code == 0, err
+    scores = json.loads(out)
+    assert f'{scores["mAP"]:.6f}' == tested.split(': ')[1]
+    assert scores['images'] == 3
+    assert scores['FP'] > 0  # the untrained model does predict
+    code, out, err = run_tool('check_submission', str(tmp_path / 's.csv'), '--size', '96', '96')
+    assert code == 0, err
+
+
+def test_a_folder_of_images_gives_a_submission(data, trained, tmp_path):
+    code, out, err = run_tool(
+        'test', CONFIG, str(trained), '--images', str(data / 'test'), '--work-dir',
+        str(tmp_path / 'w'), '--submission', str(tmp_path / 's.csv'), '--cfg-options',
+        f'data_root={data}', *SMALL)
+    assert code == 0, err
+    code, out, err = run_tool(
+        'check_submission', str(tmp_path / 's.csv'), '--images', str(data / 'test'))
+    assert code == 0, err
+
+
+def test_a_run_cut_off_resumes_to_the_same_weights(data, trained, tmp_path):
+    work_dir = tmp_path / 'cut'
+    shutil.copytree(trained, work_dir)
+    (work_dir / 'epoch_3.pth').unlink()
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'epoch_2.pth'))
+    code, _, err = run_tool('train', CONFIG, '--work-dir', str(work_dir), '--resume',
+                            '--cfg-options', f'data_root={data}', *SMALL)
+    assert code == 0, err
+    states = [torch.load(folder / 'epoch_3.pth', weights_only=False)['state_dict']
+              for folder in (trained, work_dir)]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['train', 'none.py'], 'none.py: no such file, expected a config'),
+    (['train', CONFIG, '--cfg-options', 'data_root=/nowhere'], '/nowhere/train: no such folder'),
+    (['train', CONFIG, '--cfg-options', 'oops'], "--cfg-options: found 'oops', expected KEY=VALUE"),
+    (['test', CONFIG, 'none.pth'], 'none.pth: no such file, expected a checkpoint'),
+    (['score_submission', '--truth', 'none.csv', '--submission', 'x.csv'],
+     'none.csv: no such file'),
+])
+def test_wrong_input_gets_one_line_and_code_2(tmp_path, arguments, message):
+    code, _, err = run_tool(*arguments, cwd=tmp_path)
+    lines = [line for line in err.splitlines() if line.startswith('error: ')]
+    assert code == 2
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not (tmp_path / 'work_dirs').exists()  # nothing half-written
