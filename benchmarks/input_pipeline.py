@@ -72,7 +72,8 @@ def _steps(image: DenseImage, stock_sample: dict, our_sample: dict, rounds: int)
     calls: list[tuple[str, Callable[[Any], Any]]] = [
         ('resize masks to 512²', lambda masks: masks.resize((512, 512))),
         ('flip masks', lambda masks: masks.flip('horizontal')),
-        ('crop masks to 256² (a view in stock)', lambda masks: masks.crop(np.array([200, 100, 456, 356]))),
+        ('crop masks to 256² (a view in stock)',
+         lambda masks: masks.crop(np.array([200, 100, 456, 356]))),
     ]
     for name, call in calls:
         found, expected = call(ours).to_ndarray(), call(stock).to_ndarray()

@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmsart.structures.mask.rle import bitmap_to_kaggle, parse_rles, run_boxes
+from mmsart.datasets.synthetic import generate_image
+from mmsart.structures.mask.rle import parse_rles, run_boxes
 
 HEIGHT, WIDTH = 520, 704  # of the competition's images
 DENSEST = 786  # cells
@@ -50,7 +51,7 @@ def dense_images(folder: Path) -> list[DenseImage]:
 
 
 def generated_image(folder: Path, cells: int = DENSEST, seed: int = 0) -> DenseImage:
-    """Draw an image of ellipses as large and as crowded as the cells of shsy5y.
+    """Generate an image of crowded shsy5y cells.
 
     Args:
         folder: where the PNG is written.
@@ -58,20 +59,12 @@ def generated_image(folder: Path, cells: int = DENSEST, seed: int = 0) -> DenseI
         seed: of everything random.
 
     Returns:
-        The image; every cell has at least one pixel.
+        The image.
     """
-    rng = np.random.default_rng(seed)
-    image = rng.normal(128, 6, (HEIGHT, WIDTH)).clip(0, 255).astype(np.uint8)
-    rles = []
-    for centre in rng.integers(0, (WIDTH, HEIGHT), (cells, 2)).tolist():
-        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-        axes = rng.integers((5, 4), (16, 9)).tolist()  # half axes; area 224 px in the mean
-        cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
-        image[mask > 0] = rng.integers(90, 200)
-        rles.append(bitmap_to_kaggle(mask))
+    drawn = generate_image('shsy5y', np.random.default_rng(seed), HEIGHT, WIDTH, num_cells=cells)
     path = str(folder / f'generated_{cells}.png')
-    cv2.imwrite(path, image)
-    return _dense('generated', path, rles)
+    cv2.imwrite(path, drawn.image)
+    return _dense('generated', path, drawn.texts())
 
 
 def real_image(root: Path) -> DenseImage:

@@ -1,0 +1,84 @@
+"""The competition's metric: one dense image, and 606 images of the three types.
+
+Stock is what public notebooks do: intersections of full-size bitmaps by a matrix product.
+"""
+import argparse
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from common import Row, compare, judge, run
+from folders import NUM_IMAGES, mixed_images
+from inputs import DENSEST, HEIGHT, WIDTH
+
+from mmsart.datasets.synthetic import generate_image
+from mmsart.evaluation.functional.sartorius_map import IOU_THRS, score_image, summarize
+from mmsart.structures.mask import CroppedMasks
+from mmsart.structures.mask.rle import kaggle_to_coco
+
+EXTRA = 3  # predictions without a cell
+
+
+def measure(args: argparse.Namespace) -> list[Row]:
+    """Time the metric on a dense image after RLE, and on 606 images with it."""
+    return [_dense(min(args.rounds, 3)), _mixed()]
+
+
+def _dense(rounds: int) -> Row:
+    drawn = generate_image('shsy5y', np.random.default_rng(0), HEIGHT, WIDTH, num_cells=DENSEST)
+    truth = CroppedMasks.from_runs(drawn.runs(), HEIGHT, WIDTH)
+    predictions = predict(truth)
+    true_bits, found_bits = truth.to_ndarray(), predictions.to_ndarray()
+    true_codes, found_codes = truth.to_rles(), predictions.to_rles()
+
+    def stock() -> np.ndarray:
+        return count_by_bitmaps(found_bits, true_bits)
+
+    def ours() -> np.ndarray:
+        return score_image(found_codes, true_codes).tp
+
+    row = compare(f'metric after RLE, {len(predictions)} x {len(truth)} cells', stock, ours,
+                  rounds, difference=float(np.abs(stock() - ours()).max()))
+    row.bar = judge('<= 15 ms', row.ours <= 15)
+    return row
+
+
+def _mixed() -> Row:
+    samples = [(drawn.texts(), CroppedMasks.from_runs(drawn.runs(), HEIGHT, WIDTH),
+                drawn.cell_type) for drawn in mixed_images(NUM_IMAGES)]
+    predictions = [predict(truth) for _, truth, _ in samples]
+    begin = time.process_time()
+    scores = [_score(texts, found)
+              for (texts, _, _), found in zip(samples, predictions, strict=True)]
+    summarize(scores, [cell_type for _, _, cell_type in samples])
+    seconds = time.process_time() - begin
+    cells = sum(len(texts) for texts, _, _ in samples)
+    return Row(f'metric with RLE, {NUM_IMAGES} images, {cells:,} cells', None, seconds, 's',
+               bar=judge('<= 10 s', seconds <= 10))
+
+
+def _score(texts: Sequence[str], predictions: CroppedMasks) -> Any:
+    """Score an image from Kaggle's text and predicted patches."""
+    truth = [kaggle_to_coco(text, (HEIGHT, WIDTH)) for text in texts]
+    return score_image(predictions.to_rles(), truth)
+
+
+def predict(truth: CroppedMasks) -> CroppedMasks:
+    """Imitate predictions: every cell, a quarter each moved by 0 to 3 pixels, and a few more."""
+    parts = [truth[i::4].translate((HEIGHT, WIDTH), (i, 0), 'both') for i in range(4)]
+    extra = truth[:EXTRA].translate((HEIGHT, WIDTH), (40, 30), 'both')
+    return CroppedMasks.cat([*parts, extra])
+
+
+def count_by_bitmaps(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Count the pairs at each threshold from full-size bitmaps, uint8 (N, h, w)."""
+    a = found.reshape(len(found), -1).astype(np.float32)
+    b = truth.reshape(len(truth), -1).astype(np.float32)
+    shared = a @ b.T
+    ious = shared / (a.sum(1)[:, None] + b.sum(1) - shared)
+    return (ious[None] > IOU_THRS[:, None, None]).any(axis=1).sum(axis=1)
+
+
+if __name__ == '__main__':
+    raise SystemExit(run(measure, __doc__))
