@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import optuna
-from sklearn.model_selection import StratifiedGroupKFold
 
 from mmsart.datasets.classes import CLASSES
+from mmsart.datasets.splits import kfold
 from mmsart.evaluation.functional import ImageScore, score_image
 from mmsart.postprocessing.class_search import ClassSearch, TuningImage, search_class
 from mmsart.postprocessing.config import complete_config
@@ -108,19 +108,20 @@ def split_folds(images: Sequence[TuningImage], folds: int, seed: int) -> list[np
 
     Args:
         images: all of them.
-        folds: how many; fewer where there are fewer samples, none for a single sample.
+        folds: how many; fewer where there are fewer samples or images of a type, none for one.
         seed: of the split.
 
     Returns:
         The training images of each fold, (I,) bool.
     """
+    ids = [image.detections.img_id for image in images]
+    types = [image.cell_type for image in images]
     groups = [image.sample_id for image in images]
-    folds = min(folds, len(set(groups)))
+    folds = min(folds, len(set(groups)), max(map(types.count, types)))
     if folds < 2:
         return []
-    split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
-        np.zeros(len(images)), [image.cell_type for image in images], groups)
-    return [np.isin(np.arange(len(images)), train) for train, _ in split]
+    trainings = [kfold(ids, types, groups, folds, fold, seed)[0] for fold in range(folds)]
+    return [np.isin(np.arange(len(images)), train) for train in trainings]
 
 
 def _tune_sets(

@@ -11,11 +11,12 @@ from mmsart.structures.mask.cropped_masks import CroppedMasks
 SIZE, SIDE = 48, 6
 
 
-def make_image(rng, label, sample, good=6, junk=8):
+def make_image(rng, number, good=6, junk=8):
     """Square cells found as they are with high scores, and junk: specks and shifted copies.
 
     The last cell has the label of another class.
     """
+    label, sample = number % 2, f'well-{number // 2 % 3}'
     corners = [(y, x) for y in range(0, SIZE, 12) for x in range(0, SIZE, 12)]
     chosen = rng.permutation(len(corners))[:good]
     truth = np.zeros((good, SIZE, SIZE), np.uint8)
@@ -34,14 +35,14 @@ def make_image(rng, label, sample, good=6, junk=8):
     labels = np.full(good + junk, label)
     labels[good - 1] = (label + 1) % 3
     return TuningImage(
-        Detections(scores, labels, masks, masks.boxes), CroppedMasks.from_bitmaps(truth),
-        CLASSES[label], sample)
+        Detections(scores, labels, masks, masks.boxes, f'image{number}'),
+        CroppedMasks.from_bitmaps(truth), CLASSES[label], sample)
 
 
 @pytest.fixture(scope='module')
 def images():
     rng = np.random.default_rng(0)
-    return [make_image(rng, n % 2, f'well-{n // 2 % 3}') for n in range(8)]
+    return [make_image(rng, number) for number in range(8)]
 
 
 @pytest.fixture(scope='module')
