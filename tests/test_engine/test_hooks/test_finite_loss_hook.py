@@ -6,7 +6,7 @@ import torch
 from mmengine.runner import find_latest_checkpoint
 
 from mmsart.engine.hooks.finite_loss_hook import DivergenceError, not_finite
-from mmsart.utils import UserError
+from mmsart.utils import UserError, cli_main
 
 NAN, INF = float('nan'), float('inf')
 HOOKS = [dict(type='FiniteLossHook')]
@@ -171,3 +171,11 @@ def test_steps_left_out_by_the_loss_scaler_are_legitimate(make_runner):
     runner.train()
     assert scales[0] == pytest.approx(0.5e38)
     assert not not_finite(runner.model.state_dict())
+
+
+def test_a_tool_ends_with_one_line_and_code_2(make_runner, capsys):
+    runner = make_runner(custom_hooks=HOOKS, log_level='CRITICAL')
+    poison_at(runner, 1, spoil(NAN))
+    assert cli_main(runner.train)() == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith('error: iteration 1 (epoch 1): loss is not finite: loss=nan, ')
