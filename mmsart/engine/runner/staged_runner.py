@@ -39,6 +39,9 @@ class StagedRunner(Runner):
         self._resume: bool | str
         self._load_from: str | None
         super().__init__(*args, **kwargs)
+        # The work dir has the config in a layout for reading; laying it out again for each
+        # checkpoint takes longer than all else in saving a small model.
+        object.__setattr__(self.cfg, '_format_python_code', False)
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes and libraries; join the others by gloo where there is no CUDA."""

@@ -1,0 +1,92 @@
+"""The shell scripts, with a stand-in for what they start."""
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+# Joins the group as the runner does, and lets the second process die when it is told to.
+STAND_IN = """
+import os, signal, sys, time
+import torch.distributed as dist
+from datetime import timedelta
+dist.init_process_group('gloo', timeout=timedelta(seconds=60))
+gathered = [None] * dist.get_world_size()
+dist.all_gather_object(gathered, dist.get_rank())
+if '--die' in sys.argv:
+    if dist.get_rank() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    dist.barrier()
+if dist.get_rank() == 0:
+    print('ARGS', gathered, sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def tools(tmp_path):
+    folder = tmp_path / 'tools'
+    folder.mkdir()
+    for path in TOOLS.glob('*.sh'):
+        shutil.copy(path, folder)
+    for name in ('train.py', 'test.py'):
+        (folder / name).write_text(STAND_IN)
+    return folder
+
+
+def run(*command, **environment):
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True,
+                          timeout=120, env={**os.environ, 'PYTHON': sys.executable, **environment})
+
+
+def test_two_processes_start_and_get_the_arguments(tools):
+    result = run('bash', tools / 'dist_train.sh', 'config.py', 2, '--cfg-options', 'a=1 2')
+    assert result.returncode == 0, result.stderr
+    assert "ARGS [0, 1] ['config.py', '--launcher', 'pytorch', '--cfg-options', 'a=1 2']" in (
+        result.stdout)
+
+
+def test_a_death_ends_the_job_with_a_line(tools):
+    begin = time.monotonic()
+    result = run('bash', tools / 'dist_train.sh', 'config.py', 2, '--die')
+    assert time.monotonic() - begin < 60
+    assert result.returncode == 1
+    assert 'exitcode  : -9' in result.stderr  # torchrun names the process and the signal
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith('error: a process of the training ended with an error')
+    assert last.endswith('config.py 2 --die --resume')
+
+
+def test_test_script_on_a_given_port(tools):
+    result = run('bash', tools / 'dist_test.sh', 'config.py', 'model.pth', 1, PORT='29871')
+    assert "ARGS [0] ['config.py', 'model.pth', '--launcher', 'pytorch']" in result.stdout
+
+
+def test_slurm_starts_a_launcher_on_each_node(tools, tmp_path):
+    fake = tmp_path / 'bin'
+    fake.mkdir()
+    (fake / 'srun').write_text(
+        '#!/bin/bash\necho "SRUN $@" | head -n 1\nwhile [[ $1 == --* ]]; do shift; done\n'
+        'SLURM_NNODES=2 SLURM_NODEID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_ID=7 "$@"\n')
+    (fake / 'scontrol').write_text('#!/bin/bash\nprintf "n1\\nn2\\n"\n')
+    (fake / 'python').write_text('#!/bin/bash\necho "PYTHON $@"\n')
+    for path in fake.iterdir():
+        path.chmod(0o755)
+    result = run('bash', tools / 'slurm_train.sh', 'gpu', 'cells', 'config.py', '--amp', NNODES='2',
+                 GPUS_PER_NODE='4', PATH=f'{fake}:{os.environ["PATH"]}', PYTHON='python')
+    assert '--partition=gpu --job-name=cells --nodes=2 --ntasks=2 --ntasks-per-node=1' in (
+        result.stdout)
+    assert ('--nnodes 2 --node-rank 1 --master-addr n1 --master-port 20007 --nproc-per-node 4'
+            in result.stdout)
+    assert result.stdout.strip().endswith('train.py config.py --launcher pytorch --amp')
+
+
+@pytest.mark.parametrize('name', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
+def test_usage(tools, name):
+    result = run('bash', tools / name)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f'usage: tools/{name}')
