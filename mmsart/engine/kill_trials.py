@@ -109,8 +109,8 @@ def final_digest(runner: Any) -> str:
         value for state in states.values() for value in state.values())]
     digest = hashlib.blake2b(digest_size=16)
     for value in values:
-        array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else repr(value)
-        digest.update(array.tobytes() if isinstance(value, torch.Tensor) else array.encode())
+        tensor = isinstance(value, torch.Tensor)
+        digest.update(value.detach().cpu().numpy().tobytes() if tensor else repr(value).encode())
     return digest.hexdigest()
 
 
