@@ -13,7 +13,7 @@ install: $(VENV)/.installed
 
 # torch comes first, then mmcv, which compiles its operators against it; with build isolation it
 # would be built without them and say nothing. Without debug symbols it takes 1.4 MB, not 33.
-$(VENV)/.installed: requirements.txt pyproject.toml
+$(VENV)/.installed: requirements.txt requirements-lite.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
 	  { echo 'error: Python 3.10 to 3.12 is needed, found '`$(PYTHON) --version`'; set PYTHON='; exit 2; }
 	@command -v c++ >/dev/null || \
@@ -26,6 +26,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	CFLAGS="$${CFLAGS--g0 -O2}" MMCV_WITH_OPS=1 \
 	  $(BIN)/pip install -q --no-build-isolation onedl-mmcv==2.3.6
 	$(BIN)/pip install -q --no-build-isolation -r requirements.txt
+	$(BIN)/pip install -q --no-deps -r requirements-lite.txt
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -43,7 +44,7 @@ demo: $(VENV)/.installed $(SAMPLE)/train.csv
 	$(BIN)/python tools/test.py $(DEMO_CONFIG) $(DEMO) --work-dir $(DEMO) \
 	  --submission $(DEMO)/submission.csv --out $(DEMO)/predictions.pkl
 	$(BIN)/python tools/analysis_tools/show_predictions.py $(DEMO)/predictions.pkl \
-	  --images $(SAMPLE)/train --out $(DEMO)/pictures
+	  --images $(SAMPLE)/train --out $(DEMO)/pictures --postprocess $(DEMO)/postprocess.json
 	$(BIN)/python tools/score_submission.py --truth $(SAMPLE)/train.csv \
 	  --submission $(DEMO)/submission.csv
 	@echo

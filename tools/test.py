@@ -11,7 +11,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         'predictions for a folder of images.')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint',
-                        help='weights of a trained model, or the work dir of a run: its best, else its last')
+                        help='weights of a trained model, or the work dir of a run (its best, '
+                        'else its last)')
     parser.add_argument('--work-dir', help='folder of the log (work_dirs/CONFIG)')
     parser.add_argument('--out', metavar='FILE.pkl',
                         help='write raw predictions, for tools/tune_postprocess.py')

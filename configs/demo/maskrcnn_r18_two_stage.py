@@ -17,4 +17,9 @@ model = dict(
     rpn_head=dict(anchor_generator=dict(scales=[4], strides=[4, 8, 16, 32])),
     roi_head=dict(
         bbox_roi_extractor=dict(featmap_strides=[4, 8, 16, 32]),
-        mask_roi_extractor=dict(featmap_strides=[4, 8, 16, 32])))
+        mask_roi_extractor=dict(featmap_strides=[4, 8, 16, 32]),
+        mask_head=dict(num_convs=2, conv_out_channels=32)),
+    train_cfg=dict(rcnn=dict(sampler=dict(num=128))),
+    test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))))
+val_evaluator = dict(postprocess=dict(score_thr=0.5, nms_iou_thr=0.3))
+test_evaluator = val_evaluator

@@ -1,6 +1,6 @@
 """The Sartorius competition's images as an mmdet dataset."""
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mmsart.datasets.splits import holdout, kfold
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.utils.errors import MissingFileError, UserError
 
-_SPLITS = {'holdout': holdout, 'kfold': kfold}
+_SPLITS: dict[str, Callable] = {'holdout': holdout, 'kfold': kfold}
 _IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp')
 
 

@@ -36,15 +36,17 @@ def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
         raise UserError(f'{submission}: {problems[0].message}{more}')
     if not found.ids:
         raise UserError(f'{submission}: no rows, expected at least one image')
-    predicted = defaultdict(list)
+    predicted: dict[str, list[str]] = defaultdict(list)
     for name, text in zip(found.ids, found.predicted, strict=True):
         predicted[name] += [text] if text.strip() else []
     scores, types = [], []
     named = set(found.ids)
     for image, name in enumerate(table.image_ids.tolist()):
         if name in named:
-            truth_texts = table.annotations[table.instances(image)].tolist()
-            scores.append(score_image(*(runs_to_coco(parse_rles(texts), *sizes[name])
-                                        for texts in (predicted[name], truth_texts))))
+            found_rles, true_rles = (
+                runs_to_coco(parse_rles(texts), *sizes[name])
+                for texts in (predicted[name],
+                              table.annotations[table.instances(image)].tolist()))
+            scores.append(score_image(found_rles, true_rles))
             types.append(table.cell_types[image])
     return dict(images=len(scores), of=len(table), **summarize(scores, types))

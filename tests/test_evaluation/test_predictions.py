@@ -64,5 +64,5 @@ def test_other_files_are_refused_in_one_line(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(MissingFileError, match='none.pkl'):
+    with pytest.raises(MissingFileError, match=r'none\.pkl'):
         load_predictions(tmp_path / 'none.pkl')

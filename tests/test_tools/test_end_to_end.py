@@ -64,17 +64,17 @@ def test_test_and_submission_score_the_same(data, trained, tmp_path):
     assert f'{scores["mAP"]:.6f}' == tested.split(': ')[1]
     assert scores['images'] == 3
     assert scores['FP'] > 0  # the untrained model does predict
-    code, out, err = run_tool('check_submission', str(tmp_path / 's.csv'), '--size', '96', '96')
+    code, _, err = run_tool('check_submission', str(tmp_path / 's.csv'), '--size', '96', '96')
     assert code == 0, err
 
 
 def test_a_folder_of_images_gives_a_submission(data, trained, tmp_path):
-    code, out, err = run_tool(
+    code, _, err = run_tool(
         'test', CONFIG, str(trained), '--images', str(data / 'test'), '--work-dir',
         str(tmp_path / 'w'), '--submission', str(tmp_path / 's.csv'), '--cfg-options',
         f'data_root={data}', *SMALL)
     assert code == 0, err
-    code, out, err = run_tool(
+    code, _, err = run_tool(
         'check_submission', str(tmp_path / 's.csv'), '--images', str(data / 'test'))
     assert code == 0, err
 

@@ -53,9 +53,14 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
 def test_a_failure_leaves_the_old_file(tmp_path):
     target = tmp_path / 'a.txt'
     target.write_text('old')
-    with pytest.raises(RuntimeError), atomic_write(target) as temporary:
-        temporary.write_text('half')
-        raise RuntimeError
+
+    def fail_half_way():
+        with atomic_write(target) as temporary:
+            temporary.write_text('half')
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert target.read_text() == 'old'
     assert os.listdir(tmp_path) == ['a.txt']
 

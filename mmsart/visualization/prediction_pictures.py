@@ -1,0 +1,77 @@
+"""Pictures of predictions beside the truth: the best, the middle and the worst images."""
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mmsart.evaluation.functional import score_image
+from mmsart.evaluation.metrics.sartorius_metric import to_detections, truth_rles
+from mmsart.evaluation.predictions import ImagePredictions
+from mmsart.postprocessing import PostProcessor
+from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
+from mmsart.visualization.draw import draw_comparison, draw_instances
+
+
+def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike,
+                   out: str | os.PathLike, settings: dict[str, Any],
+                   every: bool = False, scale: int = 1) -> list[Path]:
+    """Draw predictions after post-processing.
+
+    Args:
+        images: predictions; where the truth is known it is drawn to their left.
+        folder: where the images are, as ``<img_id>.png``.
+        out: folder for the pictures; made if it is missing.
+        settings: of :class:`mmsart.postprocessing.PostProcessor`.
+        every: draw all images; otherwise the best, the middle and the worst of those with truth,
+            or the first three where none has any.
+        scale: magnification, a whole number.
+
+    Returns:
+        The files, best image first.
+
+    Raises:
+        MissingFileError: an image is not there.
+        UserError: there is nothing to draw, or `out` cannot be written.
+    """
+    if not images:
+        raise UserError('no predictions, expected at least one image')
+    process = PostProcessor(**settings)
+    entries = []
+    for image in images:
+        masks = process(to_detections(image)).masks
+        score = (float(score_image(masks.to_rles(), truth_rles(image)).precision.mean())
+                 if image.truth is not None else None)
+        entries.append((score, image, masks))
+    entries.sort(key=lambda entry: -1.0 if entry[0] is None else -entry[0])
+    if not every:
+        chosen = sorted({0, len(entries) // 2, len(entries) - 1})
+        entries = [entries[index] for index in chosen]
+    target = check_writable(out)
+    return [_write(*entry, Path(folder), target, rank, scale)
+            for rank, entry in enumerate(entries)]
+
+
+def _write(score: float | None, image: ImagePredictions, masks: CroppedMasks, folder: Path,
+           target: Path, rank: int, scale: int) -> Path:
+    path = folder / f'{image.img_id}.png'
+    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if pixels is None:
+        raise MissingFileError(f'{path}: missing or unreadable, expected an image')
+    if pixels.shape != (image.height, image.width):
+        raise UserError(f'{path}: found {pixels.shape[1]} x {pixels.shape[0]} pixels, expected '
+                        f'{image.width} x {image.height} as predicted')
+    if score is None:
+        picture = draw_instances(pixels, masks, scale=scale)
+        name = f'{image.img_id}.png'
+    else:
+        truth = CroppedMasks.from_rles(truth_rles(image), image.height, image.width)
+        picture = draw_comparison(pixels, truth, masks, scale=scale,
+                                  caption=f'{image.cell_type} mAP {score:.3f}')
+        name = f'{rank:03d}_{score:.3f}_{image.img_id}.png'
+    with atomic_write(target / name) as temporary:
+        cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1]))
+    return target / name

@@ -1,0 +1,37 @@
+"""Draw predictions beside the truth: the best, the middle and the worst image, or all."""
+import argparse
+
+from mmsart.utils import cli_main
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('predictions', help='file of tools/test.py --out')
+    parser.add_argument('--images', required=True, metavar='DIR', help='folder of the images')
+    parser.add_argument('--out', default='pictures', metavar='DIR', help='folder to write')
+    parser.add_argument('--postprocess', metavar='FILE.json',
+                        help='settings, such as the postprocess.json of a work dir')
+    parser.add_argument('--all', action='store_true', help='draw every image')
+    parser.add_argument('--scale', type=int, default=1, help='magnification')
+    return parser.parse_args(args)
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    from mmsart.evaluation.predictions import load_predictions
+    from mmsart.postprocessing import load_postprocess
+    from mmsart.visualization.prediction_pictures import write_pictures
+
+    options = parse_args(args)
+    paths = write_pictures(
+        load_predictions(options.predictions), options.images, options.out,
+        load_postprocess(options.postprocess), every=options.all, scale=options.scale)
+    for path in paths:
+        print(path)
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
