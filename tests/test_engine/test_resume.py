@@ -234,6 +234,14 @@ def test_stages_to_come_may_change(finished, tmp_path):
     assert (longer.epoch, longer.iter, longer.max_iters) == (5, 20, 20)
 
 
+def test_weights_alone_are_refused(tmp_path):
+    toy_run.build(tmp_path, train_cfg=dict(
+        type='StagedTrainLoop', stages=toy_run.stages()[:1])).train()
+    [best] = tmp_path.glob('best_*.pth')
+    with pytest.raises(UserError, match='holds weights only'):
+        toy_run.build(tmp_path, resume=True, load_from=str(best)).train()
+
+
 def test_resume_by_path_and_without_a_checkpoint(tmp_path):
     with pytest.raises(MissingFileError, match='there is no checkpoint'):
         toy_run.build(tmp_path, resume=True, load_from='nowhere.pth').train()

@@ -31,11 +31,11 @@ def get_random_state(cuda: bool = True) -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Set all generators to a state of :func:`get_random_state`."""
+    """Set all generators to a state of :func:`get_random_state`, loaded to whatever device."""
     version, internal, gauss_next = state['python']
     random.setstate((version, tuple(internal), gauss_next))
     name, keys, position, has_gauss, gauss = state['numpy']
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
+    np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, gauss))
     torch.set_rng_state(state['torch'].cpu())
     if 'cuda' in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state['cuda'].cpu())
