@@ -37,7 +37,7 @@ test: $(VENV)/.installed
 
 $(SAMPLE)/train.csv: | $(VENV)/.installed
 	$(BIN)/python tools/dataset_converters/make_sample_dataset.py $(SAMPLE) \
-	  --images 60 --seed 0 --size 256 256
+	  --images 120 --seed 0 --size 256 256
 
 demo: $(VENV)/.installed $(SAMPLE)/train.csv
 	$(BIN)/python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)

@@ -19,7 +19,9 @@ model = dict(
         bbox_roi_extractor=dict(featmap_strides=[4, 8, 16, 32]),
         mask_roi_extractor=dict(featmap_strides=[4, 8, 16, 32]),
         mask_head=dict(num_convs=2, conv_out_channels=32)),
-    train_cfg=dict(rcnn=dict(sampler=dict(num=128))),
+    train_cfg=dict(
+        rpn_proposal=dict(nms_pre=500, max_per_img=300),
+        rcnn=dict(sampler=dict(num=128))),
     test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))))
 val_evaluator = dict(postprocess=dict(score_thr=0.5, nms_iou_thr=0.3))
 test_evaluator = val_evaluator

@@ -1,5 +1,5 @@
 """Networks and parts that mmdet lacks."""
-from mmsart.models.backbones import EfficientNetLite0, LiteMobileNetV2
+from mmsart.models.backbones import EfficientNetLite0, FineResNet, LiteMobileNetV2
 from mmsart.models.roi_heads import CroppedFCNMaskHead, CroppedMaskRoIHead, NarrowMaskHead
 from mmsart.models.task_modules import DenseMaxIoUAssigner, TorchvisionAnchorGenerator
 
@@ -8,6 +8,7 @@ __all__ = [
     'CroppedMaskRoIHead',
     'DenseMaxIoUAssigner',
     'EfficientNetLite0',
+    'FineResNet',
     'LiteMobileNetV2',
     'NarrowMaskHead',
     'TorchvisionAnchorGenerator',

@@ -171,7 +171,8 @@ def format_table(scores: Sequence[ImageScore], cell_types: Sequence[str]) -> str
         A table with a row a type and one for all.
     """
     types = np.asarray(cell_types, str)
-    rows: list[list[Any]] = [['cells', 'images', 'mAP', 'AP50', 'AP75', 'recall50', 'TP', 'FP', 'FN']]
+    rows: list[list[Any]] = [
+        ['cells', 'images', 'mAP', 'AP50', 'AP75', 'recall50', 'TP', 'FP', 'FN']]
     for name in (*CLASSES, 'all'):
         chosen = [s for s, kind in zip(scores, types, strict=True) if name in (kind, 'all')]
         if chosen:
