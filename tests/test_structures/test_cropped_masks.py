@@ -6,6 +6,8 @@ import torch
 from bitmap_strategies import bitmaps
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from mmdet.models.data_preprocessors import DetDataPreprocessor
+from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
@@ -293,3 +295,19 @@ def test_boxes_of_the_wanted_type():
     boxes = CroppedMasks.from_bitmaps(np.eye(4, dtype=np.uint8)[None]).get_bboxes(HorizontalBoxes)
     assert isinstance(boxes, HorizontalBoxes)
     assert boxes.tensor.tolist() == [[0, 0, 4, 4]]
+
+
+def test_padded_by_the_data_preprocessor():
+    masks = np.zeros((3, 30, 40), np.uint8)
+    masks[0, 3:9, 2:6] = masks[2, 20:30, 30:40] = 1
+    padded = []
+    for held in pair(masks):
+        sample = DetDataSample(metainfo=dict(img_shape=(30, 40)))
+        sample.gt_instances = InstanceData(
+            masks=held, bboxes=HorizontalBoxes(torch.zeros(3, 4)), labels=torch.zeros(3))
+        preprocess = DetDataPreprocessor(pad_mask=True, pad_size_divisor=32)
+        data = dict(inputs=[torch.zeros(3, 30, 40, dtype=torch.uint8)], data_samples=[sample])
+        out = preprocess(data, training=True)['data_samples'][0].gt_instances.masks
+        padded.append(out)
+    assert_same(padded[1], padded[0])
+    assert (padded[1].height, padded[1].width) == (32, 64)
