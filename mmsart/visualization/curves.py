@@ -65,7 +65,7 @@ def draw_curves(runs: Sequence[RunLog]) -> Figure:
             _draw_borders(ax, run, colour if len(runs) > 1 else '0.5', by_epoch,
                           named=panel == panels[0])
         if panel != 'learning rate':
-            ax.set_ylim(bottom=0)
+            _fit(ax)
         ax.grid(alpha=0.25)
         ax.set_xlim(0, max(_end(run, by_epoch) for run in runs) * 1.02)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -112,11 +112,19 @@ def _draw_rates(ax: Axes, run: RunLog, colour: str | None, by_epoch: bool) -> No
         iterations, values = np.array(rates).T
         x = run.epochs(iterations) if by_epoch else iterations
         ax.plot(x, np.where(values > 0, values, np.nan), color=colour or f'C{number}', lw=1.2,
+                marker='.' if len(values) < 20 else '',  # a single point is no line
                 ls=_LINE_STYLES[number % len(_LINE_STYLES)],
                 label=f'{run.name}: {label}' if colour else label)
     ax.set_yscale('log')
     if labels:
         ax.legend(fontsize=6, framealpha=0.6)
+
+
+def _fit(ax: Axes) -> None:
+    """Begin at 0 and leave room, so that values on the edge are whole."""
+    top = ax.dataLim.y1
+    if np.isfinite(top) and top > 0:
+        ax.set_ylim(-0.02 * top, 1.06 * top)
 
 
 def _end(run: RunLog, by_epoch: bool) -> float:

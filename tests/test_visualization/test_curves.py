@@ -48,6 +48,20 @@ def test_rates_of_parts():
     assert ax.get_yscale() == 'log'
 
 
+def test_values_on_the_edge_are_whole():
+    """Constant curves, such as a score of 0 or a loss that does not move."""
+    run = make_run()
+    for record in run.train:
+        record['loss'] = 3.0
+    for record in run.val:
+        record.update({'val_loss/loss': 3.0, 'sartorius/mAP': 0.0})
+    axes = panels(draw_curves([run]))
+    low, high = axes['loss'].get_ylim()
+    assert low < 0 < 3 < high < 3.5
+    low, high = axes['sartorius/mAP'].get_ylim()
+    assert low < 0 < high
+
+
 def test_several_runs():
     axes = panels(draw_curves([make_run('a'), make_run('b', staged=False)]))
     colours = [line.get_color() for line in axes['sartorius/mAP'].lines]
