@@ -17,6 +17,7 @@ load_from = ('https://download.openmmlab.com/mmdetection/v2.0/mask_rcnn/mask_rcn
              'mask_rcnn_r50_fpn_1x_coco_20200205-d4b0c5d6.pth')
 # He keeps shsy5y from .35, astro from .45 and cort from .65, of at least 0, 150 and 75 pixels.
 postprocess = dict(
+    _delete_=True,
     score_thr=dict(shsy5y=0.35, astro=0.45, cort=0.65),
     min_area=dict(shsy5y=0, astro=150, cort=75),
     nms_iou_thr=0.1, remove_overlap=True)

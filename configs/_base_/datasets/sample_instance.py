@@ -14,6 +14,11 @@ test_pipeline = [
     dict(type='Resize', scale_factor=1.0),  # native resolution, noted for the masks
     dict(type='PackDetInputs', meta_keys={{_base_.test_meta_keys}}),
 ]
+val_loss_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadSartoriusAnnotations'),
+    dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
+]
 train_dataloader = dict(
     batch_size=4, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
