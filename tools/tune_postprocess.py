@@ -97,16 +97,16 @@ def main(args: list[str] | None = None) -> int:
     check_writable(Path(options.out).parent)
     base = base_settings(options.config)
     images = load_images(options.predictions)
-    begin = time.perf_counter()
+    begin = time.perf_counter(), time.process_time()
     result = tune(images, base, options.trials, options.folds, options.seed)
-    seconds = time.perf_counter() - begin
+    seconds, cpu = time.perf_counter() - begin[0], time.process_time() - begin[1]
     with atomic_write(options.out) as temporary:
         temporary.write_text(json.dumps(result.config, indent=2) + '\n')
     print(format_gains(images, result))
     if result.folds:
         print(f'out-of-sample: each image with settings tuned on the other '
               f'{len(result.folds) - 1} of {len(result.folds)} folds, split by sample_id')
-    print(f'{options.trials} trials a class in {seconds:.1f} s; settings written to {options.out}')
+    print(f'{options.trials} trials a class in {seconds:.1f} s ({cpu:.1f} s of CPU); settings written to {options.out}')
     return 0
 
 

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdet.models.task_modules.prior_generators import AnchorGenerator
+from mmdet.structures.bbox import bbox_overlaps
+
+from mmsart.evaluation.functional.anchor_recall import best_anchor_ious, count_anchors
+from tools.analysis_tools.anchor_recall import main
+from tools.analysis_tools.anchor_recall import test_size as size_of_test
+
+HEADER = ('id,annotation,width,height,cell_type,plate_time,sample_date,sample_id,'
+          'elapsed_timedelta\n')
+CONFIG = """
+default_scope = 'mmdet'
+model = dict(
+    rpn_head=dict(anchor_generator=dict(
+        type='AnchorGenerator', scales=[2], ratios=[1.0], strides=[4])),
+    train_cfg=dict(rpn=dict(assigner=dict(pos_iou_thr=0.7, min_pos_iou=0.3))))
+test_dataloader = dict(dataset=dict(
+    data_root='{root}', ann_file='train.csv', pipeline=[
+        dict(type='LoadImageFromFile'), dict(type='Resize', scale_factor={scale})]))
+"""
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.2, 0.5, 0.7]))
+def test_equals_all_anchors(seed, thr):
+    """Only near copies are looked at; mmdet's whole grid gives the same."""
+    rng = np.random.default_rng(seed)
+    generator = AnchorGenerator(strides=[2, 8], ratios=[0.5, 1.0, 2.0], scales=[4, 6])
+    grids = [(20, 16), (5, 4)]
+    corner = rng.uniform(-4, 36, (9, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(2, 40, (9, 2))], 1)
+    levels = [(anchors.double().numpy(), stride, grid) for anchors, stride, grid in zip(
+        generator.base_anchors, generator.strides, grids, strict=True)]
+    everything = torch.cat(generator.grid_priors(grids, torch.float64, 'cpu'))
+    ious = bbox_overlaps(torch.from_numpy(boxes), everything).numpy()
+    np.testing.assert_allclose(best_anchor_ious(boxes, levels), ious.max(1), atol=1e-12)
+    at_edge = (np.abs(ious - thr) < 1e-9).any(1)
+    counts = count_anchors(boxes, levels, thr)
+    assert (counts == (ious >= thr).sum(1))[~at_edge].all()
+
+
+@pytest.mark.parametrize(('step', 'size'), [
+    (dict(scale=(512, 512), keep_ratio=False), (512, 512)),
+    (dict(scale=(1000, 260), keep_ratio=True), (260, 352)),
+    (dict(scale_factor=0.5), (260, 352)),
+])
+def test_size_is_that_of_the_pipeline(step, size):
+    assert size_of_test([dict(type='Load'), dict(type='Resize', **step)], 520, 704) == size
+    assert size_of_test([dict(type='Load')], 520, 704) == (520, 704)
+
+
+def run(tmp_path, scale, *options):
+    """Two boxes in an image of 16 x 16: 8 x 8 on an anchor, and 2 x 2 in its corner."""
+    whole = ' '.join(f'{y * 16 + 5} 8' for y in range(4, 12))
+    (tmp_path / 'train.csv').write_text(
+        HEADER + f'a,{whole},16,16,cort,,,s,\na,1 2 17 2,16,16,cort,,,s,\n')
+    (tmp_path / 'config.py').write_text(CONFIG.format(root=tmp_path, scale=scale))
+    return main([str(tmp_path / 'config.py'), *options])
+
+
+@pytest.mark.parametrize(('scale', 'row'), [
+    # 8 x 8 anchors every 4 pixels: one fits the large box, none the small one
+    (1.0, ['2', '0.500', '0.500', '0.531', '0', '0.000', '0.500']),
+    # enlarged four times: an anchor is the small box, and 1/16 of the large one
+    (4.0, ['2', '0.500', '0.500', '0.531', '0', '0.000', '0.500']),
+])
+def test_table(tmp_path, capsys, scale, row):
+    assert run(tmp_path, scale) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert next(line for line in lines if line and line[0] == 'cort')[1:] == row
+    assert [line[0] for line in lines if line].count('all') == 2
+
+
+def test_bad_input(tmp_path, capsys):
+    assert main([str(tmp_path / 'nowhere.py')]) == 2
+    assert 'nowhere.py' in capsys.readouterr().err
+    (tmp_path / 'config.py').write_text('a = 1\n')
+    assert main([str(tmp_path / 'config.py')]) == 2
+    assert 'model.rpn_head' in capsys.readouterr().err
+    assert run(tmp_path, 1.0, '--truth', str(tmp_path / 'other.csv')) == 2
+    assert 'other.csv' in capsys.readouterr().err

@@ -1,0 +1,147 @@
+"""Count what is wrong with predictions, by cell type and size, and draw it.
+
+Example: ``python tools/analysis_tools/error_kinds.py predictions.pkl --postprocess
+postprocess.json --out error_kinds.png``
+"""
+import argparse
+import json
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from mmsart.datasets.classes import CLASSES
+from mmsart.evaluation.functional.error_kinds import GT_KINDS, PRED_KINDS, find_error_kinds
+from mmsart.evaluation.metrics.sartorius_metric import to_detections
+from mmsart.evaluation.predictions import ImagePredictions, load_predictions
+from mmsart.postprocessing import PostProcessor, load_postprocess
+from mmsart.postprocessing.patches import intersections
+from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.rle import parse_rles
+from mmsart.utils import UserError, atomic_write, cli_main
+
+SIZES = (100, 300, 1000)
+KINDS = (*GT_KINDS, 'duplicate', 'spurious')
+COLOURS = ('#009e73', '#cc79a7', '#f0e442', '#0072b2', '#56b4e9', '#999999', '#e69f00', '#d55e00')
+Counts = dict[str, dict[str, Counter]]
+
+
+def parse_args(args: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument('predictions', help='written by tools/test.py --out, with truth')
+    parser.add_argument('--postprocess', help='postprocess.json; without it the default settings')
+    parser.add_argument('--sizes', type=int, nargs='+', default=list(SIZES), metavar='PX',
+                        help='borders of the size bins in pixels of area')
+    parser.add_argument('--out', default='error_kinds.png', help='bar chart')
+    parser.add_argument('--json', help='also write the counts there')
+    return parser.parse_args(args)
+
+
+def bin_names(borders: Sequence[int]) -> list[str]:
+    """Name the size bins: under the first border, between borders, from the last one on."""
+    between = [f'{low}-{high} px' for low, high in pairwise(borders)]
+    return [f'< {borders[0]} px', *between, f'>= {borders[-1]} px']
+
+
+def count_kinds(
+        raws: Sequence[ImagePredictions], process: PostProcessor, borders: Sequence[int]) -> Counts:
+    """Count the kinds of all images by cell type and size bin.
+
+    True objects fall into bins by their own area, duplicates and spurious predictions by theirs.
+
+    Args:
+        raws: predictions with truth.
+        process: the post-processing.
+        borders: rising areas in pixels.
+
+    Returns:
+        Counts by cell type, size bin and kind.
+    """
+    names = bin_names(borders)
+    counts: Counts = {
+        cls: {name: Counter() for name in names} for cls in CLASSES
+        if any(raw.cell_type == cls for raw in raws)}
+    for raw in raws:
+        truth = CroppedMasks.from_runs(parse_rles(raw.truth or []), raw.height, raw.width)
+        found = process(to_detections(raw))
+        kinds = find_error_kinds(
+            intersections(found.masks, truth).toarray(), found.masks.areas, truth.areas,
+            found.labels == CLASSES.index(raw.cell_type))
+        wrong = np.isin(kinds.pred, [PRED_KINDS.index('duplicate'), PRED_KINDS.index('spurious')])
+        rows = [(GT_KINDS[k], a) for k, a in zip(kinds.gt, truth.areas, strict=True)]
+        rows += [
+            (PRED_KINDS[k], a)
+            for k, a in zip(kinds.pred[wrong], found.masks.areas[wrong], strict=True)]
+        for kind, area in rows:
+            counts[raw.cell_type][names[int(np.searchsorted(borders, area, 'right'))]][kind] += 1
+    return counts
+
+
+def format_counts(counts: Counts) -> str:
+    """Lay the counts out in a row for each type and size, with a total for each type."""
+    lines = [f'{"":24}' + ''.join(f'{kind:>14}' for kind in KINDS)]
+    for cls, bins in counts.items():
+        total = sum(bins.values(), Counter())
+        for name, counter in [*bins.items(), ('all', total)]:
+            lines.append(f'{cls:10}{name:>14}' + ''.join(f'{counter[kind]:14}' for kind in KINDS))
+    return '\n'.join(lines)
+
+
+def draw_counts(counts: Counts, path: str) -> None:
+    """Draw a group of stacked bars for each type, a bar for each size.
+
+    Args:
+        counts: by cell type, size bin and kind.
+        path: PNG file.
+    """
+    import matplotlib
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, len(counts), figsize=(5 * len(counts), 4), squeeze=False, layout='constrained')
+    for axis, (cls, bins) in zip(axes[0], counts.items(), strict=True):
+        bottom = np.zeros(len(bins))
+        for kind, colour in zip(KINDS, COLOURS, strict=True):
+            height = np.array([counter[kind] for counter in bins.values()])
+            axis.bar(list(bins), height, bottom=bottom, color=colour, label=kind, width=0.7)
+            bottom += height
+        axis.set_title(cls)
+        axis.set_ylabel('objects')
+        axis.spines[['top', 'right']].set_visible(False)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc='outside lower center', ncols=len(KINDS), frameon=False)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=150, format='png')
+    plt.close(figure)
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool."""
+    options = parse_args(args)
+    if sorted(set(options.sizes)) != options.sizes or options.sizes[0] < 1:
+        raise UserError(f'--sizes: found {options.sizes}, expected rising areas of at least 1')
+    process = PostProcessor(**load_postprocess(options.postprocess))
+    raws = load_predictions(options.predictions)
+    bare = [raw.img_id for raw in raws if raw.truth is None or raw.cell_type not in CLASSES]
+    if not raws or bare:
+        raise UserError(
+            f'{options.predictions}: ' + (f'image {bare[0]}: no truth' if bare else 'no image')
+            + ', expected predictions of annotated images')
+    counts = count_kinds(raws, process, options.sizes)
+    print(format_counts(counts))
+    draw_counts(counts, options.out)
+    if options.json:
+        with atomic_write(options.json) as temporary:
+            temporary.write_text(json.dumps(counts, indent=2) + '\n')
+    written = [Path(name).as_posix() for name in (options.out, options.json) if name]
+    print('written: ' + ', '.join(written))
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
