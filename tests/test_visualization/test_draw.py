@@ -109,6 +109,14 @@ def test_match_forms_as_many_pairs_as_can_be():
     assert hit_gts.all()
 
 
+def test_two_poor_pairs_count_more_than_a_perfect_one():
+    # IoU 1 for the first of each, 1/3 for the first of one with the second of the other
+    hit_preds, hit_gts = match_instances(
+        squares((9, 5), (6, 5)), squares((9, 5), (12, 5)), *GREY.shape, iou_thr=0.2)
+    assert hit_preds.all()
+    assert hit_gts.all()
+
+
 def test_two_predictions_of_one_cell_hit_once():
     hit_preds, hit_gts = match_instances(
         squares((4, 5), (5, 5)), squares((4, 5)), *GREY.shape)

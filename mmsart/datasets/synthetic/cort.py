@@ -22,7 +22,7 @@ def grow_cort(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
         if len(canvas.boxes) >= number:
             break
         cell = sites.cell_rng()
-        area = float(np.clip(212 * np.exp(cell.normal(0, 0.48)), 45, 1200))
+        area = float(np.clip(197 * np.exp(cell.normal(0, 0.48)), 45, 1200))
         centre, direction = sites.propose(cell, 1.3 * np.sqrt(area))
         shape = blob(cell, cell.uniform(1.05, 1.7), 1.0, 0.1)
         outline = rotate(shape * np.sqrt(area / polygon_area(shape)), direction) + centre

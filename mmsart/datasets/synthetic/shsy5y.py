@@ -16,7 +16,7 @@ def grow_shsy5y(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
     """
     sites = Sites(canvas, rng, clustering=0.58, patchiness=0.45)
     crowding = number / (canvas.height * canvas.width) * 1086  # 1 for 337 cells on 520 x 704
-    median = 205 * max(crowding, 0.7) ** -0.35
+    median = 190 * max(crowding, 0.7) ** -0.35
     thickness = rng.uniform(55, 80)
     links = rng.uniform(0.4, 0.9)
     near: list[np.ndarray] = []
