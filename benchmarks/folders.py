@@ -16,24 +16,23 @@ from mmsart.structures.mask.patches import patches_to_runs, runs_to_patches, tra
 from mmsart.structures.mask.rle import parse_rles, runs_to_coco
 
 NUM_IMAGES, NUM_ROWS = 606, 73_585  # of the competition
-_TYPES = ('cort', 'cort', 'shsy5y', 'cort', 'astro', 'cort', 'shsy5y', 'astro')  # about its mix
+_KINDS = (('cort', 34), ('shsy5y', 337), ('cort', 34), ('astro', 80)) * 2  # mix and mean counts
 _COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'plate_time', 'sample_date',
             'sample_id', 'elapsed_timedelta')
 
 
-def mixed_images(number: int, distinct: int = 8, seed: int = 0) -> Iterator[GeneratedImage]:
+def mixed_images(number: int, seed: int = 0) -> Iterator[GeneratedImage]:
     """Generate images of the three types in about the competition's mix.
 
     Args:
-        number: how many to give.
-        distinct: how many to draw; they are given again and again.
+        number: how many to give; eight are drawn and given again and again.
         seed: of everything random.
 
     Yields:
-        Images with the competition's counts of cells.
+        Images with the competition's mean counts of cells.
     """
     rng = np.random.default_rng(seed)
-    drawn = [generate_image(_TYPES[i % len(_TYPES)], rng, HEIGHT, WIDTH) for i in range(distinct)]
+    drawn = [generate_image(kind, rng, HEIGHT, WIDTH, num_cells=cells) for kind, cells in _KINDS]
     yield from itertools.islice(itertools.cycle(drawn), number)
 
 
@@ -52,11 +51,14 @@ def data_root(folder: Path) -> tuple[str, Path]:
     return 'generated', folder
 
 
-def write_root(folder: Path) -> None:
-    """Write a data set with as many images and rows as the competition's.
+def write_root(folder: Path) -> int:
+    """Write a data set with about as many images and rows as the competition's.
 
     Args:
         folder: gets train.csv and train/. Files of repeated images are links to one.
+
+    Returns:
+        Rows written.
     """
     (folder / 'train').mkdir()
     files: dict[int, Path] = {}
@@ -71,14 +73,12 @@ def write_root(folder: Path) -> None:
             else:
                 cv2.imwrite(str(path), drawn.image)
                 files[id(drawn)] = path
-            left = NUM_ROWS - rows - (NUM_IMAGES - 1 - i)  # leave one for each image to come
-            texts = drawn.texts()[:left]
-            if i == NUM_IMAGES - 1:
-                texts = list(itertools.islice(itertools.cycle(drawn.texts()), left))
+            texts = drawn.texts()[:NUM_ROWS - rows]
             rows += len(texts)
             sample = f'{drawn.cell_type}[plate]_{i // 4}'
             tail = [WIDTH, HEIGHT, drawn.cell_type, '', '', sample, '']
             writer.writerows([path.stem, text, *tail] for text in texts)
+    return rows
 
 
 def write_coco(root: Path, target: Path) -> None:

@@ -8,7 +8,6 @@ from mmdet.structures.mask import BitmapMasks
 if TYPE_CHECKING:
     from mmsart.structures.mask.cropped_masks import CroppedMasks
 
-FLOAT_CHANNELS = (1, 3, 4)  # OpenCV >= 4.11 warps images of these in floating point
 _BITS, _STEPS = 10, 32  # fixed point of coordinates; sub-pixel positions that are told apart
 
 
@@ -63,15 +62,14 @@ def via_bitmaps(masks: 'CroppedMasks', method: str, *args: Any, **kwargs: Any) -
         **kwargs: its keyword arguments.
 
     Returns:
-        The result. OpenCV takes the masks for channels: it computes images of 1, 3 or 4 channels
-        in another way than the rest, and fills the border by channel number modulo 4. So parts
-        begin at multiples of 8 and hold 8 to 15 masks, unless there are fewer altogether.
+        The result. OpenCV takes the masks for channels and fills the border by channel number
+        modulo 4, so that parts must begin at multiples of 4.
     """
-    ends = [*range(8, len(masks) - 7, 8), len(masks)]
     parts = []
-    for begin, end in zip([0, *ends], ends, strict=False):
-        part = BitmapMasks(masks[begin:end].to_ndarray(), masks.height, masks.width)
-        parts.append(type(masks).from_bitmaps(getattr(part, method)(*args, **kwargs).masks))
+    for begin in range(0, max(len(masks), 1), 8):
+        part = masks[begin:begin + 8]
+        bitmaps = BitmapMasks(part.to_ndarray(), masks.height, masks.width)
+        parts.append(type(masks).from_bitmaps(getattr(bitmaps, method)(*args, **kwargs).masks))
     return type(masks).cat(parts)
 
 

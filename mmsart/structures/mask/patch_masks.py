@@ -7,7 +7,6 @@ from typing_extensions import Self
 
 from mmsart.structures.mask.coco_counts import exclusive_cumsum
 from mmsart.structures.mask.geometry import (
-    FLOAT_CHANNELS,
     nearest_map,
     rotation_matrix,
     shear_matrix,
@@ -206,7 +205,7 @@ class PatchMasks(BaseInstanceMasks):
             return type(self).empty(*out_shape)
         assert tuple(out_shape) == (self.height, self.width), (
             f'{method} keeps the size {self.height} x {self.width}, expected {out_shape}')
-        if border_value or interpolation != 'bilinear' or len(self) in FLOAT_CHANNELS:
+        if border_value or interpolation != 'bilinear':
             return via_bitmaps(self, method, out_shape, *arguments, border_value=border_value,
                                interpolation=interpolation)
         return self.warp_affine(matrix, out_shape)
