@@ -106,7 +106,8 @@ def main(args: list[str] | None = None) -> int:
     if result.folds:
         print(f'out-of-sample: each image with settings tuned on the other '
               f'{len(result.folds) - 1} of {len(result.folds)} folds, split by sample_id')
-    print(f'{options.trials} trials a class in {seconds:.1f} s ({cpu:.1f} s of CPU); settings written to {options.out}')
+    print(f'{options.trials} trials a class in {seconds:.1f} s ({cpu:.1f} s of CPU); settings '
+          f'written to {options.out}')
     return 0
 
 

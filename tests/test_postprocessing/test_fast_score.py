@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsart.evaluation.functional import score_image
@@ -35,6 +35,7 @@ def real_precision(image, trial, threshold):
     return score_image(found.masks.to_rles(), truth.to_rles()).precision.mean()
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_equals_real_pipeline_and_metric_at_every_threshold(seed):
     rng = np.random.default_rng(seed)
@@ -52,6 +53,7 @@ def test_equals_real_pipeline_and_metric_at_every_threshold(seed):
         assert everything == pytest.approx(np.mean(expected), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_sweep_finds_the_best_threshold(seed):
     rng = np.random.default_rng(seed)

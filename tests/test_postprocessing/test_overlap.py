@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsart.postprocessing import mask_nms, remove_overlap
@@ -71,6 +71,7 @@ def test_largest_piece_must_pass_the_share():
     assert kept.tolist() == [0]  # 3 of 7 pixels are left
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_equals_full_canvas_twin(seed):
     rng = np.random.default_rng(seed)
@@ -99,6 +100,7 @@ def test_nms_threshold_is_strict(thr, num):
     assert len(mask_nms(masks, np.array([0.5, 0.9]), np.full(2, thr))) == num
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_nms_equals_pairwise_twin(seed):
     rng = np.random.default_rng(seed)

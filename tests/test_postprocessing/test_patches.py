@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -18,6 +18,7 @@ from .scenes import EIGHT, random_bitmaps
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_split_and_join_are_inverse(seed):
     masks = CroppedMasks.from_bitmaps(random_bitmaps(np.random.default_rng(seed), 13, 17, 5))
@@ -26,6 +27,7 @@ def test_split_and_join_are_inverse(seed):
     assert len(join_patches([], np.zeros((0, 4)), masks)) == 0
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_pieces_and_holes_equal_scipy(seed):
     rng = np.random.default_rng(seed)
@@ -50,6 +52,7 @@ def test_gap_at_a_corner_is_no_way_out_of_a_hole():
     assert fill_patch(ring).tolist() == [[0, 1, 1], [1, 1, 1], [1, 1, 1]]
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_intersections_equal_dense_product(seed):
     rng = np.random.default_rng(seed)

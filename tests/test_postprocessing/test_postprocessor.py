@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -141,6 +141,7 @@ def plain_pipeline(detections, config):
     return left, scores[kept]
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_equals_full_size_twin(seed):
     rng = np.random.default_rng(seed)

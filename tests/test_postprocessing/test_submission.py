@@ -149,7 +149,7 @@ CONFIGS = [
 ]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(CONFIGS))
 def test_random_sets_share_no_pixel(tmp_path_factory, seed, config):
     rng = np.random.default_rng(seed)
