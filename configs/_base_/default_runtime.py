@@ -19,12 +19,13 @@ custom_hooks = [
     dict(type='RunScalarsHook'),  # lr of each part, stage, memory
     dict(type='ValLossHook'),  # needs val_loss_pipeline, which the dataset bases give
     dict(type='CurvesHook'),
+    dict(type='SyncBuffersHook'),  # equal BatchNorm statistics on all ranks
 ]
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),  # the workers are the parallel part
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl', timeout=1800))
 randomness = dict(seed=0)
 
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]

@@ -21,7 +21,10 @@ model = dict(
         mask_head=dict(num_convs=2, conv_out_channels=32)),
     train_cfg=dict(
         rpn_proposal=dict(nms_pre=500, max_per_img=300),
-        rcnn=dict(sampler=dict(num=128))),
+        rcnn=dict(sampler=dict(num=128, pos_fraction=0.25))),
     test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))))
-val_evaluator = dict(postprocess=dict(score_thr=0.5, nms_iou_thr=0.3))
+postprocess = dict(
+    _delete_=True, vote='relabel', score_thr=dict(shsy5y=0.3, astro=0.5, cort=0.4),
+    nms_iou_thr=0.2, remove_overlap=True)
+val_evaluator = dict(postprocess=postprocess)
 test_evaluator = val_evaluator

@@ -24,7 +24,7 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
         try:
             return function(*args, **kwargs) or 0
         except UserError as error:
-            message = str(error)
+            message = _without_worker(str(error))
         except OSError as error:
             if error.filename is None:
                 raise
@@ -33,3 +33,10 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
         return 2
 
     return wrapper
+
+
+def _without_worker(message: str) -> str:
+    """Strip the traceback that torch puts before the message of an error in a loader's worker."""
+    if 'Original Traceback' not in message:
+        return message
+    return message.strip().rpartition('Error: ')[2]

@@ -3,6 +3,7 @@ import os
 import stat
 
 import pytest
+import torch
 
 from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable, cli_main
 from mmsart.utils import doctor as doctor_module
@@ -21,6 +22,22 @@ def test_user_errors_are_one_line_and_code_2(capsys, error, line):
         raise error
     assert main() == 2
     assert capsys.readouterr().err == line + '\n'
+
+
+class Broken(torch.utils.data.Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise UserError('b.png: unreadable')
+
+
+def test_an_error_in_a_worker_is_one_line_too(capsys):
+    @cli_main
+    def main():
+        list(torch.utils.data.DataLoader(Broken(), num_workers=1))
+    assert main() == 2
+    assert capsys.readouterr().err == 'error: b.png: unreadable\n'
 
 
 @pytest.mark.parametrize('error', [ValueError('a defect'), OSError('no file named'), KeyError(1)])

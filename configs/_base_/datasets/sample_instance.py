@@ -3,19 +3,19 @@ _base_ = './sartorius_instance.py'
 data_root = '{{$SARTORIUS_SAMPLE:data/sample/}}'
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='LoadSartoriusAnnotations'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='Resize', scale_factor=1.0),  # native resolution, noted for the masks
     dict(type='PackDetInputs', meta_keys={{_base_.test_meta_keys}}),
 ]
 val_loss_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='LoadSartoriusAnnotations'),
     dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
 ]

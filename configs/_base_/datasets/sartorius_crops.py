@@ -2,7 +2,7 @@
 _base_ = './sartorius_instance.py'
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='LoadSartoriusAnnotations'),
     dict(type='RandomCrop', crop_size=(256, 256), recompute_bbox=True),
     # What is left of a cell at the border of a crop may be a few pixels.
@@ -12,12 +12,12 @@ train_pipeline = [
     dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='Resize', scale_factor=1.0),  # native resolution, noted for the masks
     dict(type='PackDetInputs', meta_keys={{_base_.test_meta_keys}}),
 ]
 val_loss_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='LoadSartoriusAnnotations'),
     dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
 ]

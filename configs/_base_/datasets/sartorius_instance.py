@@ -8,7 +8,7 @@ meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'fl
 test_meta_keys = (*meta_keys, 'instances', 'cell_type', 'sample_id')
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='LoadSartoriusAnnotations'),
     dict(type='Resize', scale=(512, 512), keep_ratio=False),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
@@ -16,13 +16,13 @@ train_pipeline = [
     dict(type='PackDetInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='Resize', scale=(512, 512), keep_ratio=False),
     dict(type='PackDetInputs', meta_keys=test_meta_keys),
 ]
 # The validation images as training would see them, for the loss on them.
 val_loss_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='LoadSartoriusAnnotations'),
     dict(type='Resize', scale=(512, 512), keep_ratio=False),
     dict(type='PackDetInputs', meta_keys=meta_keys),

@@ -51,7 +51,7 @@ model = dict(
                 type='DenseMaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5,
                 match_low_quality=False, ignore_iof_thr=-1),
             sampler=dict(
-                type='RandomSampler', num=256, pos_fraction=0.25, neg_pos_ub=-1,
+                type='RandomSampler', num=128, pos_fraction=0.5, neg_pos_ub=-1,
                 add_gt_as_proposals=True),
             mask_size=28, pos_weight=-1, debug=False)),
     test_cfg=dict(

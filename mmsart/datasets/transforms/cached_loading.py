@@ -9,6 +9,8 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 
+from mmsart.utils import UserError
+
 _ENTRY = np.dtype([('key', np.uint64), ('begin', np.int64), ('shape', np.int64, 3)])
 
 
@@ -96,11 +98,19 @@ class LoadCachedImage(LoadImageFromFile):
         self.cache = SharedImageCache(max_mb, max_images)
 
     def transform(self, results: dict) -> dict | None:
-        """Put ``img``, ``img_shape`` and ``ori_shape`` into the results."""
+        """Put ``img``, ``img_shape`` and ``ori_shape`` into the results.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         place, name = results.get('sample_idx', -1), results['img_path']
         kept = self.cache.get(place, name)
         if kept is None:
-            loaded = super().transform(results)
+            try:
+                loaded = super().transform(results)
+            except (AssertionError, cv2.error) as error:  # what mmcv makes of a damaged file
+                raise UserError(f'{name}: the image cannot be decoded, expected a whole '
+                                f'{name.rpartition(".")[2]} file') from error
             if loaded is not None and loaded['img'].dtype == np.uint8:
                 self.cache.put(place, name, self._thin(loaded['img']))
             return loaded
