@@ -8,6 +8,7 @@ from pycocotools import mask as coco_mask
 
 from mmsart.structures.mask.rle import (
     BadRleError,
+    Runs,
     bitmap_to_kaggle,
     coco_to_kaggle,
     find_bad_runs,
@@ -92,7 +93,13 @@ def test_the_empty_text_is_the_empty_mask(text):
     ('1 0', 'run length 0, expected at least 1'),
     ('1 -2', 'run length -2, expected at least 1'),
     ('0 3', 'run start 0, expected at least 1'),
-    ('8 3', 'run 8 3 ends past the image of 9 pixels'),
+    ('8 3', 'run 8 3 ends past the image of 9 pixels, expected an end of at most 9'),
+    ('5 9223372036854775807', 'found 9223372036854775807, expected numbers of at most 10 digits'),
+    ('5 99999999999999999999999', 'expected numbers of at most 10 digits'),
+    ('-99999999999999999999999 1', 'expected numbers of at most 10 digits'),
+    ('12345678901 1', 'found 12345678901, expected numbers of at most 10 digits'),
+    ('9' * 5000 + ' 1', 'expected numbers of at most 10 digits'),
+    ('5 9999999999', 'run 5 9999999999 ends past the image of 9 pixels'),
     ('5 2 1 1', 'run 1 1 begins before the end of the run before it'),  # unsorted
     ('1 3 3 1', 'run 3 1 begins before the end of the run before it'),  # overlapping
 ])
@@ -110,3 +117,11 @@ def test_the_bad_one_of_many_is_found():
     assert problem is not None
     assert problem.index == 1
     assert find_bad_runs(parse_rles(['9 1', '1 9']), 9) is None
+
+
+def test_runs_whose_end_is_beyond_int64_are_found():
+    huge = np.iinfo(np.int64).max
+    runs = Runs(np.array([4]), np.array([huge]), np.array([0, 1]))
+    problem = find_bad_runs(runs, 9)
+    assert problem is not None
+    assert 'ends past the image' in problem.problem

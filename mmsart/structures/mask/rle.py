@@ -6,6 +6,7 @@ image is therefore the column-major code of its transpose: Kaggle's runs become 
 decoding a pixel, and areas, intersections and unions stay what they are. Every COCO code in this
 package is of that kind, with ``size == [w, h]``, and is called *transposed COCO RLE*.
 """
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,8 @@ def parse_rle(text: str) -> tuple[np.ndarray, np.ndarray]:
         Starts from 0 and lengths, both int64 (R,).
 
     Raises:
-        UserError: the text holds something else than whole numbers, or an odd count of them.
+        BadRleError: the text holds something else than whole numbers of at most 10 digits, or an
+            odd count of them.
 
     Example:
         >>> parse_rle('1 3 10 2')
@@ -88,6 +90,9 @@ def parse_rles(texts: Sequence[str]) -> Runs:
     values = np.fromstring(joined, dtype=np.int64, sep=' ') if joined.strip() else _NO_VALUES
     counts = np.fromiter((len(text.split()) for text in texts), np.int64, len(texts))
     if counts.sum() != len(values) or (counts % 2).any():
+        raise _first_bad_text(texts)
+    # fromstring gives the greatest int64 for a number beyond it, so none slips through here
+    if len(values) and not -_TOO_LONG < values.min() <= values.max() < _TOO_LONG:
         raise _first_bad_text(texts)
     pairs = values.reshape(-1, 2)
     splits = np.concatenate([[0], np.cumsum(counts // 2)])
@@ -123,14 +128,15 @@ def find_bad_runs(runs: Runs, num_pixels: np.ndarray | int) -> BadRleError | Non
     starts, lengths = runs.starts, runs.lengths
     owner = np.repeat(np.arange(len(runs)), np.diff(runs.splits))
     limit = np.broadcast_to(num_pixels, len(runs))[owner]
-    follows = np.zeros(len(starts), bool)
-    follows[1:] = owner[1:] == owner[:-1]
-    previous_end = np.concatenate([[0], (starts + lengths)[:-1]])
+    overlaps = np.zeros(len(starts), bool)
+    overlaps[1:] = (owner[1:] == owner[:-1]) & (np.diff(starts) < lengths[:-1])
     problems = (
         (lengths < 1, 'run length {length}, expected at least 1'),
         (starts < 0, 'run start {start}, expected at least 1'),
-        (starts + lengths > limit, 'run {start} {length} ends past the image of {limit} pixels'),
-        (follows & (starts < previous_end),
+        (lengths > limit - starts,  # a sum of two large numbers could pass the end of int64
+         'run {start} {length} ends past the image of {limit} pixels, expected an end of at most '
+         '{limit}'),
+        (overlaps,
          'run {start} {length} begins before the end of the run before it, '
          'expected sorted runs that do not overlap'),
     )
@@ -325,6 +331,7 @@ def kaggle_to_bitmap(text: str, size: tuple[int, int]) -> np.ndarray:
 
 
 _NO_VALUES = np.empty(0, np.int64)
+_TOO_LONG = 10**10  # more than any image has pixels, and far from where int64 ends
 
 
 def _has_digitless_minus(text: str) -> bool:
@@ -340,6 +347,9 @@ def _first_bad_text(texts: Sequence[str]) -> BadRleError:
     for index, text in enumerate(texts):
         words = text.split()
         for word in words:
+            if re.fullmatch('-?0*[1-9][0-9]{10,}', word):
+                return BadRleError(
+                    index, f'found {word[:40]}, expected numbers of at most 10 digits')
             try:
                 value = int(word)
             except ValueError:
