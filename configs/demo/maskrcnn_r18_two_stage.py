@@ -24,7 +24,8 @@ model = dict(
         rcnn=dict(sampler=dict(num=128, pos_fraction=0.25))),
     test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))))
 postprocess = dict(
-    _delete_=True, vote='relabel', score_thr=dict(shsy5y=0.3, astro=0.5, cort=0.4),
-    nms_iou_thr=0.2, remove_overlap=True)
+    _delete_=True, vote='relabel', score_thr=dict(shsy5y=0.22, astro=0.6, cort=0.42),
+    min_area=dict(shsy5y=60, astro=60, cort=20),
+    nms_iou_thr=dict(shsy5y=0.1, astro=0.3, cort=0.3), remove_overlap=True, max_lost_share=0.4)
 val_evaluator = dict(postprocess=postprocess)
 test_evaluator = val_evaluator

@@ -7,7 +7,7 @@ The report: the validation loss became unstable; it gives no score.
 _base_ = './maskrcnn_sgd_steplr.py'
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadCachedImage'),
     dict(type='LoadSartoriusAnnotations'),
     dict(type='Resize', scale=(512, 512), keep_ratio=False),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),

@@ -4,11 +4,12 @@ import copy
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS, init_default_scope
@@ -16,7 +17,7 @@ from mmengine.runner import Runner
 
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
-from mmsart.weights import check_class_count, prepare_load_from
+from mmsart.weights import check_class_count, prepare_load_from, read_checkpoint
 
 POSTPROCESS_FILE = 'postprocess.json'
 
@@ -45,19 +46,19 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
     if not Path(path).is_file():
         raise MissingFileError(f'{path}: no such file, expected a config')
     overrides = _parse_options(options)
-    try:
+    with _as_user_error(path):  # whatever the Python code of a config can raise
         cfg = Config.fromfile(path)
-    except (UserError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # whatever the Python code of a config can raise
-        raise UserError(f'{path}: {type(error).__name__}: {error}') from error
-    try:
-        cfg.merge_from_dict(_with_test_twins(overrides))
-    except (KeyError, TypeError, IndexError, AssertionError) as error:
-        raise UserError(f'--cfg-options: {error}, expected keys that the config has') from error
+    for key, value in _with_test_twins(overrides).items():
+        if key.split('.')[0] not in cfg:
+            raise UserError(f'--cfg-options: found {key}, expected a key that {path} has')
+        try:
+            cfg.merge_from_dict({key: value})
+        except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
+            raise UserError(f'--cfg-options: {key}={value!r} does not fit {path}, expected a key '
+                            'that it has, with a value of its kind') from error
     if 'data_root' in overrides:
         for dataset in _datasets(cfg):
-            dataset.data_root = overrides['data_root']
+            dataset.data_root = str(overrides['data_root'])
     cfg.launcher = launcher
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
@@ -81,6 +82,7 @@ def train(cfg: Config, resume: str | None = None, amp: bool = False,
         UserError: the data, the weights or the settings are wrong.
     """
     check_data(cfg, ('train_dataloader', 'val_dataloader'))
+    _check_model(cfg)
     if amp:
         _use_amp(cfg)
     if auto_scale_lr:
@@ -92,6 +94,7 @@ def train(cfg: Config, resume: str | None = None, amp: bool = False,
         cfg.resume = 'auto' if resume == 'auto' else True
         if resume != 'auto':
             _check_file(resume, 'a checkpoint to go on from')
+            read_checkpoint(resume)  # refuses a damaged one before anything is written
             cfg.load_from = resume
     if not cfg.get('resume') or cfg.resume == 'auto':
         prepare_load_from(cfg)
@@ -136,6 +139,7 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
             test_mode=True, pipeline=dataset.pipeline)
         evaluator.format_only = True
     check_data(cfg, ('test_dataloader',))
+    _check_model(cfg)
     check_class_count(checkpoint, cfg.model)
     beside = Path(checkpoint).parent / POSTPROCESS_FILE
     if postprocess or beside.is_file():
@@ -143,6 +147,8 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
     load_postprocess(evaluator.get('postprocess'))
     evaluator.predictions_file, evaluator.submission_file = out, submission
     for target in (out, submission):
+        if target and Path(target).is_dir():
+            raise UserError(f'{target}: found a folder, expected a file to write')
         if target:
             check_writable(Path(target).parent)
     if show or show_dir:
@@ -179,8 +185,9 @@ def find_checkpoint(path: str) -> str:
     last = folder / 'last_checkpoint'
     if not last.is_file():
         raise MissingFileError(f'{path}: no checkpoint in this folder, expected a work dir')
-    _check_file(last.read_text().strip(), f'the checkpoint that {last} names')
-    return last.read_text().strip()
+    newest = folder / Path(last.read_text().strip()).name  # the folder may have been moved
+    _check_file(str(newest), f'the checkpoint that {last} names')
+    return str(newest)
 
 
 def check_data(cfg: Config, loaders: Sequence[str]) -> None:
@@ -194,15 +201,43 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
         UserError: a data set is wrong.
     """
     for name in loaders:
+        for key, least in (('batch_size', 1), ('num_workers', 0)):
+            value = cfg[name].get(key, 1)
+            if not isinstance(value, int) or value < least:
+                raise UserError(f'{cfg.filename}: {name}.{key}: found {value!r}, expected a whole '
+                                f'number >= {least}')
         for dataset in _find_datasets(cfg.get(name)):
             if dataset['type'] == 'SartoriusDataset':
-                DATASETS.build({**copy.deepcopy(dataset), 'pipeline': []})
+                with _as_user_error(f'{cfg.filename}: {name}.dataset'):
+                    DATASETS.build({**copy.deepcopy(dataset), 'pipeline': []})
+
+
+def _check_model(cfg: Config) -> None:
+    """Build the model without its memory, so that a wrong config shows at once."""
+    with _as_user_error(f'{cfg.filename}: model'), torch.device('meta'):
+        MODELS.build(copy.deepcopy(cfg.model))
+
+
+@contextmanager
+def _as_user_error(place: str) -> Iterator[None]:
+    """Turn whatever building from a config raises into one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f'{place}: {type(error).__name__}: {error}') from error
 
 
 def _parse_options(options: Sequence[str]) -> dict[str, Any]:
     for option in options:
         if '=' not in option:
             raise UserError(f'--cfg-options: found {option!r}, expected KEY=VALUE')
+        try:
+            DictAction._parse_iterable(option.split('=', 1)[1])
+        except AssertionError as error:
+            raise UserError(f'--cfg-options: {option}: brackets do not match, expected a list or '
+                            'tuple such as [1,2]') from error
     parser = argparse.ArgumentParser()
     parser.add_argument('--options', nargs='+', action=DictAction, default={})
     return parser.parse_args(['--options', *options]).options if options else {}

@@ -96,10 +96,11 @@ def _read_version(path: Path, _mtime_ns: int, _size: int) -> TrainTable:
     """Read the file once for all datasets of a run, and anew when it has changed."""
     frame = _read_frame(path)
     _check_columns(path, frame)
-    frame = _drop_duplicates(path, frame)
     _check_cell_types(path, frame)
-    sizes = _check_sizes(path, frame)
+    _check_sizes(path, frame)
     _check_constant(path, frame)
+    frame = _drop_duplicates(path, frame)
+    sizes = frame[['height', 'width']].to_numpy(np.int64)
     runs = _parse_runs(path, frame, sizes)
 
     order = np.argsort(frame['id'].to_numpy(str), kind='stable')
@@ -130,13 +131,18 @@ def _fail(path: Path, row: int, column: str, problem: str) -> UserError:
 
 def _read_frame(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8')
+        with warnings.catch_warnings():
+            # Fields beyond the header are a warning only where the first rows have them too.
+            warnings.simplefilter('error', pd.errors.ParserWarning)
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8',
+                                index_col=False, skip_blank_lines=False)
     except pd.errors.EmptyDataError as error:
         raise UserError(f'{path}: the file is empty, expected a header and rows') from error
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f'{path}: not a CSV file: {error}') from error
+    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
+        reason = ' '.join(str(error).split())
+        raise UserError(f'{path}: not a CSV file of one header: {reason}') from error
     frame.index = pd.RangeIndex(2, len(frame) + 2)  # the line in the file
-    return frame
+    return frame[(frame != '').any(axis=1)]  # without blank lines
 
 
 def _check_columns(path: Path, frame: pd.DataFrame) -> None:
@@ -174,8 +180,7 @@ def _check_cell_types(path: Path, frame: pd.DataFrame) -> None:
                     f'{", ".join(CLASSES)}')
 
 
-def _check_sizes(path: Path, frame: pd.DataFrame) -> np.ndarray:
-    """Return (h, w) of each row, int64 (N, 2)."""
+def _check_sizes(path: Path, frame: pd.DataFrame) -> None:
     for column in ('height', 'width'):
         whole = frame[column].str.fullmatch(r'[0-9]{1,6}')
         wrong = frame.index[~whole | (frame[column].str.strip('0') == '')]
@@ -183,7 +188,6 @@ def _check_sizes(path: Path, frame: pd.DataFrame) -> np.ndarray:
             raise _fail(path, wrong[0], column,
                         f'found {frame[column][wrong[0]]!r}, expected a whole number of pixels, '
                         'at least 1')
-    return frame[['height', 'width']].to_numpy(np.int64)
 
 
 def _check_constant(path: Path, frame: pd.DataFrame) -> None:

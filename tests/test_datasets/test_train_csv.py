@@ -73,6 +73,7 @@ def test_a_changed_file_is_read_anew(write_table):
     ([{}, dict(annotation='9 1', width='11')], 3, 'width', "image a has '11' here and '10'"),
     ([{}, dict(annotation='9 1', height='9')], 3, 'height', "image a has '9' here and '8'"),
     ([{}, dict(annotation='9 1', sample_id='t')], 3, 'sample_id', "image a has 't' here and 's'"),
+    ([{}, dict(cell_type='astro')], 3, 'cell_type', "image a has 'astro' here"),  # else equal
     ([dict(width='0')], 2, 'width', "found '0', expected a whole number of pixels"),
     ([dict(height='7.5')], 2, 'height', "found '7.5', expected a whole number of pixels"),
     ([dict(id='')], 2, 'id', 'blank, expected an image id'),
@@ -96,10 +97,16 @@ def test_a_missing_column_is_named(write_table, column):
         read_train_csv(root / 'train.csv')
 
 
+HEADER = b'id,annotation,width,height,cell_type,sample_id\n'
+
+
 @pytest.mark.parametrize(('content', 'problem'), [
     (b'', 'the file is empty'),
     (b'id,annotation,width,height,cell_type,sample_id\n', 'no rows below the header'),
     (b'\xff\xfe\x00', 'not a CSV file'),
+    (HEADER + b'a,1 2,10,8,cort,s,more\n', 'not a CSV file of one header'),
+    (HEADER + b'a,1 2,10,8,cort,s\n\na,5 x,10,8,cort,s\n', "row 4, column annotation: found 'x'"),
+    (HEADER + b'a,1 2,10,8\n', "row 2, column cell_type: found ''"),
 ])
 def test_other_files_are_refused(tmp_path, content, problem):
     (tmp_path / 'train.csv').write_bytes(content)

@@ -102,6 +102,11 @@ def test_raw_predictions_are_kept_before_post_processing(tmp_path):
     assert image.truth == [bitmap_to_kaggle(A)]
 
 
+def test_a_submission_needs_disjoint_masks():
+    with pytest.raises(UserError, match='remove_overlap off'):
+        SartoriusMetric(dict(remove_overlap=False), submission_file='s.csv')
+
+
 def test_images_without_truth_are_only_written(tmp_path):
     each = sample('a', [(A, .9, 2)], [])
     del each['instances']

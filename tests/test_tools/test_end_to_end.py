@@ -17,7 +17,8 @@ SMALL = [
     'model.roi_head.mask_head.conv_out_channels=16', 'model.test_cfg.rcnn.score_thr=0.0',
     'model.test_cfg.rcnn.max_per_img=50', 'val_evaluator.postprocess.score_thr=0.0',
     'train_cfg.stages.0.max_epochs=1', 'train_cfg.stages.1.max_epochs=2',
-    'train_cfg.val_interval=1', 'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
+    'train_cfg.val_interval=1', 'train_cfg.val_begin=1',
+    'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
     'train_dataloader.persistent_workers=False', 'val_dataloader.persistent_workers=False',
     'default_hooks.logger.interval=1', 'default_hooks.checkpoint.max_keep_ckpts=5']
 
@@ -96,11 +97,25 @@ def test_a_run_cut_off_resumes_to_the_same_weights(data, trained, tmp_path):
     (['train', 'none.py'], 'none.py: no such file, expected a config'),
     (['train', CONFIG, '--cfg-options', 'data_root=/nowhere'], '/nowhere/train: no such folder'),
     (['train', CONFIG, '--cfg-options', 'oops'], "--cfg-options: found 'oops', expected KEY=VALUE"),
+    (['train', CONFIG, '--cfg-options', 'a=[1,2'], 'brackets do not match'),
+    (['train', CONFIG, '--cfg-options', 'modle.depth=18'], 'found modle.depth, expected a key'),
+    (['train', CONFIG, '--cfg-options', 'train_cfg.stages.9.max_epochs=1'],
+     'train_cfg.stages.9.max_epochs=1 does not fit'),
+    (['train', CONFIG, '--cfg-options', 'data_root=DATA', 'train_dataloader.dataset.subst=all'],
+     'train_dataloader.dataset: TypeError'),
+    (['train', CONFIG, '--cfg-options', 'data_root=DATA', 'train_dataloader.batch_size=abc'],
+     "train_dataloader.batch_size: found 'abc', expected a whole number"),
+    (['train', CONFIG, '--cfg-options', 'data_root=DATA', 'model.backbone.depth=17'],
+     'model: KeyError'),
+    (['train', CONFIG, '--resume', 'DATA/train.csv', '--cfg-options', 'data_root=DATA'],
+     'DATA/train.csv: '),
     (['test', CONFIG, 'none.pth'], 'none.pth: no such file, expected a checkpoint'),
     (['score_submission', '--truth', 'none.csv', '--submission', 'x.csv'],
      'none.csv: no such file'),
 ])
-def test_wrong_input_gets_one_line_and_code_2(tmp_path, arguments, message):
+def test_wrong_input_gets_one_line_and_code_2(data, tmp_path, arguments, message):
+    arguments = [each.replace('DATA', str(data)) for each in arguments]
+    message = message.replace('DATA', str(data))
     code, _, err = run_tool(*arguments, cwd=tmp_path)
     lines = [line for line in err.splitlines() if line.startswith('error: ')]
     assert code == 2

@@ -1,6 +1,7 @@
 """Two epochs of the predictors, then 28 of everything; 96 images are 24 iterations an epoch."""
 train_cfg = dict(
     type='StagedTrainLoop',
+    val_begin=3,
     val_interval=14,
     stages=[
         dict(

@@ -45,6 +45,10 @@ class SartoriusMetric(BaseMetric):
                  prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.post_processor = PostProcessor(**load_postprocess(postprocess))
+        if submission_file and not self.post_processor.config['remove_overlap']:
+            raise UserError(
+                f'{submission_file}: post-processing has remove_overlap off, expected it on, '
+                'since the masks of a submission must not share a pixel')
         self.submission_file = submission_file
         self.predictions_file = predictions_file
         self.format_only = format_only
@@ -87,13 +91,13 @@ class SartoriusMetric(BaseMetric):
         """
         logger = MMLogger.get_current_instance()
         results = sorted(results, key=lambda result: result['img_id'])  # sums do not hang on ranks
+        if self.predictions_file:
+            save_predictions(self.predictions_file, [result['raw'] for result in results])
+            logger.info(f'predictions written to {self.predictions_file}')
         if self.submission_file:
             final = {result['img_id']: result['rles'] for result in results}
             write_submission(self.submission_file, final.items(), list(final))
             logger.info(f'submission written to {self.submission_file}')
-        if self.predictions_file:
-            save_predictions(self.predictions_file, [result['raw'] for result in results])
-            logger.info(f'predictions written to {self.predictions_file}')
         if self.format_only:
             return {}
         scores = [result['score'] for result in results]
