@@ -21,13 +21,15 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         The temporary path, with the same suffix as `path`.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: `path` is a folder, or its own folder cannot be written.
 
     Example:
         >>> with atomic_write('scores.csv') as temporary:
         ...     _ = temporary.write_text('id,score')
     """
     target = Path(path)
+    if target.is_dir():
+        raise UserError(f'{target}: found a folder, expected the name of a file to write')
     check_writable(target.parent)
     handle, name = tempfile.mkstemp(
         dir=target.parent, prefix=f'.{target.stem}-', suffix=target.suffix)
@@ -61,6 +63,7 @@ def check_writable(folder: str | os.PathLike) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
+        found = 'a file' if folder.is_file() else error.strerror
         raise UserError(
-            f'{folder}: expected a folder that can be written, found: {error.strerror}') from error
+            f'{folder}: expected a folder that can be written, found: {found}') from error
     return folder

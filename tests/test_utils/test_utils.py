@@ -88,6 +88,22 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         check_writable(tmp_path / 'file' / 'sub')
 
 
+def test_a_file_in_place_of_a_folder_is_called_a_file(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='file: expected a folder that can be written, found: a fi'):
+        check_writable(tmp_path / 'file')
+
+
+def test_a_folder_in_place_of_a_file_is_named_before_any_work(tmp_path):
+    (tmp_path / 'folder').mkdir()
+    begun = False
+    with (pytest.raises(UserError, match='folder: found a folder, expected the name of a file'),
+          atomic_write(tmp_path / 'folder')):
+        begun = True
+    assert not begun
+    assert os.listdir(tmp_path) == ['folder']
+
+
 def test_the_doctor_finds_a_good_installation(write_table):
     checks = run_checks(write_table([{}, dict(id='b')]))
     assert [check for check in checks if check.state == 'FAIL'] == []
