@@ -4,12 +4,10 @@ Example: ``python tools/check_submission.py submission.csv --images data/sartori
 """
 import argparse
 import sys
-from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
+from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.postprocessing import check_submission, read_submission
-from mmsart.utils import MissingFileError, UserError, cli_main
+from mmsart.utils import UserError, cli_main
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
@@ -29,31 +27,8 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
 
 
 def folder_sizes(folder: str) -> dict[str, tuple[int, int]]:
-    """Read the sizes of all PNG, JPEG and TIFF images of a folder from their headers.
-
-    Args:
-        folder: where the images are.
-
-    Returns:
-        (h, w) by the file's name without its ending.
-
-    Raises:
-        MissingFileError: there is no such folder.
-        UserError: it holds no image, or a file that is none.
-    """
-    if not Path(folder).is_dir():
-        raise MissingFileError(f'{folder}: no such folder, expected images')
-    sizes = {}
-    for path in sorted(Path(folder).iterdir()):
-        if path.suffix.lower() in ('.png', '.jpg', '.jpeg', '.tif', '.tiff'):
-            try:
-                with Image.open(path) as image:
-                    sizes[path.stem] = (image.height, image.width)
-            except UnidentifiedImageError as error:
-                raise UserError(f'{path}: not an image, expected PNG, JPEG or TIFF') from error
-    if not sizes:
-        raise UserError(f'{folder}: found no image, expected PNG, JPEG or TIFF files')
-    return sizes
+    """Read ids and (h, w) of the images of a folder."""
+    return {path.stem: image_size(path) for path in list_images(folder)}
 
 
 def truth_sizes(path: str) -> dict[str, tuple[int, int]]:
@@ -69,17 +44,19 @@ def truth_sizes(path: str) -> dict[str, tuple[int, int]]:
 def main(args: list[str] | None = None) -> int:
     """Run the tool; 0 if Kaggle would take the file, else 2."""
     options = parse_args(args)
+    if options.limit < 1:
+        raise UserError(f'--limit: found {options.limit}, expected at least 1')
     submission = read_submission(options.submission)
     if options.size and min(options.size) < 1:
         raise UserError(f'--size: found {options.size}, expected height and width of at least 1')
     sizes = (folder_sizes(options.images) if options.images
              else truth_sizes(options.truth) if options.truth else tuple(options.size))
     problems = check_submission(
-        submission, sizes, allow_missing=options.subset, limit=options.limit)
-    for problem in problems:
+        submission, sizes, allow_missing=options.subset, limit=options.limit + 1)
+    for problem in problems[:options.limit]:
         print(f'error: {options.submission}: {problem.message}', file=sys.stderr)
     if problems:
-        if len(problems) == options.limit:
+        if len(problems) > options.limit:
             print(f'the check stopped at {options.limit} problems (--limit)', file=sys.stderr)
         return 2
     filled = sum(bool(text.strip()) for text in submission.predicted)

@@ -1,21 +1,20 @@
 """The Sartorius competition's images as an mmdet dataset."""
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmdet.registry import DATASETS
-from PIL import Image, UnidentifiedImageError
 
 from mmsart.datasets.classes import CLASSES, PALETTE
+from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.datasets.splits import holdout, kfold
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.utils.errors import MissingFileError, UserError
 
 _SPLITS: dict[str, Callable] = {'holdout': holdout, 'kfold': kfold}
-_IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp')
 
 
 @DATASETS.register_module()
@@ -44,7 +43,7 @@ class SartoriusDataset(BaseDetDataset):
     Raises:
         MissingFileError: the CSV file, an image or the folder is missing.
         UserError: the table is wrong, an image is unreadable or of another size than its rows
-            say, or the subset is empty.
+            say, two images of a folder have one name, or the subset is empty.
     """
 
     METAINFO = dict(classes=CLASSES, palette=PALETTE)
@@ -134,7 +133,7 @@ def _check_images(table: TrainTable, chosen: np.ndarray, folder: Path, suffix: s
         place = f'{table.path}: row {table.rows[image]}, column id'
         if name not in present:
             raise MissingFileError(f'{place}: image {folder / name} is missing')
-        found = _image_size(folder / name)
+        found = image_size(folder / name)
         expected = tuple(table.sizes[image].tolist())
         if found != expected:
             raise UserError(
@@ -142,23 +141,11 @@ def _check_images(table: TrainTable, chosen: np.ndarray, folder: Path, suffix: s
                 f'{expected[1]} x {expected[0]}, expected {found[1]} x {found[0]} as in {name}')
 
 
-def _image_size(path: Path) -> tuple[int, int]:
-    """Return (h, w) from the header of an image file."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f'{path}: not a readable image, expected {path.suffix} data') from error
-
-
-def _list_folder(folder: Path, suffixes: Sequence[str] = _IMAGE_SUFFIXES) -> list[dict[str, Any]]:
+def _list_folder(folder: Path) -> list[dict[str, Any]]:
     """List the images of a folder as samples without instances."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
-    if not paths:
-        raise UserError(f'{folder}: no image, expected files ending in {", ".join(suffixes)}')
     samples = []
-    for path in paths:
-        height, width = _image_size(path)
+    for path in list_images(folder):
+        height, width = image_size(path)
         samples.append(dict(
             img_path=str(path), img_id=path.stem, height=height, width=width, cell_type='',
             sample_id=path.stem, instances=[]))

@@ -41,6 +41,20 @@ def test_subset_size_and_limit(tmp_path, images, capsys):
     assert '--limit' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(('limit', 'shown', 'stopped'), [(1, 1, True), (2, 2, False)])
+def test_the_check_has_stopped_only_where_there_is_more(tmp_path, capsys, limit, shown, stopped):
+    assert run(tmp_path, 'x,1\nx,1\n', '--size', 4, 5, '--limit', limit) == 2
+    error = capsys.readouterr().err
+    assert error.count('error: ') == shown
+    assert ('the check stopped' in error) == stopped
+
+
+def test_two_images_of_one_id_are_named(tmp_path, images, capsys):
+    Image.fromarray(np.zeros((6, 7), np.uint8)).save(images / 'a.tif')
+    assert run(tmp_path, 'a,1 2\n', '--images', images, '--subset') == 2
+    assert 'found a.png and a.tif, expected one image' in capsys.readouterr().err
+
+
 def test_truth_gives_ids_and_sizes(tmp_path, capsys):
     (tmp_path / 'train.csv').write_text(
         'id,annotation,width,height,cell_type,plate_time,sample_date,sample_id,elapsed_timedelta\n'
@@ -52,8 +66,9 @@ def test_truth_gives_ids_and_sizes(tmp_path, capsys):
 
 @pytest.mark.parametrize(('options', 'word'), [
     (['--images', 'nowhere'], 'nowhere'),
-    (['--images', '.'], 'found no image'),
+    (['--images', '.'], 'no image'),
     (['--size', '0', '5'], '--size'),
+    (['--size', '4', '5', '--limit', '0'], '--limit: found 0'),
 ])
 def test_bad_options(tmp_path, monkeypatch, capsys, options, word):
     monkeypatch.chdir(tmp_path)
