@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
+from mmsart.apis.runs import load_config
+from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import summarize
 from mmsart.evaluation.metrics.sartorius_metric import to_detections
 from mmsart.evaluation.predictions import load_predictions
@@ -19,7 +19,7 @@ from mmsart.postprocessing.class_search import TuningImage
 from mmsart.postprocessing.tuning import TuningResult, tune
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import parse_rles
-from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable, cli_main
+from mmsart.utils import UserError, atomic_write, check_writable, cli_main
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
@@ -36,9 +36,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
 
 def base_settings(path: str) -> dict[str, Any]:
     """Read the post-processing of a config's SartoriusMetric; defaults where it has none."""
-    if not Path(path).is_file():
-        raise MissingFileError(f'{path}: no such file, expected a config')
-    config = Config.fromfile(path)
+    config = load_config(path)
     for key in ('test_evaluator', 'val_evaluator'):
         metrics = config.get(key) or []
         for metric in metrics if isinstance(metrics, list) else [metrics]:
@@ -58,7 +56,7 @@ def load_images(path: str) -> list[TuningImage]:
         raise UserError(f'{path}: found no image, expected predictions to tune on')
     images = []
     for raw in raws:
-        if raw.truth is None or not raw.cell_type:
+        if raw.truth is None or raw.cell_type not in CLASSES:
             raise UserError(
                 f'{path}: image {raw.img_id}: no truth, expected predictions of annotated images')
         truth = CroppedMasks.from_runs(parse_rles(raw.truth), raw.height, raw.width)
@@ -94,6 +92,8 @@ def main(args: list[str] | None = None) -> int:
     if options.trials < 1 or options.folds < 1:
         raise UserError(
             f'found --trials {options.trials} --folds {options.folds}, expected at least 1')
+    if options.seed < 0:
+        raise UserError(f'--seed: found {options.seed}, expected 0 or more')
     check_writable(Path(options.out).parent)
     base = base_settings(options.config)
     images = load_images(options.predictions)

@@ -1,9 +1,7 @@
 """Writing imported weights as a file for mmdet."""
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import save
 
-from mmsart.utils import MissingFileError, UserError, atomic_write
+from mmsart.utils import UserError, atomic_write
 from mmsart.weights.importer import ImportedWeights, import_checkpoint
 from mmsart.weights.matching import match_weights, model_shapes
 from mmsart.weights.package import find_package_weights
@@ -66,9 +64,5 @@ def convert_checkpoint(
 
 
 def _shapes(config: str) -> dict[str, tuple[int, ...]]:
-    try:
-        cfg = Config.fromfile(config)
-    except FileNotFoundError:
-        raise MissingFileError(f'{config}: no such file, expected a config') from None
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
-    return model_shapes(cfg.model)
+    from mmsart.apis.runs import load_config  # which imports this package
+    return model_shapes(load_config(config).model)

@@ -101,5 +101,7 @@ def _why_refused(error: Exception) -> str:
     if wanted:
         return f'expected nothing but weights, found a call of {wanted[1]}; it was not run'
     own_words = re.search(r'WeightsUnpickler error: ([^\n]*)', str(error))
-    first = (own_words[1] if own_words else str(error).strip().split('\n')[0])[:120]
+    first = (own_words[1] if own_words else str(error).strip().split('\n')[0]).strip()
+    if not first or len(first) > 200:  # a reason cut in two tells less than its kind
+        first = type(error).__name__
     return f'expected a checkpoint, found a file that cannot be read ({first})'

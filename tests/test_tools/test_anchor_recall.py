@@ -81,5 +81,8 @@ def test_bad_input(tmp_path, capsys):
     (tmp_path / 'config.py').write_text('a = 1\n')
     assert main([str(tmp_path / 'config.py')]) == 2
     assert 'model.rpn_head' in capsys.readouterr().err
+    (tmp_path / 'config.py').write_text('x = (')
+    assert main([str(tmp_path / 'config.py')]) == 2
+    assert 'config.py: SyntaxError' in capsys.readouterr().err
     assert run(tmp_path, 1.0, '--truth', str(tmp_path / 'other.csv')) == 2
     assert 'other.csv' in capsys.readouterr().err

@@ -13,7 +13,7 @@ from tools.tune_postprocess import load_images, main
 CONFIG = "test_evaluator = dict(type='SartoriusMetric', postprocess=dict(score_thr={thr}))\n"
 
 
-def save_images(path, truth=True):
+def save_images(path, truth=True, cell_type=None):
     """Four images of two cells, found with high scores among three wrong ones."""
     raws = []
     for n in range(4):
@@ -24,7 +24,7 @@ def save_images(path, truth=True):
         masks = CroppedMasks.from_bitmaps(bitmaps)
         raws.append(ImagePredictions(
             f'image{n}', 20, 30, scores, np.full(5, n % 2), masks.boxes, masks.to_rles(),
-            ('shsy5y', 'astro')[n % 2], f'well{n}',
+            cell_type or ('shsy5y', 'astro')[n % 2], f'well{n}',
             [bitmap_to_kaggle(bitmap) for bitmap in bitmaps[:2]] if truth else None))
     save_predictions(path, raws)
 
@@ -66,6 +66,8 @@ def test_classes_without_image_keep_the_config(folder):
     (lambda folder: (folder / 'predictions.pkl').unlink(), ['predictions.pkl', 'no such file']),
     (lambda folder: (folder / 'config.py').write_text(CONFIG.format(thr=2)), ['score_thr', '2']),
     (lambda folder: save_images(folder / 'predictions.pkl', truth=False), ['image0', 'no truth']),
+    (lambda folder: save_images(folder / 'predictions.pkl', cell_type='hela'), ['no truth']),
+    (lambda folder: (folder / 'config.py').write_text('x = ('), ['config.py', 'SyntaxError']),
     (lambda folder: save_predictions(folder / 'predictions.pkl', []), ['found no image']),
 ])
 def test_bad_input_is_one_line(folder, capsys, break_it, words):
@@ -81,6 +83,8 @@ def test_bad_input_is_one_line(folder, capsys, break_it, words):
 def test_options_are_checked(folder, capsys):
     assert run(folder, '--trials', '0') == 2
     assert '--trials 0' in capsys.readouterr().err
+    assert run(folder, '--seed', '-1') == 2
+    assert '--seed: found -1' in capsys.readouterr().err
 
 
 def test_loaded_predictions_keep_their_order(folder):

@@ -213,6 +213,15 @@ def test_test_refuses_another_class_count_in_one_line(tmp_path):
     check_class_count(save_model(tmp_path / 'own.pth'), dict(type='TinyDetector'))
 
 
+def test_another_width_is_no_other_class_count(tmp_path):
+    path = save_model(tmp_path / 'wide.pth')
+    content = torch.load(path)
+    content['state_dict']['roi_head.bbox_head.fc_cls.weight'] = torch.zeros(4, 6)
+    torch.save(content, path)
+    with pytest.raises(UserError, match=r'found shape \(4, 6\), expected \(4, 4\)'):
+        check_class_count(path, dict(type='TinyDetector'))
+
+
 def test_test_refuses_a_checkpoint_that_lacks_weights(tmp_path):
     path = save_model(tmp_path / 'part.pth', drop=['backbone.0.bias'])
     with pytest.raises(UserError, match=r'found 1 missing, the first backbone\.0\.bias'):
@@ -238,5 +247,8 @@ def test_tool_converts_and_reports(tmp_path, capsys):
     assert tool.main([path, str(out), '--config', str(config)]) == 0
     assert capsys.readouterr().out.splitlines()[0].startswith('loaded: 2 weights')
     assert set(import_checkpoint(out).state_dict) == {'backbone.0.weight', 'backbone.0.bias'}
+    config.write_text('x = (')
+    assert tool.main([path, str(out), '--config', str(config)]) == 2
+    assert 'config.py: SyntaxError' in capsys.readouterr().err
     assert tool.main([path, str(out), '--config', str(tmp_path / 'absent.py')]) == 2
     assert capsys.readouterr().err.startswith('error: ')

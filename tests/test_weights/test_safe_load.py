@@ -15,6 +15,7 @@ from mmengine.runner import CheckpointLoader
 
 from mmsart.utils import MissingFileError, UserError
 from mmsart.weights import read_checkpoint
+from mmsart.weights.safe_load import _why_refused
 
 TOOL = Path(__file__).parents[2] / 'tools/model_converters/import_checkpoint.py'
 
@@ -138,6 +139,12 @@ def test_damaged_file_is_named(name, tmp_path):
     assert str(refusal.value).startswith(f'{path}: expected a checkpoint')
     assert '\n' not in str(refusal.value)
     assert 'weights_only' not in str(refusal.value)
+
+
+@pytest.mark.parametrize('error', [
+    EOFError(), RuntimeError('word ' * 100), RuntimeError('WeightsUnpickler error: \nmore')])
+def test_the_reason_is_never_empty_or_cut(error):
+    assert _why_refused(error).endswith(f'({type(error).__name__})')
 
 
 def test_missing_file_and_bare_tensor_are_named(tmp_path):

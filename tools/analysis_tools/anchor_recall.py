@@ -12,12 +12,12 @@ import mmcv
 import numpy as np
 from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
+from mmsart.apis.runs import load_config
 from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.evaluation.functional.anchor_recall import Level, best_anchor_ious, count_anchors
-from mmsart.utils import MissingFileError, UserError, cli_main
+from mmsart.utils import UserError, cli_main
 
 BINS = np.linspace(0, 1, 11)
 
@@ -30,20 +30,17 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def load_config(path: str) -> Config:
+def load_detector_config(path: str) -> Config:
     """Read a config with an RPN and a test pipeline.
 
     Raises:
         MissingFileError: there is no such file.
         UserError: it has no anchors or no test data.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f'{path}: no such file, expected a config')
-    config = Config.fromfile(path)
+    config = load_config(path)
     for owner, key in (('model', 'rpn_head'), ('test_dataloader', 'dataset')):
         if key not in config.get(owner, {}):
             raise UserError(f'{path}: no {owner}.{key}, expected that of a Mask R-CNN')
-    init_default_scope(config.get('default_scope', 'mmdet'))
     return config
 
 
@@ -130,7 +127,7 @@ def format_class(name: str, ious: np.ndarray, good: np.ndarray, assigner: Mappin
 def main(args: list[str] | None = None) -> int:
     """Run the tool."""
     options = parse_args(args)
-    config = load_config(options.config)
+    config = load_detector_config(options.config)
     dataset = config.test_dataloader.dataset
     table = read_train_csv(
         options.truth or Path(dataset.get('data_root', '')) / dataset.get('ann_file', ''))
