@@ -9,10 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
+from mmengine.registry import DefaultScope, init_default_scope
 
 cv2.setNumThreads(1)
 settings.register_profile('calm', deadline=None)  # a busy machine is no failure
 settings.load_profile('calm')
+
+
+@pytest.fixture(autouse=True, scope='module')
+def mmdet_scope():
+    """Build from mmdet's registries, whatever scope the run of another module has left."""
+    current = DefaultScope.get_current_instance()
+    if current is None or current.scope_name != 'mmdet':
+        init_default_scope('mmdet')
 
 
 @pytest.fixture

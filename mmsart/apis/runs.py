@@ -104,6 +104,7 @@ def train(cfg: Config, resume: str | None = None, amp: bool = False,
         with atomic_write(kept) as temporary:
             temporary.write_text(json.dumps(settings, indent=2) + '\n')
     _build_runner(cfg).train()
+    _leave_group()
 
 
 def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str | None = None,
@@ -159,7 +160,9 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
     runner = _build_runner(cfg)
     source = evaluator.postprocess if isinstance(evaluator.get('postprocess'), str) else 'config'
     print_log(f'post-processing settings: {source}', 'current')
-    return runner.test()
+    scores = runner.test()
+    _leave_group()
+    return scores
 
 
 def find_checkpoint(path: str) -> str:
@@ -288,6 +291,13 @@ def _use_amp(cfg: Config) -> None:
 def _check_file(path: str, expected: str) -> None:
     if not Path(path).is_file():
         raise MissingFileError(f'{path}: no such file, expected {expected}')
+
+
+def _leave_group() -> None:
+    """Say good-bye to the other processes: threads left behind can abort the exit."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _build_runner(cfg: Config) -> Runner:

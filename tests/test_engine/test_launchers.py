@@ -24,6 +24,7 @@ if '--die' in sys.argv:
     dist.barrier()
 if dist.get_rank() == 0:
     print('ARGS', gathered, sys.argv[1:])
+dist.destroy_process_group()
 """
 
 

@@ -3,7 +3,6 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from bitmap_strategies import bitmaps
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mmdet.models.data_preprocessors import DetDataPreprocessor
@@ -15,6 +14,7 @@ from pycocotools import mask as coco_mask
 
 from mmsart.structures.mask import CroppedMasks, as_cropped
 from mmsart.structures.mask.rle import bitmap_to_kaggle, parse_rles
+from tests.test_structures.bitmap_strategies import bitmaps
 
 sides = st.integers(1, 90)
 offsets = st.integers(-60, 60)

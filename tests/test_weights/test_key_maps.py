@@ -1,7 +1,6 @@
 """Each format's names, all of them, against the networks of our config variants."""
 from pathlib import Path
 
-import network_shapes as nets
 import pytest
 import torch
 from mmengine.config import Config
@@ -11,6 +10,7 @@ import mmsart.models  # noqa: F401
 from mmsart.weights import match_weights
 from mmsart.weights.importer import import_content
 from mmsart.weights.matching import model_shapes
+from tests.test_weights import network_shapes as nets
 
 CONFIGS = Path(__file__).parents[2] / 'configs/_base_/models'
 CLASSES = 3

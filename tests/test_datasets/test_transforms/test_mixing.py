@@ -3,9 +3,14 @@ import numpy as np
 import pytest
 import torch
 from mmdet.registry import TRANSFORMS
-from test_mmdet_transforms import assert_equal_results, crop_masks, make_results, run
 
 from mmsart.structures.mask import CroppedMasks
+from tests.test_datasets.test_transforms.test_mmdet_transforms import (
+    assert_equal_results,
+    crop_masks,
+    make_results,
+    run,
+)
 
 
 @pytest.mark.parametrize('seed', range(8))
