@@ -50,10 +50,13 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
         (h, w) in pixels.
 
     Raises:
-        UserError: it is no image that can be read.
+        UserError: it is no image that can be read, or a PNG file without its end.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as image, open(path, 'rb') as file:
+            file.seek(-min(12, os.path.getsize(path)), os.SEEK_END)
+            if image.format == 'PNG' and b'IEND' not in file.read():
+                raise UserError(f'{path}: the image is cut off, expected a whole PNG file')
             return image.height, image.width
     except OSError as error:  # also what PIL raises where it knows no format
         raise UserError(

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mmsart.datasets.image_folder import list_images
 from mmsart.evaluation.functional import score_image
 from mmsart.evaluation.metrics.sartorius_metric import to_detections, truth_rles
 from mmsart.evaluation.predictions import ImagePredictions
@@ -23,11 +24,11 @@ def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike
 
     Args:
         images: predictions; where the truth is known it is drawn to their left.
-        folder: where the images are, as ``<img_id>.png``.
+        folder: where the images are, as ``<img_id>.png`` or of another common ending.
         out: folder for the pictures; made if it is missing.
         settings: of :class:`mmsart.postprocessing.PostProcessor`.
         every: draw all images; otherwise the best, the middle and the worst of those with truth,
-            or the first three where none has any.
+            or of all where none has any.
         scale: magnification, a whole number.
 
     Returns:
@@ -39,6 +40,9 @@ def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike
     """
     if not images:
         raise UserError('no predictions, expected at least one image')
+    if scale < 1:
+        raise UserError(f'scale: found {scale}, expected a whole number >= 1')
+    files = {path.stem: path for path in list_images(folder)}
     process = PostProcessor(**settings)
     entries = []
     for image in images:
@@ -50,17 +54,20 @@ def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike
     if not every:
         chosen = sorted({0, len(entries) // 2, len(entries) - 1})
         entries = [entries[index] for index in chosen]
+    for _, image, _ in entries:
+        if image.img_id not in files:
+            raise MissingFileError(
+                f'{folder}: image {image.img_id} is missing, expected all that were predicted')
     target = check_writable(out)
-    return [_write(*entry, Path(folder), target, rank, scale)
+    return [_write(*entry, files[entry[1].img_id], target, rank, scale)
             for rank, entry in enumerate(entries)]
 
 
-def _write(score: float | None, image: ImagePredictions, masks: CroppedMasks, folder: Path,
+def _write(score: float | None, image: ImagePredictions, masks: CroppedMasks, path: Path,
            target: Path, rank: int, scale: int) -> Path:
-    path = folder / f'{image.img_id}.png'
     pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
-        raise MissingFileError(f'{path}: missing or unreadable, expected an image')
+        raise UserError(f'{path}: unreadable, expected an image')
     if pixels.shape != (image.height, image.width):
         raise UserError(f'{path}: found {pixels.shape[1]} x {pixels.shape[0]} pixels, expected '
                         f'{image.width} x {image.height} as predicted')
@@ -73,5 +80,6 @@ def _write(score: float | None, image: ImagePredictions, masks: CroppedMasks, fo
                                   caption=f'{image.cell_type} mAP {score:.3f}')
         name = f'{rank:03d}_{score:.3f}_{image.img_id}.png'
     with atomic_write(target / name) as temporary:
-        cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1]))
+        if not cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1])):
+            raise UserError(f'{target / name}: cannot be written')
     return target / name

@@ -125,10 +125,13 @@ def read_run(work_dir: str | Path) -> RunLog:
 
 def _read_session(path: Path) -> list[dict[str, Any]]:
     records = []
-    lines = path.read_text().splitlines()
+    lines = path.read_text(errors='replace').splitlines()
     for number, line in enumerate(lines, 1):
         try:
-            records.append(dict(json.loads(line)))
+            record = dict(json.loads(line))
+            if not isinstance(record.get('iter', 0), int):
+                raise TypeError
+            records.append(record)
         except (ValueError, TypeError):
             if number == len(lines):
                 break  # a kill may have cut the last line
@@ -167,6 +170,9 @@ def _stage_names(config: Path) -> list[str]:
         return []
     from mmengine.config import Config  # takes a second, and not every run has stages
 
-    train_cfg = Config.fromfile(config, import_custom_modules=False).get('train_cfg') or {}
+    try:
+        train_cfg = Config.fromfile(config, import_custom_modules=False).get('train_cfg') or {}
+    except Exception:  # the names are an ornament; a config can raise anything
+        return []
     return [str(stage.get('name', f'stage {index}'))
             for index, stage in enumerate(train_cfg.get('stages', []), 1)]

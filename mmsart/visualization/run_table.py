@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mmsart.utils import UserError
 from mmsart.visualization.run_logs import RunLog
 
 FORMATS = ('text', 'markdown', 'csv')
@@ -20,10 +21,17 @@ def run_table(runs: Sequence[RunLog], metric: str = 'sartorius/mAP') -> list[lis
         runs: the runs.
         metric: logged score, greater is better.
 
+    Raises:
+        UserError: no run has logged the score.
+
     Returns:
         Rows of equal length. Unknown values are ``-``. ``memory`` is the peak of the GPU's
         tensors, or where there is no GPU the peak resident size of the training process.
     """
+    if not any(metric in run.keys('val') for run in runs):
+        known = sorted({key for run in runs for key in run.keys('val')})
+        raise UserError(f'{metric}: no run has logged this score, expected one of '
+                        f'{", ".join(known) or "none (no run was validated)"}')
     prefix = metric + '_'
     parts = list(dict.fromkeys(
         key for run in runs for key in run.keys('val') if key.startswith(prefix)))

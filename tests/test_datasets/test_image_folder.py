@@ -48,3 +48,13 @@ def test_an_unreadable_image_is_named(tmp_path, content):
 def test_importing_it_is_light():
     code = 'import sys, mmsart.datasets.image_folder; sys.exit("mmdet" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def test_a_png_that_is_cut_off_is_refused(tmp_path):
+    path = tmp_path / 'a.png'
+    Image.fromarray((np.arange(400) % 256).astype(np.uint8).reshape(20, 20)).save(path)
+    whole = path.read_bytes()
+    assert image_size(path) == (20, 20)
+    path.write_bytes(whole[:-20])
+    with pytest.raises(UserError, match='cut off'):
+        image_size(path)

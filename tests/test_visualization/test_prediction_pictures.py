@@ -1,0 +1,55 @@
+"""Pictures of predictions: which images, and what stops them."""
+import cv2
+import numpy as np
+import pytest
+
+from mmsart.evaluation.predictions import ImagePredictions
+from mmsart.structures.mask.rle import kaggle_to_coco
+from mmsart.utils import MissingFileError, UserError
+from mmsart.visualization.prediction_pictures import write_pictures
+
+SIZE = (20, 30)
+
+
+def predictions(name, hits, truth=True):
+    """Make an image of four true cells of which `hits` are found."""
+    texts = [f'{1 + 6 * i} 4 {31 + 6 * i} 4' for i in range(4)]
+    return ImagePredictions(
+        img_id=name, height=SIZE[0], width=SIZE[1], scores=np.full(hits, .9, np.float32),
+        labels=np.full(hits, 2), bboxes=np.zeros((hits, 4), np.float32),
+        rles=[kaggle_to_coco(text, SIZE) for text in texts[:hits]], cell_type='cort',
+        truth=texts if truth else None)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ('a.png', 'b.tif', 'c.png', 'd.png', 'e.png'):
+        cv2.imwrite(str(tmp_path / name), np.full(SIZE, 90, np.uint8))
+    return tmp_path
+
+
+def test_best_middle_and_worst_are_drawn(folder, tmp_path):
+    images = [predictions(name, hits) for name, hits in zip('abcde', (1, 4, 0, 3, 2), strict=True)]
+    paths = write_pictures(images, folder, tmp_path / 'out', {})
+    assert [path.name for path in paths] == [
+        '000_1.000_b.png', '001_0.500_e.png', '002_0.000_c.png']
+    assert cv2.imread(str(paths[0])).shape == (SIZE[0] + 24, 2 * SIZE[1] + 4, 3)
+    assert len(write_pictures(images, folder, tmp_path / 'all', {}, every=True)) == 5
+
+
+def test_images_without_truth_are_drawn_alone(folder, tmp_path):
+    image = predictions('a', 2, truth=False)
+    paths = write_pictures([image], folder, tmp_path / 'out', {}, scale=2)
+    assert [path.name for path in paths] == ['a.png']
+    assert cv2.imread(str(paths[0])).shape == (2 * SIZE[0], 2 * SIZE[1], 3)
+
+
+@pytest.mark.parametrize(('images', 'scale', 'error', 'message'), [
+    ([], 1, UserError, 'no predictions'),
+    ([predictions('a', 1)], 0, UserError, 'scale: found 0'),
+    ([predictions('a', 1), predictions('zz', 1)], 1, MissingFileError, 'image zz is missing'),
+])
+def test_nothing_is_written_on_bad_input(folder, tmp_path, images, scale, error, message):
+    with pytest.raises(error, match=message):
+        write_pictures(images, folder, tmp_path / 'out', {}, scale=scale)
+    assert not (tmp_path / 'out').exists()
