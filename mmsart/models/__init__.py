@@ -1,9 +1,17 @@
 """Networks and parts that mmdet lacks."""
 from mmsart.models.backbones import EfficientNetLite0, FineResNet, LiteMobileNetV2
-from mmsart.models.roi_heads import CroppedFCNMaskHead, CroppedMaskRoIHead, NarrowMaskHead
+from mmsart.models.dense_heads import CoarseRPNHead
+from mmsart.models.roi_heads import (
+    BagRoIExtractor,
+    CroppedFCNMaskHead,
+    CroppedMaskRoIHead,
+    NarrowMaskHead,
+)
 from mmsart.models.task_modules import DenseMaxIoUAssigner, TorchvisionAnchorGenerator
 
 __all__ = [
+    'BagRoIExtractor',
+    'CoarseRPNHead',
     'CroppedFCNMaskHead',
     'CroppedMaskRoIHead',
     'DenseMaxIoUAssigner',

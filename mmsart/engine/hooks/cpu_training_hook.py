@@ -1,0 +1,123 @@
+"""What makes convolutions fast on a CPU: bfloat16 and channels_last, for training only."""
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from mmsart.models.roi_heads.bag_roi_extractor import BagRoIExtractor
+from mmsart.utils import UserError
+
+
+@HOOKS.register_module()
+class CpuTrainingHook(Hook):
+    """Train parts of a model in bfloat16 and with channels last in memory, on a CPU.
+
+    mmengine's `AmpOptimWrapper` asks for a GPU, and under one autocast over the whole model boxes
+    come out in bfloat16, which mmcv's NMS on the CPU does not take. Here each part named runs
+    under its own autocast and gives float32 back. Weights, gradients, losses and everything
+    outside of training stay in float32, so that validation and tools/test.py see the same numbers
+    as without this hook.
+
+    mmcv's RoIAlign reads channels_last maps wrongly on a CPU, without a word; so with
+    ``channels_last`` the RoI extractors have to be :class:`BagRoIExtractor`.
+
+    Does nothing on a GPU.
+
+    Args:
+        parts: dotted names of the model's modules; each takes and gives tensors or tuples of them.
+        bfloat16: compute them in bfloat16 where the CPU has the instructions; elsewhere it would
+            cost time, and float32 stays.
+        channels_last: keep their weights, and so their maps, with channels last.
+
+    Raises:
+        UserError: at the start, where the model lacks one of the parts or has a RoI extractor that
+            does not take channels_last maps.
+    """
+
+    def __init__(
+        self, parts: Sequence[str] = (
+            'backbone', 'neck', 'rpn_head', 'roi_head.bbox_head', 'roi_head.mask_head'),
+        bfloat16: bool = True, channels_last: bool = True,
+    ) -> None:
+        self.parts = tuple(parts)
+        self.bfloat16 = bfloat16
+        self.channels_last = channels_last
+        self._handles: list[Any] = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Switch the parts over."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if next(model.parameters()).device.type != 'cpu':
+            return
+        bfloat16 = self.bfloat16 and has_bfloat16_instructions()
+        if self.channels_last:
+            _check_extractors(model)
+        for name in self.parts:
+            part = _part(model, name)
+            if self.channels_last:
+                # torch's annotations have no form with a memory format alone.
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if bfloat16:
+                # Functions, no methods: EMA copies the model with its hooks.
+                self._handles += [
+                    part.register_forward_pre_hook(_enter),
+                    part.register_forward_hook(_leave, always_call=True)]
+        runner.logger.info(
+            f'CpuTrainingHook: {"bfloat16" if bfloat16 else "float32"}'
+            f'{", channels last" if self.channels_last else ""} in {", ".join(self.parts)}')
+
+    def after_train(self, runner: Runner) -> None:
+        """Compute in float32 again; the order in memory stays."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+
+def has_bfloat16_instructions() -> bool:
+    """Tell whether the CPU multiplies bfloat16 natively (AVX512-BF16 or AMX)."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _part(model: nn.Module, name: str) -> nn.Module:
+    try:
+        return model.get_submodule(name)
+    except AttributeError as error:
+        raise UserError(f'CpuTrainingHook: parts has {name!r}, expected a module of the model; '
+                        f'{error}') from error
+
+
+def _check_extractors(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if isinstance(module, BaseRoIExtractor) and not isinstance(module, BagRoIExtractor):
+            raise UserError(
+                f'CpuTrainingHook: {name} is a {type(module).__name__}, expected a '
+                'BagRoIExtractor: mmcv\'s RoIAlign misreads channels_last maps on a CPU')
+
+
+def _enter(module: nn.Module, args: tuple) -> None:
+    if module.training:
+        context = torch.autocast('cpu', torch.bfloat16)
+        context.__enter__()
+        module.__dict__['_bfloat16_context'] = context
+
+
+def _leave(module: nn.Module, args: tuple, output: Any) -> Any:
+    context = module.__dict__.pop('_bfloat16_context', None)
+    if context is None:
+        return output
+    context.__exit__(None, None, None)
+    return _as_float(output)
+
+
+def _as_float(output: Any) -> Any:
+    if isinstance(output, Tensor):
+        return output.float()
+    if isinstance(output, (tuple, list)):
+        return type(output)(_as_float(value) for value in output)
+    return output

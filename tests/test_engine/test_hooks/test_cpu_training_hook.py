@@ -1,0 +1,140 @@
+"""bfloat16 and channels_last for training on a CPU."""
+import copy
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+
+from mmsart.engine.hooks import CpuTrainingHook, cpu_training_hook
+from mmsart.utils import UserError
+from tests.test_models.tiny_mask_rcnn import batch, build
+
+
+@pytest.fixture
+def model():
+    detector = build(ours=True)
+    for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
+        stock = getattr(detector.roi_head, name)
+        size = 7 if name == 'bbox_roi_extractor' else 14
+        setattr(detector.roi_head, name, MODELS.build(dict(
+            type='BagRoIExtractor', out_channels=8, featmap_strides=stock.featmap_strides,
+            roi_layer=dict(type='RoIAlign', output_size=size, sampling_ratio=2))))
+    return detector
+
+
+@pytest.fixture
+def with_bfloat16(monkeypatch):
+    """Compute in bfloat16 on every CPU; without the instructions it is only slow."""
+    monkeypatch.setattr(cpu_training_hook, 'has_bfloat16_instructions', lambda: True)
+
+
+def runner_of(model):
+    return SimpleNamespace(model=model, logger=logging.getLogger('test'))
+
+
+def losses(model, seed=0):
+    torch.manual_seed(seed)
+    data = model.data_preprocessor(batch(True, np.random.default_rng(seed)), True)
+    return model.parse_losses(model(**data, mode='loss'))[0]
+
+
+def predictions(model):
+    data = model.data_preprocessor(batch(True, np.random.default_rng(1)), False)
+    with torch.no_grad():
+        return [sample.pred_instances for sample in model(**data, mode='predict')]
+
+
+def part_outputs(model):
+    """Record the types that the parts compute in and give on."""
+    seen = {}
+    for name in ('backbone.layer1.0.conv1', 'backbone', 'rpn_head', 'roi_head.mask_head'):
+        def note(module, args, output, name=name):
+            while not isinstance(output, torch.Tensor):
+                output = output[0]
+            seen[name] = output.dtype
+        model.get_submodule(name).register_forward_hook(note)
+    return seen
+
+
+def test_trains_close_to_float32_with_float32_weights_and_gradients(model, with_bfloat16):
+    plain = copy.deepcopy(model).train()
+    model.train()
+    CpuTrainingHook().before_train(runner_of(model))
+    seen = part_outputs(model)
+    expected, found = losses(plain), losses(model)
+    assert seen.pop('backbone.layer1.0.conv1') == torch.bfloat16
+    assert set(seen.values()) == {torch.float32}
+    assert float(found) != float(expected)
+    assert float(found) == pytest.approx(float(expected), rel=0.03)
+    found.backward()
+    expected.backward()
+    ours, stock = (torch.cat([p.grad.flatten() for p in net.parameters()])
+                   for net in (model, plain))
+    assert ours.dtype == torch.float32
+    assert torch.cosine_similarity(ours, stock, dim=0) > 0.98
+
+
+def test_predictions_are_those_without_the_hook(model, with_bfloat16):
+    model.eval()
+    before = predictions(model)
+    CpuTrainingHook(channels_last=False).before_train(runner_of(model))
+    for found, expected in zip(predictions(model), before, strict=True):
+        assert len(expected) > 0
+        assert torch.equal(found.scores, expected.scores)
+
+
+def test_channels_last_alone_changes_rounding_only(model, with_bfloat16):
+    plain = copy.deepcopy(model).train()
+    model.train()
+    CpuTrainingHook(bfloat16=False).before_train(runner_of(model))
+    assert model.backbone.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    assert float(losses(model)) == pytest.approx(float(losses(plain)), rel=1e-4)
+
+
+def test_float32_where_the_cpu_has_no_bfloat16(model, monkeypatch):
+    monkeypatch.setattr(cpu_training_hook, 'has_bfloat16_instructions', lambda: False)
+    seen = part_outputs(model.train())
+    CpuTrainingHook().before_train(runner_of(model))
+    losses(model)
+    assert set(seen.values()) == {torch.float32}
+
+
+def test_an_error_inside_a_part_leaves_autocast_off(model, with_bfloat16, monkeypatch):
+    model.train()
+    CpuTrainingHook().before_train(runner_of(model))
+
+    def fail(x):
+        assert torch.is_autocast_enabled('cpu')
+        raise RuntimeError('inside')
+
+    monkeypatch.setattr(model.neck, 'forward', fail)
+    with pytest.raises(RuntimeError, match='inside'):
+        losses(model)
+    assert not torch.is_autocast_enabled('cpu')
+
+
+def test_ends_with_the_training_and_lets_the_model_be_copied(model, with_bfloat16):
+    model.train()
+    hook = CpuTrainingHook()
+    hook.before_train(runner_of(model))
+    average = copy.deepcopy(model)  # as EMA does
+    assert float(losses(average)) == float(losses(model))
+    hook.after_train(runner_of(model))
+    seen = part_outputs(model)
+    losses(model)
+    assert set(seen.values()) == {torch.float32}
+
+
+def test_refuses_mmcvs_roi_align_with_channels_last(with_bfloat16):
+    runner = runner_of(build(ours=True))
+    with pytest.raises(UserError, match='bbox_roi_extractor is a SingleRoIExtractor'):
+        CpuTrainingHook().before_train(runner)
+    CpuTrainingHook(channels_last=False).before_train(runner)
+
+
+def test_refuses_unknown_parts(model):
+    with pytest.raises(UserError, match="parts has 'nek'"):
+        CpuTrainingHook(parts=('nek',)).before_train(runner_of(model))
