@@ -1,7 +1,7 @@
 """Test a checkpoint: python tools/test.py CONFIG CHECKPOINT [--submission submission.csv] …"""
 import argparse
 
-from mmsart.utils import cli_main
+from mmsart.utils import add_run_arguments, cli_main
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -25,10 +25,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--show-dir', metavar='DIR', help='write pictures of the predictions')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays open')
-    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
-                        help='override keys of the config')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_run_arguments(parser)
     return parser.parse_args(args)
 
 

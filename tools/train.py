@@ -1,7 +1,7 @@
 """Train a model: python tools/train.py CONFIG [--work-dir DIR] [--resume] …"""
 import argparse
 
-from mmsart.utils import cli_main
+from mmsart.utils import add_run_arguments, cli_main
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -14,10 +14,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         help='scale learning rates by the total batch size')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from a checkpoint, by default the newest of the work dir')
-    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
-                        help='override keys of the config')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_run_arguments(parser)
     return parser.parse_args(args)
 
 

@@ -3,7 +3,8 @@ import argparse
 import copy
 import json
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,9 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
     for key, value in _with_test_twins(overrides).items():
         if key.split('.')[0] not in cfg:
             raise UserError(f'--cfg-options: found {key}, expected a key that {path} has')
+        if not _has_key(cfg, key):
+            warnings.warn(
+                f'--cfg-options: {key} is new, {path} has no such key', stacklevel=2)
         try:
             cfg.merge_from_dict({key: value})
         except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
@@ -244,6 +248,21 @@ def _parse_options(options: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
     parser.add_argument('--options', nargs='+', action=DictAction, default={})
     return parser.parse_args(['--options', *options]).options if options else {}
+
+
+def _has_key(cfg: Config, key: str) -> bool:
+    """Tell whether a config has a dotted key; numbers index lists."""
+    node: Any = cfg
+    for name in key.split('.'):
+        if isinstance(node, list | tuple):
+            if not name.isdigit() or int(name) >= len(node):
+                return False
+            node = node[int(name)]
+        elif isinstance(node, Mapping | Config) and name in node:
+            node = node[name]
+        else:
+            return False
+    return True
 
 
 def _with_test_twins(overrides: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 """Common behaviour of the command-line tools."""
+import argparse
 import functools
 import sys
 from collections.abc import Callable
@@ -33,6 +34,14 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
         return 2
 
     return wrapper
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a tool that runs a config, alone or as one of several processes."""
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
+                        help='override keys of the config')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
 def _without_worker(message: str) -> str:

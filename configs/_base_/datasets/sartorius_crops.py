@@ -1,5 +1,5 @@
 """Crops of 256 x 256 at native resolution for training, whole images for validation."""
-_base_ = './sartorius_instance.py'
+_base_ = './sartorius_native.py'
 
 train_pipeline = [
     dict(type='LoadCachedImage'),
@@ -11,18 +11,7 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
 ]
-test_pipeline = [
-    dict(type='LoadCachedImage'),
-    dict(type='Resize', scale_factor=1.0),  # native resolution, noted for the masks
-    dict(type='PackDetInputs', meta_keys={{_base_.test_meta_keys}}),
-]
-val_loss_pipeline = [
-    dict(type='LoadCachedImage'),
-    dict(type='LoadSartoriusAnnotations'),
-    dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
-]
 train_dataloader = dict(
-    batch_size=4,
     dataset=dict(
         # The rarer types are seen twice as often: 44 % cort, 36 % astro, 20 % shsy5y.
         _delete_=True, type='ClassBalancedDataset', oversample_thr=0.3,
@@ -30,5 +19,3 @@ train_dataloader = dict(
             type={{_base_.dataset_type}}, data_root={{_base_.data_root}}, ann_file='train.csv',
             data_prefix=dict(img='train/'), subset='train', split={{_base_.split}},
             pipeline=train_pipeline)))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
