@@ -6,17 +6,22 @@ _base_ = [
     '../_base_/models/mask-rcnn_mobilenetv2_fpn_lite.py',
     '../_base_/datasets/sample_instance.py',
     '../_base_/schedules/demo_two_stage.py',
-    '../_base_/default_runtime.py',
+    '../_base_/cpu_runtime.py',
 ]
 
 model = dict(
     backbone=dict(
         _delete_=True, type='ResNet', depth=18, base_channels=32, num_stages=4,
         out_indices=(0, 1, 2, 3), norm_eval=False, style='pytorch'),
-    neck=dict(in_channels=[32, 64, 128, 256]),
-    rpn_head=dict(anchor_generator=dict(scales=[4], strides=[4, 8, 16, 32])),
+    neck=dict(in_channels=[32, 64, 128, 256], num_outs=4),
+    rpn_head=dict(
+        type='RPNHead',
+        anchor_generator=dict(
+            _delete_=True, type='AnchorGenerator', scales=[4], ratios=[0.5, 1.0, 2.0],
+            strides=[4, 8, 16, 32])),
     roi_head=dict(
-        bbox_roi_extractor=dict(featmap_strides=[4, 8, 16, 32]),
+        bbox_roi_extractor=dict(
+            featmap_strides=[4, 8, 16, 32], finest_scale=28, roi_layer=dict(sampling_ratio=2)),
         mask_roi_extractor=dict(featmap_strides=[4, 8, 16, 32]),
         mask_head=dict(num_convs=2, conv_out_channels=32)),
     train_cfg=dict(

@@ -1,8 +1,8 @@
-"""Two epochs of the predictors, then 28 of everything; 96 images are 24 iterations an epoch."""
+"""Two epochs of the predictors, then 44 of everything; 96 images are 24 iterations an epoch."""
 train_cfg = dict(
     type='StagedTrainLoop',
     val_begin=3,
-    val_interval=14,
+    val_interval=22,
     stages=[
         dict(
             name='predictors',
@@ -14,7 +14,7 @@ train_cfg = dict(
                 clip_grad=dict(max_norm=10))),
         dict(
             name='all',
-            max_epochs=28,
+            max_epochs=44,
             optim_wrapper=dict(
                 type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
                 clip_grad=dict(max_norm=10)),
