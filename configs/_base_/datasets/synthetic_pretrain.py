@@ -1,17 +1,11 @@
-"""Endless generated crops for training; validation and test stay the competition's images.
+"""Endless generated crops for training; validation and test are the competition's whole images.
 
-Stands in the place of sartorius_instance.py. An epoch is a million images: give the schedule in
+Stands in the place of sartorius_crops.py. An epoch is a million images: give the schedule in
 iterations. No image is seen twice.
 """
-_base_ = 'sartorius_instance.py'
+_base_ = './sartorius_native.py'
 
-train_pipeline = [
-    dict(type='LoadImageFromNDArray'),
-    dict(type='LoadSartoriusAnnotations'),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='RandomFlip', prob=0.5, direction='vertical'),
-    dict(type='PackDetInputs', meta_keys=_base_.meta_keys),
-]
+train_pipeline = [dict(type='LoadImageFromNDArray'), *_base_.train_pipeline[1:]]
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='InfiniteSampler', shuffle=False),
     dataset=dict(

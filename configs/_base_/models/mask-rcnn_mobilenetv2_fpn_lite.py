@@ -10,7 +10,7 @@ model = dict(
     # Strides 2 to 32. The map at stride 2 is for the RoI heads: the median cell is 15 pixels wide.
     neck=dict(type='FPN', in_channels=[16, 24, 32, 96, 320], out_channels=64, num_outs=5),
     # Anchors of 16 to 181 pixels (tools/analysis_tools/anchor_recall.py): they reach an IoU of 0.7
-    # with 61 to 66 % of the cells.
+    # with 61 to 67 % of the cells.
     rpn_head=dict(
         type='CoarseRPNHead', in_channels=64, feat_channels=64,
         anchor_generator=dict(

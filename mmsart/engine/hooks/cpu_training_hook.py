@@ -20,9 +20,9 @@ class CpuTrainingHook(Hook):
 
     mmengine's `AmpOptimWrapper` asks for a GPU, and under one autocast over the whole model boxes
     come out in bfloat16, which mmcv's NMS on the CPU does not take. Here each part named runs
-    under its own autocast and gives float32 back. Weights, gradients, losses and everything
-    outside of training stay in float32, so that validation and tools/test.py see the same numbers
-    as without this hook.
+    under its own autocast and gives float32 back. Weights, gradients and losses stay in float32.
+    A validation runs as tools/test.py does, in float32 and with the usual order in memory (another
+    order rounds otherwise), so that both give the same score.
 
     mmcv's RoIAlign reads channels_last maps wrongly on a CPU, without a word; so with
     ``channels_last`` the RoI extractors have to be :class:`BagRoIExtractor`.
@@ -49,6 +49,7 @@ class CpuTrainingHook(Hook):
         self.bfloat16 = bfloat16
         self.channels_last = channels_last
         self._handles: list[Any] = []
+        self._reordered: list[nn.Module] = []
 
     def before_train(self, runner: Runner) -> None:
         """Switch the parts over."""
@@ -61,22 +62,37 @@ class CpuTrainingHook(Hook):
         for name in self.parts:
             part = _part(model, name)
             if self.channels_last:
-                # torch's annotations have no form with a memory format alone.
-                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                self._reordered.append(part)
             if bfloat16:
                 # Functions, no methods: EMA copies the model with its hooks.
                 self._handles += [
                     part.register_forward_pre_hook(_enter),
                     part.register_forward_hook(_leave, always_call=True)]
+        self._reorder(torch.channels_last)
         runner.logger.info(
             f'CpuTrainingHook: {"bfloat16" if bfloat16 else "float32"}'
             f'{", channels last" if self.channels_last else ""} in {", ".join(self.parts)}')
 
     def after_train(self, runner: Runner) -> None:
-        """Compute in float32 again; the order in memory stays."""
+        """Leave the model as it was."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._reorder(torch.contiguous_format)
+        self._reordered.clear()
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Compute as tools/test.py does."""
+        self._reorder(torch.contiguous_format)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Go back to the order of training."""
+        self._reorder(torch.channels_last)
+
+    def _reorder(self, memory_format: torch.memory_format) -> None:
+        for part in self._reordered:
+            # torch's annotations have no form with a memory format alone.
+            part.to(memory_format=memory_format)  # type: ignore[call-overload]
 
 
 def has_bfloat16_instructions() -> bool:

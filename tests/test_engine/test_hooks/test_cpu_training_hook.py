@@ -77,13 +77,21 @@ def test_trains_close_to_float32_with_float32_weights_and_gradients(model, with_
     assert torch.cosine_similarity(ours, stock, dim=0) > 0.98
 
 
-def test_predictions_are_those_without_the_hook(model, with_bfloat16):
-    model.eval()
-    before = predictions(model)
-    CpuTrainingHook(channels_last=False).before_train(runner_of(model))
-    for found, expected in zip(predictions(model), before, strict=True):
+def test_a_validation_predicts_to_the_bit_what_it_does_without_the_hook(model, with_bfloat16):
+    before = predictions(model.eval())
+    hook, runner = CpuTrainingHook(), runner_of(model.train())
+    hook.before_train(runner)
+    weight = model.backbone.conv1.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    hook.before_val_epoch(runner)
+    assert weight.is_contiguous()
+    for found, expected in zip(predictions(model.eval()), before, strict=True):
         assert len(expected) > 0
         assert torch.equal(found.scores, expected.scores)
+    hook.after_val_epoch(runner)
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    hook.after_train(runner)
+    assert weight.is_contiguous()
 
 
 def test_channels_last_alone_changes_rounding_only(model, with_bfloat16):
