@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmdet.registry import DATASETS, MODELS
+from mmdet.registry import DATASETS
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS, init_default_scope
@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
-from mmsart.weights import check_class_count, prepare_load_from, read_checkpoint
+from mmsart.weights import check_class_count, model_shapes, prepare_load_from, read_checkpoint
 
 POSTPROCESS_FILE = 'postprocess.json'
 
@@ -220,9 +220,9 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
 
 
 def _check_model(cfg: Config) -> None:
-    """Build the model without its memory, so that a wrong config shows at once."""
-    with _as_user_error(f'{cfg.filename}: model'), torch.device('meta'):
-        MODELS.build(copy.deepcopy(cfg.model))
+    """Build the model without its weights, so that a wrong config shows at once."""
+    with _as_user_error(f'{cfg.filename}: model'):
+        model_shapes(cfg.model)
 
 
 @contextmanager

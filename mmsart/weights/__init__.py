@@ -5,7 +5,13 @@ Importing this package makes mmengine read checkpoints through it (see
 """
 from mmsart.weights.importer import ImportedWeights, import_checkpoint
 from mmsart.weights.loader import register_loaders
-from mmsart.weights.matching import LoadReport, check_class_count, load_weights, match_weights
+from mmsart.weights.matching import (
+    LoadReport,
+    check_class_count,
+    load_weights,
+    match_weights,
+    model_shapes,
+)
 from mmsart.weights.package import find_package_weights
 from mmsart.weights.report_hook import WeightsReportHook
 from mmsart.weights.resolve import choose_source, prepare_load_from
@@ -16,4 +22,4 @@ register_loaders()
 __all__ = [
     'ImportedWeights', 'LoadReport', 'WeightsReportHook', 'check_class_count', 'choose_source',
     'find_package_weights', 'import_checkpoint', 'load_weights', 'match_weights',
-    'prepare_load_from', 'read_checkpoint']
+    'model_shapes', 'prepare_load_from', 'read_checkpoint']

@@ -1,4 +1,5 @@
 """Fitting imported weights to a model: what is taken, what is missing, what is made anew."""
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,10 +123,18 @@ def load_weights(model: nn.Module, source: ImportedWeights | str) -> LoadReport:
 
 
 def model_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of all weights of a model's config without allocating them."""
-    with torch.device('meta'):
-        built = MODELS.build({**model, 'init_cfg': None} if 'init_cfg' in model else model)
+    """Give the shapes of all weights of a model's config, if possible without allocating them."""
+    try:
+        with torch.device('meta'):
+            built = MODELS.build(_without_init(model))
+    except (NotImplementedError, RuntimeError):
+        # Some models compute with values while they are built, mmdet's EfficientNet for one.
+        built = MODELS.build(_without_init(model))
     return {key: tuple(value.shape) for key, value in built.state_dict().items()}
+
+
+def _without_init(model: Mapping[str, Any]) -> dict[str, Any]:
+    return copy.deepcopy({**model, 'init_cfg': None} if 'init_cfg' in model else dict(model))
 
 
 def check_class_count(checkpoint: str, model: Mapping[str, Any]) -> None:

@@ -14,12 +14,14 @@ from mmengine.runner import Runner
 from torch import hub, nn
 from torch.utils.data import DataLoader
 
+from mmsart.models.backbones import EfficientNetLite0
 from mmsart.utils import MissingFileError, UserError
 from mmsart.weights import (
     check_class_count,
     choose_source,
     import_checkpoint,
     load_weights,
+    model_shapes,
     prepare_load_from,
 )
 from mmsart.weights.resolve import ENVIRONMENT, NAMES, fetch
@@ -252,3 +254,9 @@ def test_tool_converts_and_reports(tmp_path, capsys):
     assert 'config.py: SyntaxError' in capsys.readouterr().err
     assert tool.main([path, str(out), '--config', str(tmp_path / 'absent.py')]) == 2
     assert capsys.readouterr().err.startswith('error: ')
+
+
+def test_a_model_that_computes_while_it_is_built_has_shapes():
+    # Its stochastic depth reads values off a tensor, which a tensor without memory refuses.
+    shapes = model_shapes(dict(type=EfficientNetLite0, out_indices=(1,)))
+    assert shapes['layers.0.conv.weight'] == (32, 3, 3, 3)
