@@ -5,6 +5,7 @@ Example: ``python tools/test.py CONFIG CHECKPOINT --out predictions.pkl`` and th
 """
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--trials', type=int, default=500, help='for each class (default 500)')
     parser.add_argument('--folds', type=int, default=5, help='of the cross-validation (default 5)')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--workers', type=int, default=min(os.cpu_count() or 1, len(CLASSES)),
+        help='processes; the result is the same with any number (default: a core each, at most '
+             'one a class)')
     parser.add_argument('--out', default='postprocess.json')
     return parser.parse_args(args)
 
@@ -89,25 +94,25 @@ def format_gains(images: list[TuningImage], result: TuningResult) -> str:
 def main(args: list[str] | None = None) -> int:
     """Run the tool."""
     options = parse_args(args)
-    if options.trials < 1 or options.folds < 1:
-        raise UserError(
-            f'found --trials {options.trials} --folds {options.folds}, expected at least 1')
+    if min(options.trials, options.folds, options.workers) < 1:
+        raise UserError(f'found --trials {options.trials} --folds {options.folds} --workers '
+                        f'{options.workers}, expected at least 1')
     if options.seed < 0:
         raise UserError(f'--seed: found {options.seed}, expected 0 or more')
     check_writable(Path(options.out).parent)
     base = base_settings(options.config)
     images = load_images(options.predictions)
-    begin = time.perf_counter(), time.process_time()
-    result = tune(images, base, options.trials, options.folds, options.seed)
-    seconds, cpu = time.perf_counter() - begin[0], time.process_time() - begin[1]
+    begin = time.perf_counter()
+    result = tune(
+        images, base, options.trials, options.folds, options.seed, options.workers)
+    seconds = time.perf_counter() - begin
     with atomic_write(options.out) as temporary:
         temporary.write_text(json.dumps(result.config, indent=2) + '\n')
     print(format_gains(images, result))
     if result.folds:
         print(f'out-of-sample: each image with settings tuned on the other '
               f'{len(result.folds) - 1} of {len(result.folds)} folds, split by sample_id')
-    print(f'{options.trials} trials a class in {seconds:.1f} s ({cpu:.1f} s of CPU); settings '
-          f'written to {options.out}')
+    print(f'{options.trials} trials a class in {seconds:.1f} s; settings written to {options.out}')
     return 0
 
 

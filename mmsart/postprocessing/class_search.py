@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,21 @@ class TuningImage:
     truth: CroppedMasks
     cell_type: str
     sample_id: str
+    _cut: dict[float | None, Detections] = field(default_factory=dict, init=False, repr=False)
+
+    def cut_at(self, mask_thr: float | None) -> Detections:
+        """Give the detections of at least `SCORE_FLOOR`, soft masks cut at a threshold.
+
+        Kept for the next time: pasting soft masks is the larger part of preparing a trial.
+
+        Args:
+            mask_thr: of the mask probabilities; None for the masks as they are.
+        """
+        if mask_thr not in self._cut:
+            loud = self.detections[self.detections.scores >= np.float32(SCORE_FLOOR)]
+            cut = PostProcessor(mask_thr=mask_thr, remove_overlap=False)(loud)
+            self._cut[mask_thr] = replace(cut, mask_probs=None)
+        return self._cut[mask_thr]
 
     @cached_property
     def truth_rles(self) -> list[dict[str, Any]]:
@@ -63,7 +78,7 @@ class ClassSearch:
     vote: str
     base: Mapping[str, Any]
     seed: int = 0
-    _scenes: dict[tuple, Any] = field(default_factory=dict)
+    _scenes: dict[tuple, Any] = field(default_factory=dict, init=False, repr=False)
 
     def curve(self, params: Mapping[str, Any]) -> Curve:
         """Score the settings of a trial at every score threshold.
@@ -83,17 +98,13 @@ class ClassSearch:
 
     def _arrange(self, image: TuningImage, key: tuple) -> Any:
         """Run the stages before the areas as a submission would, and find the cells."""
-        label = CLASSES.index(self.name)
-        detections = image.detections
-        loud = detections.scores >= np.float32(SCORE_FLOOR)
-        if self.vote == 'drop':
-            loud &= detections.labels == label
-        detections = detections[loud]
-        detections.labels[:] = label
         mask_thr, fill_holes, largest = key
+        label = CLASSES.index(self.name)
+        detections = image.cut_at(mask_thr)
+        if self.vote == 'drop':
+            detections = detections[detections.labels == label]
         shaped = PostProcessor(
-            mask_thr=mask_thr, fill_holes=fill_holes, largest_component=largest,
-            remove_overlap=False)(detections)
+            fill_holes=fill_holes, largest_component=largest, remove_overlap=False)(detections)
         return arrange(shaped.masks, shaped.scores, image.truth)
 
     @cached_property

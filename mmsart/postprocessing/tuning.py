@@ -7,8 +7,11 @@ is no parameter of these trials: each one sweeps it exactly.
 """
 from __future__ import annotations
 
+import itertools
+import multiprocessing
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +25,7 @@ from mmsart.datasets.splits import kfold
 from mmsart.evaluation.functional import ImageScore, score_image
 from mmsart.postprocessing.class_search import ClassSearch, TuningImage, search_class
 from mmsart.postprocessing.config import complete_config
+from mmsart.postprocessing.fast_score import Curve
 from mmsart.postprocessing.postprocessor import PostProcessor, vote_type
 
 PIECES = ('keep', 'largest', 'drop')
@@ -61,7 +65,7 @@ class TuningResult:
 
 def tune(
         images: Sequence[TuningImage], base: Mapping[str, Any], trials: int = 500, folds: int = 5,
-        seed: int = 0) -> TuningResult:
+        seed: int = 0, workers: int = 1) -> TuningResult:
     """Tune all settings of all classes.
 
     Args:
@@ -70,13 +74,15 @@ def tune(
         trials: for each class.
         folds: of the cross-validation; fewer where there are fewer samples.
         seed: of the folds and the search.
+        workers: processes among which the classes are shared out; more than the classes are of no
+            use. They change nothing in the result.
 
     Returns:
         Settings and real scores.
     """
     trainings = [*split_folds(images, folds, seed), np.ones(len(images), bool)]
     with _quiet_optuna():
-        tuned = _tune_sets(images, base, trainings, trials, seed)
+        tuned = _tune_sets(images, base, trainings, trials, seed, workers)
     before = [score_real(image, PostProcessor(**base)) for image in images]
     for result in tuned:
         _choose_pieces(images, result)
@@ -126,30 +132,79 @@ def split_folds(images: Sequence[TuningImage], folds: int, seed: int) -> list[np
 
 def _tune_sets(
         images: Sequence[TuningImage], base: Mapping[str, Any], trainings: list[np.ndarray],
-        trials: int, seed: int) -> list[Tuned]:
+        trials: int, seed: int, workers: int) -> list[Tuned]:
     """Choose the way of voting and all settings but `pieces` for each set of training images."""
     searches = {vote: _class_searches(images, vote, base, seed) for vote in ('drop', 'relabel')}
-    curves = {
-        vote: [(search.members, search.curve(search.start())) for search in members]
-        for vote, members in searches.items()}
-
-    def worth(vote: str, train: np.ndarray) -> float:
-        return sum(
-            curve.best_threshold(train[members])[0] * train[members].sum()
-            for members, curve in curves[vote])
-
     results = [Tuned(complete_config(base), train) for train in trainings]
-    for result in results:
-        result.config['vote'] = max(curves, key=partial(worth, train=result.train))
-    for vote, members in searches.items():
-        voters = [result for result in results if result.config['vote'] == vote]
-        for search in members if voters else ():
-            found = search_class(
-                search, [result.train[search.members] for result in voters], trials)
+    with _workers(min(workers, len(searches['drop'])), searches) as run:
+        starts = run(_start_curve, [
+            (vote, i) for vote, members in searches.items() for i in range(len(members))])
+        curves = {
+            vote: [(search.members, next(starts)) for search in members]
+            for vote, members in searches.items()}
+
+        def worth(vote: str, train: np.ndarray) -> float:
+            return sum(
+                curve.best_threshold(train[members])[0] * train[members].sum()
+                for members, curve in curves[vote])
+
+        for result in results:
+            result.config['vote'] = max(curves, key=partial(worth, train=result.train))
+        tasks = [
+            (vote, i, [result.train[search.members] for result in results
+                       if result.config['vote'] == vote], trials)
+            for vote, members in searches.items() for i, search in enumerate(members)]
+        tasks = [task for task in tasks if task[2]]
+        for (vote, i, *_), found in zip(tasks, run(_search, tasks), strict=True):
+            voters = [result for result in results if result.config['vote'] == vote]
             for result, params in zip(voters, found, strict=True):
                 for name, value in params.items():
-                    result.config[name][search.name] = value
+                    result.config[name][searches[vote][i].name] = value
     return results
+
+
+_searches: dict[str, list[ClassSearch]] = {}
+"""What a worker process searches: handed over once, when it starts."""
+
+
+@contextmanager
+def _workers(
+        count: int, searches: dict[str, list[ClassSearch]],
+) -> Iterator[Callable[[Callable, list[tuple]], Iterator[Any]]]:
+    """Give a `map` over tuples of arguments, in this process or in several new ones."""
+    if count <= 1:
+        _prepare(searches)
+        yield itertools.starmap
+        _searches.clear()
+        return
+    # Not forked: the threads of torch and OpenCV in this process would be missing in a copy.
+    with ProcessPoolExecutor(
+            count, multiprocessing.get_context('spawn'), _prepare, (searches, 1)) as pool:
+        yield lambda function, tasks: pool.map(partial(_starred, function), tasks)
+
+
+def _prepare(searches: dict[str, list[ClassSearch]], threads: int | None = None) -> None:
+    _searches.update(searches)
+    if threads:
+        import torch  # this module does without
+
+        torch.set_num_threads(threads)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        warnings.simplefilter('ignore', optuna.exceptions.ExperimentalWarning)
+
+
+def _starred(function: Callable, arguments: tuple) -> Any:
+    return function(*arguments)
+
+
+def _start_curve(vote: str, index: int) -> Curve:
+    search = _searches[vote][index]
+    return search.curve(search.start())
+
+
+def _search(
+        vote: str, index: int, trainings: list[np.ndarray], trials: int) -> list[dict[str, Any]]:
+    return search_class(_searches[vote][index], trainings, trials)
 
 
 def _class_searches(

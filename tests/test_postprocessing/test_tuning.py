@@ -75,6 +75,10 @@ def test_settings_are_valid_and_say_what_they_must(result):
     assert config['score_thr']['cort'] == 0.0  # no image: the setting is left alone
 
 
+def test_processes_find_the_same_settings(images, result):
+    assert tune(images, complete_config({}), trials=30, folds=3, workers=2).config == result.config
+
+
 def test_same_seed_same_settings(images, result):
     assert tune(images, complete_config({}), trials=30, folds=3).config == result.config
 
