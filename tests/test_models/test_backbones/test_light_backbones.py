@@ -75,6 +75,21 @@ def test_channels_and_strides_are_as_documented(kind, indices, channels, stem_st
         for width, stride in zip(channels, full[kind], strict=True)]
 
 
+@torch.no_grad()
+def test_stage_strides_halve_what_comes_after():
+    fine = LiteMobileNetV2(out_indices=(0, 1, 2, 4, 6), stage_strides=(1, 1, 2, 2, 1, 2, 1))
+    coarse = LiteMobileNetV2(out_indices=(0, 1))
+    coarse.load_state_dict(fine.state_dict(), strict=False)
+    for backbone in (fine, coarse):
+        backbone.train(False)
+    image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 3, 64, 64))).float()
+    maps = fine(image)
+    assert [map_.shape[-1] for map_ in maps] == [32, 32, 16, 8, 4]
+    # Where the first block of stage 1 did not skip a pixel before, it says the same.
+    torch.testing.assert_close(
+        fine.layer2[0](maps[0])[..., ::2, ::2], coarse.layer2[0](coarse(image)[0]))
+
+
 @pytest.mark.parametrize('kind', [EfficientNetLite0, LiteMobileNetV2])
 def test_every_parameter_gets_a_gradient(kind):
     """DistributedDataParallel refuses parameters that no output depends on."""
