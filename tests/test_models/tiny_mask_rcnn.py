@@ -7,6 +7,7 @@ from mmdet.models.detectors import MaskRCNN
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BaseInstanceMasks, BitmapMasks
+from mmengine.config import ConfigDict
 from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
@@ -19,9 +20,17 @@ HEIGHT, WIDTH = 64, 96
 
 def build(ours: bool, seed: int = 0, **mask_head: Any) -> MaskRCNN:
     """Build the detector with stock's heads and assigners or with ours, weights from the seed."""
+    model = config(ours, **mask_head)
+    torch.manual_seed(seed)
+    detector = MODELS.build(model)
+    detector.init_weights()
+    return detector
+
+
+def config(ours: bool, **mask_head: Any) -> ConfigDict:
+    """Give the detector's config."""
     init_default_scope('mmdet')
-    config = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
-    model = config.model
+    model = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py').model
     model.backbone.update(
         depth=18, base_channels=8, stem_channels=8, frozen_stages=-1, init_cfg=None)
     model.neck.update(in_channels=[8, 16, 32, 64], out_channels=8)
@@ -41,10 +50,7 @@ def build(ours: bool, seed: int = 0, **mask_head: Any) -> MaskRCNN:
         model.roi_head.mask_head.update(type='CroppedFCNMaskHead')
         model.train_cfg.rpn.assigner.update(type='DenseMaxIoUAssigner')
         model.train_cfg.rcnn.assigner.update(type='DenseMaxIoUAssigner')
-    torch.manual_seed(seed)
-    detector = MODELS.build(model)
-    detector.init_weights()
-    return detector
+    return model
 
 
 def batch(ours: bool, rng: np.random.Generator, cells: int = 15) -> dict[str, Any]:
