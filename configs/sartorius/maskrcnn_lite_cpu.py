@@ -3,8 +3,9 @@
 pip install --no-deps -r requirements-lite.txt
 python tools/train.py configs/sartorius/maskrcnn_lite_cpu.py
 
-On 420 real images: mAP .250, mix-weighted .239 on 84 validation images, tuned out of sample; 99
-minutes on two cores (docs/results.md).
+On 420 real images: mAP .276, mix-weighted .265 on 84 validation images, tuned out of sample; 107
+minutes on two cores (docs/results.md). A test averages over flips; with --cfg-options
+model.flip_directions=[] it takes a quarter of the time.
 """
 _base_ = [
     '../_base_/models/mask-rcnn_mobilenetv2_fpn_lite.py',
