@@ -5,7 +5,7 @@ python tools/train.py configs/sartorius/maskrcnn_lite_cpu.py
 
 On 420 real images: mAP .276, mix-weighted .265 on 84 validation images, tuned out of sample; 107
 minutes on two cores (docs/results.md). A test averages over flips; with --cfg-options
-model.flip_directions=[] it takes a quarter of the time.
+model.flip_directions=[] it takes a third of the time.
 """
 _base_ = [
     '../_base_/models/mask-rcnn_mobilenetv2_fpn_lite.py',
@@ -14,8 +14,10 @@ _base_ = [
     '../_base_/cpu_runtime.py',
 ]
 
-# What tools/tune_postprocess.py found, rounded.
-model = dict(test_cfg=dict(rcnn=dict(mask_thr_binary=[0.35, 0.4, 0.4])))
+# Thresholds are what tools/tune_postprocess.py found, rounded.
+model = dict(
+    type='FlipTTAMaskRCNN', roi_head=dict(type='FlipTTARoIHead'),
+    test_cfg=dict(rcnn=dict(mask_thr_binary=[0.35, 0.4, 0.4])))
 postprocess = dict(
     _delete_=True, vote='relabel', score_thr=dict(shsy5y=0.4, astro=0.4, cort=0.64),
     fill_holes=dict(shsy5y=False, astro=True, cort=False), largest_component=True,

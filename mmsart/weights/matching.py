@@ -127,7 +127,7 @@ def model_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     try:
         with torch.device('meta'):
             built = MODELS.build(_without_init(model))
-    except (NotImplementedError, RuntimeError):
+    except RuntimeError:
         # Some models compute with values while they are built, mmdet's EfficientNet for one.
         built = MODELS.build(_without_init(model))
     return {key: tuple(value.shape) for key, value in built.state_dict().items()}

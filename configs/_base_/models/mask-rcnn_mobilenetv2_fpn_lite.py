@@ -1,6 +1,6 @@
 """Mask R-CNN for two CPU cores: MobileNetV2, fine strides, narrow heads."""
 model = dict(
-    type='FlipTTAMaskRCNN',
+    type='MaskRCNN',
     data_preprocessor=dict(
         type='DetDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True, pad_mask=True, pad_size_divisor=32),
@@ -21,7 +21,7 @@ model = dict(
         loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
         loss_bbox=dict(type='L1Loss', loss_weight=1.0)),
     roi_head=dict(
-        type='FlipTTARoIHead',
+        type='CroppedMaskRoIHead',
         bbox_roi_extractor=dict(
             # Up to 28 pixels at stride 2, so that one sample a bin sees nearly every pixel.
             type='BagRoIExtractor', out_channels=64, featmap_strides=[2, 4, 8, 16],

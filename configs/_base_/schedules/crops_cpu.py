@@ -4,7 +4,7 @@
 """
 train_cfg = dict(
     type='StagedTrainLoop',
-    val_begin=7000,  # a validation of whole images takes about a minute: only the last
+    val_begin=7000,  # a validation of whole images with flips takes minutes: only the last
     stages=[
         dict(
             name='new',
