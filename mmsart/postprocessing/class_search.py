@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SCORE_FLOOR = 0.05
 """Detections below it are not looked at: no useful threshold is that low."""
+FLOOR_SHARE = 0.5
+"""Trials look down to this share of the lowest threshold that suits the settings to begin with."""
 MASK_THRS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
@@ -37,21 +39,23 @@ class TuningImage:
     truth: CroppedMasks
     cell_type: str
     sample_id: str
-    _cut: dict[float | None, Detections] = field(default_factory=dict, init=False, repr=False)
+    _cut: dict[tuple, Detections] = field(default_factory=dict, init=False, repr=False)
 
-    def cut_at(self, mask_thr: float | None) -> Detections:
-        """Give the detections of at least `SCORE_FLOOR`, soft masks cut at a threshold.
+    def cut_at(self, mask_thr: float | None, floor: float = SCORE_FLOOR) -> Detections:
+        """Give the detections that score enough, soft masks cut at a threshold.
 
         Kept for the next time: pasting soft masks is the larger part of preparing a trial.
 
         Args:
             mask_thr: of the mask probabilities; None for the masks as they are.
+            floor: the least score.
         """
-        if mask_thr not in self._cut:
-            loud = self.detections[self.detections.scores >= np.float32(SCORE_FLOOR)]
+        key = mask_thr, floor
+        if key not in self._cut:
+            loud = self.detections[self.detections.scores >= np.float32(floor)]
             cut = PostProcessor(mask_thr=mask_thr, remove_overlap=False)(loud)
-            self._cut[mask_thr] = replace(cut, mask_probs=None)
-        return self._cut[mask_thr]
+            self._cut[key] = replace(cut, mask_probs=None)
+        return self._cut[key]
 
     @cached_property
     def truth_rles(self) -> list[dict[str, Any]]:
@@ -70,6 +74,7 @@ class ClassSearch:
         vote: 'drop' or 'relabel'.
         base: the settings to begin with.
         seed: of everything random.
+        floor: the score down to which trials look.
     """
 
     name: str
@@ -78,6 +83,7 @@ class ClassSearch:
     vote: str
     base: Mapping[str, Any]
     seed: int = 0
+    floor: float = SCORE_FLOOR
     _scenes: dict[tuple, Any] = field(default_factory=dict, init=False, repr=False)
 
     def curve(self, params: Mapping[str, Any]) -> Curve:
@@ -100,12 +106,30 @@ class ClassSearch:
         """Run the stages before the areas as a submission would, and find the cells."""
         mask_thr, fill_holes, largest = key
         label = CLASSES.index(self.name)
-        detections = image.cut_at(mask_thr)
+        detections = image.cut_at(mask_thr, self.floor)
         if self.vote == 'drop':
             detections = detections[detections.labels == label]
         shaped = PostProcessor(
             fill_holes=fill_holes, largest_component=largest, remove_overlap=False)(detections)
         return arrange(shaped.masks, shaped.scores, image.truth)
+
+    def raise_floor(self, trainings: Sequence[np.ndarray]) -> list[float]:
+        """Let the trials to come ignore detections far below every useful threshold.
+
+        Most detections of a model score low, and each costs a trial as much as a good one.
+
+        Args:
+            trainings: (M,) bool each, sets of images.
+
+        Returns:
+            How far down each set has to look; the others' images have no say in it.
+        """
+        curve = self.curve(self.start())
+        floors = [max(SCORE_FLOOR, FLOOR_SHARE * curve.best_threshold(chosen)[1])
+                  for chosen in trainings]
+        self.floor = min((floor for floor, chosen in zip(floors, trainings, strict=True)
+                          if chosen.any()), default=SCORE_FLOOR)
+        return floors
 
     @cached_property
     def area_range(self) -> tuple[int, int]:
@@ -157,16 +181,17 @@ def search_class(
     Returns:
         For each set the best parameters with their ``score_thr``; empty where it has no image.
     """
+    floors = search.raise_floor(trainings)
     shared = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=search.seed))
     drawn = [shared.ask() for _ in range(max(trials // 2, 1))]
     candidates = [search.start()] + [search.suggest(trial) for trial in drawn]
     curves = [search.curve(params) for params in candidates]
     results: list[dict[str, Any]] = []
-    for number, chosen in enumerate(trainings):
+    for number, (chosen, floor) in enumerate(zip(trainings, floors, strict=True)):
         if not chosen.any():
             results.append({})
             continue
-        found = [(*curve.best_threshold(chosen), params)
+        found = [(*curve.best_threshold(chosen, floor), params)
                  for curve, params in zip(curves, candidates, strict=True)]
         study = optuna.create_study(
             direction='maximize', sampler=optuna.samplers.TPESampler(
@@ -178,7 +203,7 @@ def search_class(
         for _ in range(trials // 2 // len(trainings)):
             trial = study.ask()
             params = search.suggest(trial)
-            value, threshold = search.curve(params).best_threshold(chosen)
+            value, threshold = search.curve(params).best_threshold(chosen, floor)
             study.tell(trial, value)
             found.append((value, threshold, params))
         value, threshold, params = max(found, key=lambda item: item[0])

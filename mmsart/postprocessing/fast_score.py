@@ -84,17 +84,18 @@ class Curve:
     image: np.ndarray
     gain: np.ndarray
 
-    def best_threshold(self, chosen: np.ndarray) -> tuple[float, float]:
+    def best_threshold(self, chosen: np.ndarray, floor: float = 0.0) -> tuple[float, float]:
         """Sweep the score threshold over every score.
 
         Args:
             chosen: (I,) bool, the images that count.
+            floor: the least score to look at.
 
         Returns:
             The largest mean precision over these images, and the threshold that gives it: the
             middle between the last score that passes and the next one.
         """
-        used = chosen[self.image]
+        used = chosen[self.image] & (self.scores >= np.float32(floor))
         scores = self.scores[used].astype(np.float64)
         totals = np.cumsum(self.gain[used])
         last = np.flatnonzero(np.append(scores[1:] < scores[:-1], True)[:len(scores)])

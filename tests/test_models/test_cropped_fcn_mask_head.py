@@ -9,6 +9,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
 from mmsart.models import CroppedFCNMaskHead
+from mmsart.models.roi_heads.cropped_fcn_mask_head import expected_iou
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.paste import paste_masks
 from mmsart.utils import UserError
@@ -63,9 +64,40 @@ def test_soft_masks_are_kept_when_asked_for() -> None:
     assert (again != direct).mean() < 1e-3  # half floats
 
 
+def test_expected_iou_is_that_of_truths_drawn_from_the_probabilities() -> None:
+    rng = np.random.default_rng(0)
+    probs = rng.beta(0.3, 0.3, (4, 12, 12))
+    thrs = np.array([0.3, 0.5, 0.5, 0.8])
+    truths = rng.random((2000, *probs.shape)) < probs
+    masks = probs >= thrs[:, None, None]
+    drawn = (truths & masks).sum((2, 3)) / (truths | masks).sum((2, 3))
+    found = expected_iou(torch.from_numpy(probs), torch.from_numpy(thrs)).numpy()
+    # A ratio of means for the mean of ratios: off by about a standard deviation squared.
+    np.testing.assert_allclose(found, drawn.mean(0), atol=5e-3)
+    assert np.ptp(found) > 0.02
+
+
+def test_expected_iou_of_a_certain_and_of_an_empty_mask() -> None:
+    probs = torch.zeros(3, 4, 4)
+    probs[0, 1:3, 1:3] = 1
+    probs[1] = 0.4
+    assert expected_iou(probs, torch.full((3,), 0.5)).tolist() == [1, 0, 0]
+
+
+def test_scores_by_mask_iou_when_asked_for() -> None:
+    logits, results = detections(6)
+    before = results.scores.clone()
+    found = predict(logits, results, mask_thr_binary=[0.4, 0.5, 0.6], score_by_mask_iou=True)
+    own = logits[torch.arange(6), results.labels].sigmoid()
+    shares = expected_iou(own, torch.tensor([0.4, 0.5, 0.6])[results.labels])
+    torch.testing.assert_close(found.scores, before * shares)
+    assert 0.2 < float(shares.max()) < 0.9
+
+
 def test_no_detection() -> None:
     logits, results = detections(0)
-    found = predict(logits, results, mask_thr_binary=0.5, keep_mask_logits=True)
+    found = predict(logits, results, mask_thr_binary=0.5, keep_mask_logits=True,
+                    score_by_mask_iou=True)
     assert isinstance(found.masks, CroppedMasks)
     assert (len(found.masks), found.masks.height, found.masks.width) == (0, 40, 50)
     assert found.mask_probs.shape == (0, 28, 28)

@@ -6,7 +6,7 @@ import pytest
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing import Detections, PostProcessor, complete_config
-from mmsart.postprocessing.class_search import ClassSearch, TuningImage
+from mmsart.postprocessing.class_search import SCORE_FLOOR, ClassSearch, TuningImage
 from mmsart.postprocessing.tuning import score_real, split_folds, tune
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 
@@ -112,6 +112,24 @@ def test_held_out_images_do_not_steer_their_settings():
     again, *changed = tune(spoiled, complete_config({}), trials=40, folds=3).folds
     assert again.config == fold.config
     assert [each.config for each in changed] != [each.config for each in others]
+
+
+def test_a_higher_floor_leaves_what_is_above_it(images):
+    search = ClassSearch('shsy5y', np.arange(len(images)), images, 'relabel', complete_config({}))
+    sets = [np.arange(len(images)) % 2 == 0, np.ones(len(images), bool),
+            np.zeros(len(images), bool)]
+    everything = search.curve(search.start())
+    floors = search.raise_floor(sets)
+    best = [everything.best_threshold(chosen)[1] for chosen in sets[:2]]
+    assert floors[:2] == [max(SCORE_FLOOR, threshold / 2) for threshold in best]
+    assert search.floor == min(floors[:2]) > SCORE_FLOOR
+    search._scenes.clear()
+    above = search.curve(search.start())
+    loud = everything.scores >= np.float32(search.floor)
+    assert 0 < loud.sum() < len(loud), 'nothing below the floor'
+    np.testing.assert_array_equal(above.scores, everything.scores[loud])
+    np.testing.assert_allclose(above.gain, everything.gain[loud], rtol=0, atol=1e-15)
+    assert above.best_threshold(sets[0], 0.9)[1] >= 0.9
 
 
 def test_trial_equals_real_pipeline(images):
