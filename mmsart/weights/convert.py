@@ -65,4 +65,7 @@ def convert_checkpoint(
 
 def _shapes(config: str) -> dict[str, tuple[int, ...]]:
     from mmsart.apis.runs import load_config  # which imports this package
-    return model_shapes(load_config(config).model)
+    cfg = load_config(config)
+    if not isinstance(cfg.get('model'), dict):
+        raise UserError(f'{config}: model: found {cfg.get("model")!r}, expected that of a run')
+    return model_shapes(cfg.model)

@@ -12,7 +12,7 @@ def import_mmdet_v1(source: StateDict) -> tuple[StateDict, list[str]]:
     slightly until training has made up for it.
     """
     weights, unknown = V1.rename(source)
-    return background_to_end(weights, reg_rows=True, mask_rows=True), unknown
+    return background_to_end(weights), unknown
 
 
 def import_mmdet(source: StateDict) -> tuple[StateDict, list[str]]:

@@ -47,10 +47,10 @@ def import_torchvision_v1(source: StateDict) -> tuple[StateDict, list[str]]:
         The weights, and the names without a place in mmdet.
     """
     weights, unknown = V1.rename(source)
-    return background_to_end(weights, reg_rows=True, mask_rows=True), unknown
+    return background_to_end(weights), unknown
 
 
 def import_torchvision_v2(source: StateDict) -> tuple[StateDict, list[str]]:
     """Name `maskrcnn_resnet50_fpn_v2` as mmdet does, background last."""
     weights, unknown = V2.rename(source)
-    return background_to_end(weights, reg_rows=True, mask_rows=True), unknown
+    return background_to_end(weights), unknown

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmsart.utils import MissingFileError
 
-SUFFIXES = ('.pth', '.pt', '.safetensors')
+SUFFIXES = ('.pth', '.pt')
 
 
 def find_package_weights(package: str) -> Path:

@@ -42,21 +42,20 @@ class Renamer:
         return renamed, unknown
 
 
-def background_to_end(weights: StateDict, reg_rows: bool, mask_rows: bool) -> StateDict:
+def background_to_end(weights: StateDict) -> StateDict:
     """Turn the class order 'background first' into mmdet's, where it comes last.
 
     Args:
         weights: in mmdet's naming; the box classifier has a row for each class and background.
-        reg_rows: box regression has four rows for background too; they are dropped.
-        mask_rows: mask prediction has a channel for background too; it is dropped.
+            Box regression has four rows for background, mask prediction a channel; these are
+            dropped.
 
     Returns:
         The weights with the class layers changed.
     """
     weights = dict(weights)
     for leaf in ('weight', 'bias'):
-        for name, first in (('bbox_head.fc_reg', 4 * reg_rows),
-                            ('mask_head.conv_logits', int(mask_rows))):
+        for name, first in (('bbox_head.fc_reg', 4), ('mask_head.conv_logits', 1)):
             key = f'roi_head.{name}.{leaf}'
             if key in weights:
                 weights[key] = weights[key][first:].clone()  # a view would be saved whole

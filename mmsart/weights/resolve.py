@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mmengine.config import Config
-from mmengine.dist import barrier, broadcast_object_list, get_local_rank, is_distributed
+from mmengine.dist import all_gather_object
 from torch import hub
 
 from mmsart.utils import MissingFileError, UserError, atomic_write
@@ -90,7 +90,8 @@ def choose_source(spec: str) -> str:
 def _existing(path: str, origin: str) -> str:
     file = Path(path).expanduser()
     if not file.is_file():
-        raise MissingFileError(f'{path}: no such file, expected the weights that {origin} names')
+        found = 'a folder' if file.is_dir() else 'no such file'
+        raise MissingFileError(f'{path}: {found}, expected the weights that {origin} names')
     return str(file)
 
 
@@ -115,23 +116,23 @@ def fetch(url: str) -> Path:
         The file, in torch's download folder.
 
     Raises:
-        UnreachableError: no answer, on the first process of any machine.
+        UnreachableError: no answer, or no whole one, on any machine.
     """
     name = Path(urlsplit(url).path).name
     if not HASHED_NAME.search(name):  # such as model_final.pkl, of which there are many
         name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}'
     target = Path(hub.get_dir()) / 'checkpoints' / name
-    problem: list[str | None] = [None]
-    if get_local_rank() == 0 and not target.is_file():
+    problem = None
+    # Not mmengine's get_local_rank(), which needs a group of its own for each machine.
+    if int(os.environ.get('LOCAL_RANK', 0)) == 0 and not target.is_file():
         try:
             _download(url, target)
         except (OSError, UserError) as error:
-            problem = [str(getattr(error, 'reason', error))]
-    if is_distributed():
-        barrier()
-        broadcast_object_list(problem)
-    if problem[0] is not None:
-        raise UnreachableError(f'{url} cannot be fetched ({problem[0]})')
+            problem = str(getattr(error, 'reason', error))
+    # Waits for all; a machine that failed stops the others too.
+    problems = [found for found in all_gather_object(problem) if found is not None]
+    if problems:
+        raise UnreachableError(f'{url} cannot be fetched ({problems[0]})')
     return target
 
 
@@ -141,6 +142,9 @@ def _download(url: str, target: Path) -> None:
           temporary.open('wb') as file):
         shutil.copyfileobj(answer, file)
         file.flush()
+        expected = answer.headers.get('Content-Length')
+        if expected is not None and file.tell() != int(expected):  # the connection was cut
+            raise OSError(f'{file.tell()} bytes came, expected {expected}')
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
         if wanted and not digest.startswith(wanted[1]):
             raise UserError(f'content has hash {digest[:8]}, expected {wanted[1]}')

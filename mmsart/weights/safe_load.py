@@ -10,14 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from numpy._core.multiarray import _reconstruct, scalar
 
 from mmsart.utils import MissingFileError, UserError
 
 HISTORY_METHODS = ('min', 'max', 'current', 'mean')
-NUMPY_DTYPES = tuple(
-    type(np.dtype(kind))
-    for kind in ('bool', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8'))
+NUMBER = re.compile(r'[<>=|]?(b1|[iu][1248]|f[248])')  # of dtypes that files of weights hold
 
 
 def _history_method(owner: Any, name: str) -> Any:
@@ -32,18 +29,87 @@ def _latin1(text: str, encoding: str = 'latin1') -> bytes:
     return text.encode('latin1')
 
 
+def _no_bytes() -> bytes:
+    """Stand in for `bytes`, which protocol 2 pickles empty ones with."""
+    return b''
+
+
+class SafeArray(np.ndarray):
+    """Stand-in for `numpy.ndarray` in a pickle: an array of numbers, filled by its state alone.
+
+    The real one is no safe thing to call: with a buffer and a dtype of objects, NumPy takes bytes
+    from the file for addresses. When saved again it is an ordinary array.
+    """
+
+    def __new__(cls, *args: Any) -> 'SafeArray':
+        """Refuse a call: pickles of arrays make an empty one by `_reconstruct`."""
+        raise pickle.UnpicklingError('Unsupported global: GLOBAL numpy.ndarray')
+
+    def __setstate__(self, state: tuple) -> None:  # type: ignore[override]
+        """Take shape, dtype, order and bytes, as a pickled array has them."""
+        _, shape, dtype, fortran, content = state
+        if isinstance(content, str):  # of Python 2
+            content = content.encode('latin1')
+        if not isinstance(dtype, SafeDtype) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError('an array that does not hold plain numbers')
+        super().__setstate__((1, shape, dtype.dtype, np.bool(fortran), content))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle as an ordinary array."""
+        return self.view(np.ndarray).__reduce_ex__(protocol)
+
+
+class SafeDtype:
+    """Stand-in for `numpy.dtype` in a pickle: a number's, and nothing else.
+
+    Args:
+        name: such as ``f4``.
+        align: without use for numbers.
+        copy: likewise.
+    """
+
+    def __init__(self, name: str, align: bool = False, copy: bool = False) -> None:
+        if not isinstance(name, str) or not NUMBER.fullmatch(name):
+            raise pickle.UnpicklingError(f'a dtype {name!r} that is not a number\'s')
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state: tuple) -> None:
+        """Take the order of bytes; the rest of the state is for other kinds of dtypes."""
+        if state[1] not in ('<', '>', '=', '|'):
+            raise pickle.UnpicklingError(f'an order of bytes {state[1]!r}')
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+def _reconstruct(kind: Any, shape: Any, typecode: Any) -> SafeArray:
+    """Stand in for NumPy's function of that name: make an array that its state will fill."""
+    if kind is not SafeArray:
+        raise pickle.UnpicklingError('Unsupported global: GLOBAL numpy._reconstruct')
+    return np.ndarray.__new__(SafeArray, (0,), 'b')
+
+
+def _scalar(dtype: Any, content: Any) -> np.generic:
+    """Stand in for NumPy's `scalar`."""
+    if isinstance(content, str):
+        content = content.encode('latin1')
+    if not isinstance(dtype, SafeDtype) or not isinstance(content, bytes) \
+            or len(content) != dtype.dtype.itemsize:
+        raise pickle.UnpicklingError('a NumPy scalar that is not a plain number')
+    return np.frombuffer(content, dtype.dtype)[0]
+
+
+STAND_INS = {
+    ('__builtin__', 'bytes'): _no_bytes, ('builtins', 'bytes'): _no_bytes,
+    ('numpy', 'ndarray'): SafeArray, ('numpy', 'dtype'): SafeDtype,
+    **{(f'numpy.{core}.multiarray', name): function for core in ('core', '_core')
+       for name, function in (('_reconstruct', _reconstruct), ('scalar', _scalar))}}
+
 # All that the files of this project's runs hold beside tensors.
 TORCH_GLOBALS = [
-    HistoryBuffer, slice, np.ndarray, np.dtype, *NUMPY_DTYPES,
-    *((function, f'numpy.{core}.multiarray.{function.__name__}')
-      for core in ('core', '_core') for function in (_reconstruct, scalar)),
-    (_history_method, 'builtins.getattr')]
+    HistoryBuffer, slice, (_history_method, 'builtins.getattr'),
+    *((stand_in, '.'.join(name)) for name, stand_in in STAND_INS.items())]
 
-NUMPY_GLOBALS = {
-    ('collections', 'OrderedDict'): OrderedDict, ('_codecs', 'encode'): _latin1,
-    ('numpy', 'ndarray'): np.ndarray, ('numpy', 'dtype'): np.dtype,
-    **{(f'numpy.{core}.multiarray', function.__name__): function
-       for core in ('core', '_core') for function in (_reconstruct, scalar)}}
+PICKLE_GLOBALS = {
+    ('collections', 'OrderedDict'): OrderedDict, ('_codecs', 'encode'): _latin1, **STAND_INS}
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -52,7 +118,7 @@ class ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Look a name up in the short list instead of importing it."""
         try:
-            return NUMPY_GLOBALS[module, name]
+            return PICKLE_GLOBALS[module, name]
         except KeyError:
             raise pickle.UnpicklingError(
                 f'Unsupported global: GLOBAL {module}.{name}') from None
@@ -102,6 +168,7 @@ def _why_refused(error: Exception) -> str:
         return f'expected nothing but weights, found a call of {wanted[1]}; it was not run'
     own_words = re.search(r'WeightsUnpickler error: ([^\n]*)', str(error))
     first = (own_words[1] if own_words else str(error).strip().split('\n')[0]).strip()
-    if not first or len(first) > 200:  # a reason cut in two tells less than its kind
+    # A reason cut in two, or a bare number such as a KeyError's, tells less than its kind.
+    if not re.search('[A-Za-z]', first) or len(first) > 200:
         first = type(error).__name__
     return f'expected a checkpoint, found a file that cannot be read ({first})'

@@ -2,7 +2,10 @@
 import hashlib
 import importlib.util
 import logging
+import os
+import threading
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,7 +27,8 @@ from mmsart.weights import (
     model_shapes,
     prepare_load_from,
 )
-from mmsart.weights.resolve import ENVIRONMENT, NAMES, fetch
+from mmsart.weights.resolve import ENVIRONMENT, NAMES, UnreachableError, fetch
+from tests.test_engine.test_processes import in_two_processes
 
 TOOL = Path(__file__).parents[2] / 'tools/model_converters/import_checkpoint.py'
 
@@ -204,6 +208,64 @@ def test_download_is_kept_and_its_hash_is_checked(monkeypatch, tmp_path):
     with pytest.raises(OSError, match=f'{bad.name} cannot be fetched .*expected 00000000'):
         fetch(bad.as_uri())
     assert [path.name for path in kept.parent.iterdir()] == [good.name]
+
+
+def test_a_download_cut_short_is_not_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+
+    class HangsUp(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header('Content-Length', '1000')
+            self.end_headers()
+            self.wfile.write(b'x' * 100)
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(('127.0.0.1', 0), HangsUp) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(UnreachableError, match='100 bytes came, expected 1000'):
+            fetch(f'http://127.0.0.1:{server.server_port}/net.pkl')
+    assert not any((tmp_path / 'hub/checkpoints').iterdir())
+
+
+def fetch_together(folder, url, machines):
+    """Fetch in a process of a group; on two machines only the first has the file already."""
+    torch.distributed.init_process_group('gloo')
+    rank = torch.distributed.get_rank()
+    hub.set_dir(str(folder / (f'hub{rank}' if machines == 2 else 'hub')))
+    if machines == 2:
+        os.environ['LOCAL_RANK'] = '0'
+    try:
+        return str(fetch(url))
+    except UnreachableError as error:
+        return f'{error}'
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_processes_fetch_together(tmp_path):
+    source = tmp_path / 'net.pth'
+    save_model(source)
+    kept, codes = in_two_processes(tmp_path / 'good', fetch_together, source.as_uri(), 1)
+    assert codes == [0, 0]
+    assert kept[0] == kept[1]
+    assert Path(kept[0]).read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize('machines', [1, 2])
+def test_what_one_process_cannot_fetch_all_refuse(machines, tmp_path):
+    source = tmp_path / 'absent.pth'
+    folder = tmp_path / 'run'
+    if machines == 2:
+        name = f'{hashlib.sha256(source.as_uri().encode()).hexdigest()[:8]}-absent.pth'
+        (folder / 'hub0/checkpoints').mkdir(parents=True)
+        save_model(folder / 'hub0/checkpoints' / name)
+    said, codes = in_two_processes(folder, fetch_together, source.as_uri(), machines)
+    assert codes == [0, 0]
+    assert said[0] == said[1]
+    assert 'absent.pth cannot be fetched' in said[0]
 
 
 def test_test_refuses_another_class_count_in_one_line(tmp_path):

@@ -51,7 +51,12 @@ PAYLOADS = {
     'open': lambda canary: Reduces(builtins.open, str(canary), 'w'),
     'getattr': lambda canary: Reduces(getattr, Path(canary), 'touch'),
     'nested': lambda canary: OrderedDict(weights=[np.zeros(2), {'deep': touch(canary)}]),
-    'state': lambda canary: SetsState(touch(canary))}
+    'state': lambda canary: SetsState(touch(canary)),
+    # NumPy would take the eight bytes for the address of an object, and follow it.
+    'address': lambda canary: OrderedDict(
+        weight=Reduces(np.ndarray, (1,), np.dtype('O'), b'A' * 8)),
+    'objects': lambda canary: np.array([1, 'two'], object),
+    'record': lambda canary: np.zeros(2, [('a', 'f4'), ('b', 'O')])}
 
 
 def write_array_pickle(path, content):
@@ -188,6 +193,28 @@ def test_what_runs_save_beside_weights_comes_back(tmp_path):
     assert read['message_hub']['log_scalars']['loss'].mean() == 2.
     assert read['python'] == state['python']
     np.testing.assert_array_equal(read['numpy'][1], state['numpy'][1])
+    torch.save(read, tmp_path / 'epoch_2.pth')  # as the next checkpoint of a run that goes on
+    again = read_checkpoint(tmp_path / 'epoch_2.pth')
+    np.testing.assert_array_equal(again['numpy'][1], state['numpy'][1])
+    assert type(read['step']) is np.int64
+
+
+@pytest.mark.parametrize('dtype', ['?', 'i1', 'u1', '<i2', '>u2', '<i4', '<u8', '<f2', '>f4', 'f8'])
+@pytest.mark.parametrize('suffix', ['pkl', 'pth'])
+def test_every_number_comes_back(dtype, suffix, tmp_path):
+    array = np.arange(6).astype(dtype).reshape(2, 3)
+    content = {'rows': array, 'columns': np.asfortranarray(array), 'one': array[1, 1],
+               'empty': array[:0], 'bare': np.array(3, dtype)}
+    path = tmp_path / f'file.{suffix}'
+    if suffix == 'pth':
+        torch.save(content, path)
+    else:
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    read = read_checkpoint(path)
+    for name, value in content.items():
+        np.testing.assert_array_equal(read[name], value)
+        assert read[name].dtype.newbyteorder('=') == value.dtype.newbyteorder('=')
+        assert read[name].shape == value.shape
 
 
 def test_config_text_of_a_checkpoint_does_not_reach_mmengine(tmp_path):
