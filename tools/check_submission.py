@@ -9,6 +9,8 @@ from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.postprocessing import check_submission, read_submission
 from mmsart.utils import UserError, cli_main
 
+LONGEST_SIDE = 1 << 20  # pixels; products stay far from the end of int64
+
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
@@ -47,8 +49,11 @@ def main(args: list[str] | None = None) -> int:
     if options.limit < 1:
         raise UserError(f'--limit: found {options.limit}, expected at least 1')
     submission = read_submission(options.submission)
-    if options.size and min(options.size) < 1:
-        raise UserError(f'--size: found {options.size}, expected height and width of at least 1')
+    if options.size and not 1 <= min(options.size) <= max(options.size) <= LONGEST_SIDE:
+        raise UserError(f'--size: found {options.size}, expected height and width of 1 to '
+                        f'{LONGEST_SIDE}')
+    if not submission.ids:
+        raise UserError(f'{options.submission}: no rows, expected at least one image')
     sizes = (folder_sizes(options.images) if options.images
              else truth_sizes(options.truth) if options.truth else tuple(options.size))
     problems = check_submission(

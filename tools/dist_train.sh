@@ -2,6 +2,7 @@
 # Train on several GPUs, or in several processes on a machine without one:
 #   tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
 # Several machines: the same line on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
+# PYTHON names another interpreter than `python`.
 if [ $# -lt 2 ]; then
     echo 'usage: tools/dist_train.sh CONFIG GPUS [options of tools/train.py]' >&2
     exit 2

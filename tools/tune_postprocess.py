@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from mmsart.apis.runs import load_config
@@ -20,7 +20,7 @@ from mmsart.postprocessing.class_search import TuningImage
 from mmsart.postprocessing.tuning import TuningResult, tune
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import parse_rles
-from mmsart.utils import UserError, atomic_write, check_writable, cli_main
+from mmsart.utils import UserError, atomic_write, check_target, cli_main
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
@@ -45,7 +45,7 @@ def base_settings(path: str) -> dict[str, Any]:
     for key in ('test_evaluator', 'val_evaluator'):
         metrics = config.get(key) or []
         for metric in metrics if isinstance(metrics, list) else [metrics]:
-            if metric.get('type') == 'SartoriusMetric':
+            if isinstance(metric, Mapping) and metric.get('type') == 'SartoriusMetric':
                 return load_postprocess(metric.get('postprocess'))
     return load_postprocess(None)
 
@@ -97,9 +97,9 @@ def main(args: list[str] | None = None) -> int:
     if min(options.trials, options.folds, options.workers) < 1:
         raise UserError(f'found --trials {options.trials} --folds {options.folds} --workers '
                         f'{options.workers}, expected at least 1')
-    if options.seed < 0:
-        raise UserError(f'--seed: found {options.seed}, expected 0 or more')
-    check_writable(Path(options.out).parent)
+    if not 0 <= options.seed < 2**32:
+        raise UserError(f'--seed: found {options.seed}, expected 0 to {2**32 - 1}')
+    check_target(options.out)
     base = base_settings(options.config)
     images = load_images(options.predictions)
     begin = time.perf_counter()

@@ -24,9 +24,7 @@ model = dict(
             featmap_strides=[4, 8, 16, 32], finest_scale=28, roi_layer=dict(sampling_ratio=2)),
         mask_roi_extractor=dict(featmap_strides=[4, 8, 16, 32]),
         mask_head=dict(num_convs=2, conv_out_channels=32)),
-    train_cfg=dict(
-        rpn_proposal=dict(nms_pre=500, max_per_img=300),
-        rcnn=dict(sampler=dict(num=128, pos_fraction=0.25))),
+    train_cfg=dict(rpn_proposal=dict(max_per_img=300)),
     test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))))
 postprocess = dict(
     _delete_=True, vote='relabel', score_thr=dict(shsy5y=0.22, astro=0.6, cort=0.42),

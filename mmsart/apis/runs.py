@@ -3,6 +3,7 @@ import argparse
 import copy
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from mmsart.postprocessing import load_postprocess
-from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
+from mmsart.utils import MissingFileError, UserError, atomic_write, check_target, check_writable
 from mmsart.weights import check_class_count, model_shapes, prepare_load_from, read_checkpoint
 
 POSTPROCESS_FILE = 'postprocess.json'
+POSTPROCESS_KEY = re.compile(r'(val|test)_evaluator\.(\d+\.)?postprocess\b')
 
 
 def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = None,
@@ -60,9 +62,14 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
         except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
             raise UserError(f'--cfg-options: {key}={value!r} does not fit {path}, expected a key '
                             'that it has, with a value of its kind') from error
+    # What somebody says on the command line comes before a file beside the checkpoint.
+    cfg.postprocess_overridden = any(POSTPROCESS_KEY.match(key) for key in overrides)
     if 'data_root' in overrides:
         for dataset in _datasets(cfg):
             dataset.data_root = str(overrides['data_root'])
+    if launcher == 'pytorch' and 'RANK' not in os.environ:
+        raise UserError('--launcher pytorch: RANK is not set, expected a start by '
+                        'tools/dist_train.sh or tools/dist_test.sh')
     cfg.launcher = launcher
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
@@ -104,7 +111,7 @@ def train(cfg: Config, resume: str | None = None, amp: bool = False,
         prepare_load_from(cfg)
     settings = load_postprocess(_evaluator(cfg, 'val_evaluator').get('postprocess'))
     kept = check_writable(cfg.work_dir) / POSTPROCESS_FILE
-    if not kept.exists():  # a tuned one stays when a run goes on
+    if not (cfg.get('resume') and kept.exists()):  # a tuned one stays when a run goes on
         with atomic_write(kept) as temporary:
             temporary.write_text(json.dumps(settings, indent=2) + '\n')
     _build_runner(cfg).train()
@@ -123,7 +130,7 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
         submission: file for the final instances in Kaggle's format.
         images: folder of images to predict instead of the validation images; gives no score.
         postprocess: settings to use; by default postprocess.json beside the checkpoint, if it is
-            there, else the config's.
+            there and no option of :func:`load_config` changed the config's, else the config's.
         show: show predictions in a window.
         show_dir: folder for pictures of predictions.
         wait_time: seconds that a window stays open.
@@ -146,16 +153,12 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
     check_data(cfg, ('test_dataloader',))
     _check_model(cfg)
     check_class_count(checkpoint, cfg.model)
-    beside = Path(checkpoint).parent / POSTPROCESS_FILE
-    if postprocess or beside.is_file():
-        evaluator.postprocess = str(postprocess or beside)
+    evaluator.postprocess = _choose_postprocess(cfg, checkpoint, postprocess)
     load_postprocess(evaluator.get('postprocess'))
     evaluator.predictions_file, evaluator.submission_file = out, submission
     for target in (out, submission):
-        if target and Path(target).is_dir():
-            raise UserError(f'{target}: found a folder, expected a file to write')
         if target:
-            check_writable(Path(target).parent)
+            check_target(target)
     if show or show_dir:
         cfg.default_hooks.visualization.update(
             draw=True, show=show, wait_time=wait_time, interval=1,
@@ -167,6 +170,16 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
     scores = runner.test()
     _leave_group()
     return scores
+
+
+def _choose_postprocess(cfg: Config, checkpoint: str, given: str | None) -> Any:
+    """Give the file of settings, or the config's own; see :func:`test`."""
+    beside = Path(checkpoint).parent / POSTPROCESS_FILE
+    if given:
+        return str(given)
+    if beside.is_file() and not cfg.get('postprocess_overridden'):
+        return str(beside)
+    return _evaluator(cfg, 'test_evaluator').get('postprocess')
 
 
 def find_checkpoint(path: str) -> str:
@@ -208,19 +221,32 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
         UserError: a data set is wrong.
     """
     for name in loaders:
+        _check_section(cfg, name)
         for key, least in (('batch_size', 1), ('num_workers', 0)):
             value = cfg[name].get(key, 1)
             if not isinstance(value, int) or value < least:
                 raise UserError(f'{cfg.filename}: {name}.{key}: found {value!r}, expected a whole '
                                 f'number >= {least}')
         for dataset in _find_datasets(cfg.get(name)):
-            if dataset['type'] == 'SartoriusDataset':
-                with _as_user_error(f'{cfg.filename}: {name}.dataset'):
+            with _as_user_error(f'{cfg.filename}: {name}.dataset'):
+                if DATASETS.get(dataset['type']) is None:
+                    raise UserError(f'{cfg.filename}: {name}.dataset.type: found '
+                                    f'{dataset["type"]!r}, expected the name of a dataset')
+                if dataset['type'] == 'SartoriusDataset':
                     DATASETS.build({**copy.deepcopy(dataset), 'pipeline': []})
+            for number, step in enumerate(dataset.get('pipeline') or []):
+                with _as_user_error(f'{cfg.filename}: {name}.dataset.pipeline.{number}'):
+                    TRANSFORMS.build(copy.deepcopy(step))
+
+
+def _check_section(cfg: Config, name: str) -> None:
+    if not isinstance(cfg.get(name), Mapping | list):
+        raise UserError(f'{cfg.filename}: {name}: found {cfg.get(name)!r}, expected that of a run')
 
 
 def _check_model(cfg: Config) -> None:
     """Build the model without its weights, so that a wrong config shows at once."""
+    _check_section(cfg, 'model')
     with _as_user_error(f'{cfg.filename}: model'):
         model_shapes(cfg.model)
 
@@ -291,9 +317,10 @@ def _find_datasets(node: Any) -> Iterator[Any]:
 
 def _evaluator(cfg: Config, name: str) -> Any:
     """Return the config of the competition's metric among the evaluators."""
+    _check_section(cfg, name)
     evaluators = cfg[name] if isinstance(cfg[name], list) else [cfg[name]]
     for evaluator in evaluators:
-        if evaluator['type'] == 'SartoriusMetric':
+        if isinstance(evaluator, Mapping) and evaluator.get('type') == 'SartoriusMetric':
             return evaluator
     raise UserError(f'{cfg.filename}: {name}: expected a SartoriusMetric')
 

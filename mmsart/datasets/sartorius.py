@@ -61,6 +61,12 @@ class SartoriusDataset(BaseDetDataset):
         self.split = split
         self.keep_empty = keep_empty
         self.img_suffix = img_suffix
+        indices = kwargs.get('indices')
+        positions = indices if isinstance(indices, list | tuple) else [indices]
+        if indices is not None and not (
+                indices and all(isinstance(position, int) for position in positions)):
+            raise UserError(f'indices: found {indices!r}, expected a number of images other than 0 '
+                            'or a list of their positions')
         super().__init__(*args, ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:

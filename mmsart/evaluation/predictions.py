@@ -6,6 +6,7 @@ else, so that a file from elsewhere cannot run code.
 import io
 import os
 import pickle
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from mmsart.datasets.classes import CLASSES
+from mmsart.structures.mask.coco_counts import decode_counts
+from mmsart.structures.mask.rle import BadRleError, find_bad_runs, parse_rles
 from mmsart.utils.errors import MissingFileError, UserError
 from mmsart.utils.files import atomic_write
 
@@ -88,7 +91,11 @@ def load_predictions(path: str | os.PathLike) -> list[ImagePredictions]:
         if plain['format'] != _FORMAT or tuple(plain['classes']) != CLASSES:
             raise UserError(f'{path}: found format {plain["format"]!r} with classes '
                             f'{plain["classes"]}, expected {_FORMAT!r} with {list(CLASSES)}')
-        return [_from_plain(each) for each in plain['images']]
+        images = [_from_plain(each) for each in plain['images']]
+        doubles = [name for name, count in Counter(i.img_id for i in images).items() if count > 1]
+        if doubles:
+            raise UserError(f'image {doubles[0]}: found twice, expected each image once')
+        return images
     except UserError as error:
         raise UserError(f'{path}: {error}') if str(path) not in str(error) else error from None
     except Exception as error:  # pickle raises nearly anything on a damaged file
@@ -122,4 +129,42 @@ def _from_plain(plain: dict[str, Any]) -> ImagePredictions:
             plain[key] = array.reshape(plain[key]['shape']).copy()
     size = [plain['width'], plain['height']]
     plain['rles'] = [dict(size=size, counts=counts) for counts in plain['rles']]
-    return ImagePredictions(**plain)
+    image = ImagePredictions(**plain)
+    try:
+        problem = _find_problem(image)
+    except BadRleError as error:
+        problem = str(error)
+    if problem:
+        raise UserError(f'image {image.img_id}: {problem}')
+    return image
+
+
+def _find_problem(image: ImagePredictions) -> str | None:
+    """Say what is wrong with an image's numbers, as a damaged file has them; None if nothing is."""
+    count, pixels = len(image.scores), image.height * image.width
+    if pixels < 1:
+        return f'found {image.height} x {image.width} pixels, expected at least one'
+    lengths = [len(image.labels), len(image.bboxes), len(image.rles)]
+    if image.mask_probs is not None:
+        lengths.append(len(image.mask_probs))
+    if set(lengths) - {count}:
+        return f'found {count} scores beside {lengths} labels, boxes and masks, expected as many'
+    if image.bboxes.shape != (count, 4):
+        return f'found boxes of shape {image.bboxes.shape}, expected ({count}, 4)'
+    if not np.isfinite(image.scores).all():
+        return 'found a score that is not finite'
+    if count and not 0 <= image.labels.min() <= image.labels.max() < len(CLASSES):
+        return (f'found labels {image.labels.min()} to {image.labels.max()}, expected 0 to '
+                f'{len(CLASSES) - 1}')
+    counts, splits = decode_counts([rle['counts'] for rle in image.rles])
+    covered = np.diff(np.append(0, np.cumsum(counts))[splits])
+    bad = np.flatnonzero(covered != pixels)
+    if len(bad):
+        return f'mask {bad[0]}: found runs over {covered[bad[0]]} pixels, expected {pixels}'
+    if (counts < 0).any():
+        return 'found a run of negative length'
+    if image.truth is not None:
+        wrong = find_bad_runs(parse_rles(image.truth), pixels)
+        if wrong is not None:
+            return f'true object {wrong.index}: {wrong.problem}'
+    return None

@@ -8,6 +8,8 @@ from mmsart.postprocessing.submission import check_submission, read_submission
 from mmsart.structures.mask.rle import parse_rles, runs_to_coco
 from mmsart.utils.errors import UserError
 
+MOST_PROBLEMS = 20  # of a refused file; the first is told
+
 
 def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
                      complete: bool = False) -> dict[str, float]:
@@ -30,9 +32,11 @@ def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
     sizes = {name: (int(height), int(width)) for name, (height, width)
              in zip(table.image_ids.tolist(), table.sizes, strict=True)}
     found = read_submission(submission)
-    problems = check_submission(found, sizes, allow_missing=not complete)
+    problems = check_submission(
+        found, sizes, allow_missing=not complete, limit=MOST_PROBLEMS)
     if problems:
-        more = f' (and {len(problems) - 1} more)' if len(problems) > 1 else ''
+        capped = ' or more' if len(problems) >= MOST_PROBLEMS else ''
+        more = f' (and {len(problems) - 1}{capped} others)' if len(problems) > 1 else ''
         raise UserError(f'{submission}: {problems[0].message}{more}')
     if not found.ids:
         raise UserError(f'{submission}: no rows, expected at least one image')

@@ -1,6 +1,7 @@
 """The search for one class's settings."""
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -140,7 +141,7 @@ class ClassSearch:
         areas = np.concatenate([
             found.masks.areas[found.scores >= SCORE_FLOOR]
             for found in (image.detections for image in self.images)] + [[1, 2]])
-        low = int(np.median(areas))
+        low = max(int(np.median(areas)), 1)
         return low, max(int(areas.max()), low + 1)
 
     def start(self) -> dict[str, Any]:
@@ -207,5 +208,6 @@ def search_class(
             study.tell(trial, value)
             found.append((value, threshold, params))
         value, threshold, params = max(found, key=lambda item: item[0])
-        results.append({**params, 'score_thr': round(threshold, 6)})
+        # Down, never up: the threshold may be the very score of the last detection to keep.
+        results.append({**params, 'score_thr': math.floor(threshold * 1e6) / 1e6})
     return results

@@ -93,7 +93,8 @@ class Curve:
 
         Returns:
             The largest mean precision over these images, and the threshold that gives it: the
-            middle between the last score that passes and the next one.
+            middle between the last score that passes and the next one, or that score itself
+            where none is left.
         """
         used = chosen[self.image] & (self.scores >= np.float32(floor))
         scores = self.scores[used].astype(np.float64)

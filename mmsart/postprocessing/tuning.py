@@ -135,7 +135,9 @@ def _tune_sets(
         trials: int, seed: int, workers: int) -> list[Tuned]:
     """Choose the way of voting and all settings but `pieces` for each set of training images."""
     searches = {vote: _class_searches(images, vote, base, seed) for vote in ('drop', 'relabel')}
-    results = [Tuned(complete_config(base), train) for train in trainings]
+    # Submissions have to be disjoint, and trials are.
+    results = [Tuned(complete_config({**base, 'remove_overlap': True}), train)
+               for train in trainings]
     with _workers(min(workers, len(searches['drop'])), searches) as run:
         starts = run(_start_curve, [
             (vote, i) for vote, members in searches.items() for i in range(len(members))])

@@ -27,10 +27,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         >>> with atomic_write('scores.csv') as temporary:
         ...     _ = temporary.write_text('id,score')
     """
+    check_target(path)
     target = Path(path)
-    if target.is_dir():
-        raise UserError(f'{target}: found a folder, expected the name of a file to write')
-    check_writable(target.parent)
     handle, name = tempfile.mkstemp(
         dir=target.parent, prefix=f'.{target.stem}-', suffix=target.suffix)
     os.close(handle)
@@ -43,6 +41,20 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_target(path: str | os.PathLike) -> None:
+    """Refuse a file that cannot be written, before the work whose result it is to hold.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: it is a folder, or its own folder cannot be written.
+    """
+    if Path(path).is_dir():
+        raise UserError(f'{path}: found a folder, expected the name of a file to write')
+    check_writable(Path(path).parent)
 
 
 def check_writable(folder: str | os.PathLike) -> Path:

@@ -16,6 +16,8 @@ from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
 from mmsart.visualization.draw import draw_comparison, draw_instances
 
+LARGEST_SCALE = 16  # 16 x 704 pixels and their twin beside; OpenCV ends at 32,767
+
 
 def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike,
                    out: str | os.PathLike, settings: dict[str, Any],
@@ -40,8 +42,8 @@ def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike
     """
     if not images:
         raise UserError('no predictions, expected at least one image')
-    if scale < 1:
-        raise UserError(f'scale: found {scale}, expected a whole number >= 1')
+    if not 1 <= scale <= LARGEST_SCALE:
+        raise UserError(f'scale: found {scale}, expected a whole number from 1 to {LARGEST_SCALE}')
     files = {path.stem: path for path in list_images(folder)}
     process = PostProcessor(**settings)
     entries = []

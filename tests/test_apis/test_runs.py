@@ -3,7 +3,9 @@ import warnings
 
 import pytest
 
-from mmsart.apis.runs import load_config
+import mmsart.registration  # noqa: F401
+from mmsart.apis.runs import _choose_postprocess, check_data, load_config
+from mmsart.utils import UserError
 
 
 @pytest.fixture
@@ -24,3 +26,57 @@ def test_an_override_of_a_key_that_is_there_says_nothing(config):
 def test_an_override_of_a_new_key_is_named(config, key):
     with pytest.warns(UserWarning, match=f'--cfg-options: {key} is new, .*config.py has no such'):
         load_config(config, [f'{key}=5'])
+
+
+METRIC = "test_evaluator = val_evaluator = dict(type='SartoriusMetric', postprocess=dict({}))\n"
+
+
+@pytest.mark.parametrize(('options', 'given', 'beside', 'expected'), [
+    ((), None, False, dict(score_thr=0.3)),
+    ((), None, True, 'beside'),
+    ((), 'mine.json', True, 'mine.json'),
+    (['val_evaluator.postprocess.score_thr=0.7'], None, True, dict(score_thr=0.7)),
+    (['test_evaluator.postprocess.score_thr=0.7'], None, True, dict(score_thr=0.7)),
+    (['val_evaluator.postprocess.score_thr=0.7'], 'mine.json', True, 'mine.json'),
+    (['val_evaluator.format_only=True'], None, True, 'beside')])
+def test_which_postprocessing_a_test_uses(tmp_path, options, given, beside, expected):
+    """What is said on the command line comes first, then the file of the work dir."""
+    path = tmp_path / 'config.py'
+    path.write_text(METRIC.format('score_thr=0.3'))
+    file = tmp_path / 'postprocess.json'
+    if beside:
+        file.write_text('{}')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # format_only is new in this config
+        cfg = load_config(str(path), options)
+    found = _choose_postprocess(cfg, str(tmp_path / 'epoch_1.pth'), given)
+    assert found == (str(file) if expected == 'beside' else expected)
+
+
+def test_a_config_without_a_part_is_named(config):
+    cfg = load_config(config)
+    with pytest.raises(UserError, match=r'config\.py: train_dataloader: found None, expected'):
+        check_data(cfg, ('train_dataloader',))
+    with pytest.raises(UserError, match=r'config\.py: test_evaluator: found None, expected'):
+        _choose_postprocess(cfg, 'epoch_1.pth', None)
+
+
+@pytest.mark.parametrize(('dataset', 'message'), [
+    ("dict(type='Nope', data_root='')", r"dataset\.type: found 'Nope', expected the name of"),
+    ("dict(type='SartoriusDataset', data_root='', indices='abc')", "indices: found 'abc'"),
+    ("dict(type='SartoriusDataset', data_root='', indices=[])", r'indices: found \[\]'),
+    ("dict(type='SyntheticDataset', data_root='', pipeline=[dict(type='Nope')])",
+     r'train_dataloader\.dataset\.pipeline\.0: .*Nope'),
+    ("dict(type='SyntheticDataset', data_root='', pipeline=[dict(type='Resize', sale=2)])",
+     r'train_dataloader\.dataset\.pipeline\.0: ')])
+def test_a_wrong_dataset_or_transform_is_named_before_the_run(tmp_path, dataset, message):
+    path = tmp_path / 'config.py'
+    path.write_text(f'train_dataloader = dict(dataset={dataset})\n')
+    with pytest.raises(UserError, match=message):
+        check_data(load_config(str(path)), ('train_dataloader',))
+
+
+def test_a_launcher_without_its_environment_is_named(config, monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    with pytest.raises(UserError, match='--launcher pytorch: RANK is not set, expected a start'):
+        load_config(config, launcher='pytorch')

@@ -5,7 +5,11 @@ import torch
 from mmdet.evaluation import CocoMetric
 from pycocotools import mask as coco_mask
 
-from mmsart.evaluation.metrics.cropped_coco_metric import CroppedCocoMetric, to_coco
+from mmsart.evaluation.metrics.cropped_coco_metric import (
+    CroppedCocoMetric,
+    _with_coco_masks,
+    to_coco,
+)
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import bitmap_to_kaggle
 
@@ -54,6 +58,13 @@ def test_same_score_as_with_bitmaps(empty: bool) -> None:
         scores.append(evaluator.evaluate(2))
     assert 0.1 < scores[0]['coco/segm_mAP'] < 0.95
     assert scores[1] == scores[0]
+
+
+def test_a_sample_without_truth_is_left_to_stock() -> None:
+    """mmdet asks for it then; an empty list in its place would score -1 without a word."""
+    sample = dict(ori_shape=(4, 4), pred_instances={})
+    assert 'instances' not in _with_coco_masks(sample)
+    assert _with_coco_masks(dict(sample, instances=[]))['instances'] == []
 
 
 def test_codes_are_pycocotools_own() -> None:

@@ -1,6 +1,7 @@
 """Files of predictions: round trip, and refusal of anything that could run."""
 import os
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,11 +23,14 @@ def make(number=2, probs=True):
 
 @pytest.mark.parametrize('image', [make(), make(0), make(3, probs=False)])
 def test_round_trip(tmp_path, image):
-    save_predictions(tmp_path / 'p.pkl', [image, image])
+    save_predictions(tmp_path / 'p.pkl', [image, replace(image, img_id='b')])
     first, second = load_predictions(tmp_path / 'p.pkl')
     for found in (first, second):
         for key, expected in vars(image).items():
             value = getattr(found, key)
+            if key == 'img_id':
+                assert value == ('a' if found is first else 'b')
+                continue
             if isinstance(expected, np.ndarray):
                 assert value.dtype == expected.dtype
                 assert value.shape == expected.shape
@@ -61,6 +65,32 @@ def test_other_files_are_refused_in_one_line(tmp_path, content):
         load_predictions(tmp_path / 'p.pkl')
     assert str(tmp_path / 'p.pkl') in str(caught.value)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (dict(height=0), 'found 0 x 5 pixels'),
+    (dict(height=6), r'mask 0: found runs over 20 pixels, expected 30'),
+    (dict(scores=np.zeros(3, np.float32)), 'found 3 scores beside'),
+    (dict(rles=[kaggle_to_coco('1 3', (4, 5))]), 'found 2 scores beside'),
+    (dict(rles=[dict(size=[5, 4], counts=code) for code in (b'garbage!!~~\xff', b'04')]), 'mask 0'),
+    (dict(scores=np.array([np.nan, 1], np.float32)), 'not finite'),
+    (dict(labels=np.array([0, 9])), 'labels 0 to 9, expected 0 to 2'),
+    (dict(truth=['19 5']), 'true object 0: run 19 5 ends past the image'),
+    (dict(truth=['x']), 'mask 0: found'),
+])
+def test_damaged_numbers_are_named(tmp_path, change, message):
+    path = tmp_path / 'p.pkl'
+    save_predictions(path, [replace(make(), **change)])
+    with pytest.raises(UserError, match=message) as refusal:
+        load_predictions(path)
+    assert str(refusal.value).startswith(f'{path}: image a: ')
+    assert '\n' not in str(refusal.value)
+
+
+def test_an_image_twice_is_named(tmp_path):
+    save_predictions(tmp_path / 'p.pkl', [make(), make()])
+    with pytest.raises(UserError, match='image a: found twice'):
+        load_predictions(tmp_path / 'p.pkl')
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mmsart.evaluation.metrics import SartoriusMetric
+from mmsart.evaluation.metrics.sartorius_metric import to_image_predictions
 from mmsart.evaluation.predictions import load_predictions
 from mmsart.structures.mask import CroppedMasks
 from mmsart.structures.mask.rle import bitmap_to_kaggle
@@ -109,7 +110,8 @@ def test_a_submission_needs_disjoint_masks():
 
 def test_images_without_truth_are_only_written(tmp_path):
     each = sample('a', [(A, .9, 2)], [])
-    del each['instances']
+    each.update(instances=[], cell_type='')  # as the dataset lists a folder
+    assert to_image_predictions(each, None).truth is None
     with pytest.raises(UserError, match='image a: no instances in the meta data'):
         evaluate([each])
     assert evaluate([each], format_only=True, submission_file=str(tmp_path / 's.csv')) == {}

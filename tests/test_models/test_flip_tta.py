@@ -137,8 +137,10 @@ def test_it_learns_as_mask_rcnn_does():
 
 
 @pytest.mark.parametrize(('directions', 'head', 'message'), [
-    (['sideways'], 'FlipTTARoIHead', r"found \['sideways'\], expected some of \['horizontal'"),
+    (['sideways'], 'FlipTTARoIHead', r"found \['sideways'\], expected a list of some of \['hor"),
     (['diagonal', 'diagonal'], 'FlipTTARoIHead', 'each once'),
+    (None, 'FlipTTARoIHead', 'found None, expected a list'),
+    ('diagonal', 'FlipTTARoIHead', "found 'diagonal', expected a list"),
     ([], 'CroppedMaskRoIHead', 'found CroppedMaskRoIHead, expected FlipTTARoIHead')])
 def test_a_wrong_config_is_named(directions, head, message):
     model = config(ours=True)

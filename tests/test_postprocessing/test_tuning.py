@@ -132,6 +132,39 @@ def test_a_higher_floor_leaves_what_is_above_it(images):
     assert above.best_threshold(sets[0], 0.9)[1] >= 0.9
 
 
+def test_detections_without_pixels_are_no_obstacle(images):
+    """A model trained briefly gives mostly empty masks; medians of their areas are 0."""
+    empty = CroppedMasks.from_bitmaps(np.zeros((40, SIZE, SIZE), np.uint8))
+    crowded = []
+    for image in images[:4]:
+        found = image.detections
+        masks = CroppedMasks.from_bitmaps(
+            np.concatenate([found.masks.to_ndarray(), empty.to_ndarray()]))
+        crowded.append(replace(image, detections=Detections(
+            np.append(found.scores, np.full(40, 0.5)), np.append(found.labels, np.zeros(40)),
+            masks, masks.boxes, found.img_id)))
+    assert means(tune(crowded, complete_config({}), trials=8, folds=2).in_sample) > 0.5
+
+
+def test_the_threshold_written_keeps_the_last_detection(images):
+    """Where all detections are right the best threshold is the lowest score itself."""
+    rng = np.random.default_rng(5)
+    perfect = []
+    for image in images[:4]:
+        scores = rng.uniform(0.3, 0.9, len(image.truth))
+        perfect.append(replace(image, detections=Detections(
+            scores, np.full(len(scores), CLASSES.index(image.cell_type)), image.truth,
+            image.truth.boxes, image.detections.img_id)))
+    for seed in range(3):
+        result = tune(perfect, complete_config({}), trials=4, folds=2, seed=seed)
+        assert means(result.in_sample) == 1
+
+
+def test_the_result_is_disjoint_whatever_the_settings_to_begin_with(images, result):
+    other = tune(images, complete_config({'remove_overlap': False}), trials=30, folds=3)
+    assert other.config == result.config
+
+
 def test_trial_equals_real_pipeline(images):
     base = complete_config({})
     search = ClassSearch('shsy5y', np.arange(2), images[:2], 'relabel', base)

@@ -41,6 +41,9 @@ def load_detector_config(path: str) -> Config:
     for owner, key in (('model', 'rpn_head'), ('test_dataloader', 'dataset')):
         if key not in config.get(owner, {}):
             raise UserError(f'{path}: no {owner}.{key}, expected that of a Mask R-CNN')
+    train_cfg = config.model.get('train_cfg') or {}
+    if 'assigner' not in (train_cfg.get('rpn') or {}):
+        raise UserError(f'{path}: no model.train_cfg.rpn.assigner, expected that of a Mask R-CNN')
     return config
 
 
@@ -131,6 +134,8 @@ def main(args: list[str] | None = None) -> int:
     dataset = config.test_dataloader.dataset
     table = read_train_csv(
         options.truth or Path(dataset.get('data_root', '')) / dataset.get('ann_file', ''))
+    if not len(table.bboxes):
+        raise UserError(f'{table.path}: no cells, expected some to cover with anchors')
     assigner = config.model.train_cfg.rpn.assigner
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in CLASSES}
     for name in CLASSES:

@@ -24,9 +24,9 @@ def main(args: list[str] | None = None) -> int:
                         help='images of each class to draw with their masks')
     parser.add_argument('--seed', type=int, default=0, help='of the choice of these images')
     options = parser.parse_args(args)
-    if options.samples < 1 or options.seed < 0:
+    if options.samples < 1 or not 0 <= options.seed < 2**32:
         raise UserError(f'--samples {options.samples} --seed {options.seed}: expected at least '
-                        'one sample and a seed of at least 0')
+                        'one sample and a seed of 0 to 2**32 - 1')
     root = Path(options.data_root)
     table = read_train_csv(root / 'train.csv')
     paths = write_data_figures(table, root / 'train', options.out, options.samples, options.seed)

@@ -20,7 +20,7 @@ from mmsart.postprocessing import PostProcessor, load_postprocess
 from mmsart.postprocessing.patches import intersections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import parse_rles
-from mmsart.utils import UserError, atomic_write, cli_main
+from mmsart.utils import UserError, atomic_write, check_target, cli_main
 
 SIZES = (100, 300, 1000)
 KINDS = (*GT_KINDS, 'duplicate', 'spurious')
@@ -125,6 +125,9 @@ def main(args: list[str] | None = None) -> int:
     options = parse_args(args)
     if sorted(set(options.sizes)) != options.sizes or options.sizes[0] < 1:
         raise UserError(f'--sizes: found {options.sizes}, expected rising areas of at least 1')
+    for target in (options.out, options.json):
+        if target:
+            check_target(target)
     process = PostProcessor(**load_postprocess(options.postprocess))
     raws = load_predictions(options.predictions)
     bare = [raw.img_id for raw in raws if raw.truth is None or raw.cell_type not in CLASSES]

@@ -51,8 +51,8 @@ def _with_coco_masks(sample: dict) -> dict:
     if isinstance(predicted.get('masks'), CroppedMasks):
         predicted['masks'] = to_coco(predicted['masks'])
     sample['pred_instances'] = predicted
-    truth = sample.get('instances') or []
-    if all(isinstance(instance.get('mask'), str) for instance in truth):
+    truth = sample.get('instances')  # without the key CocoMetric itself says what it needs
+    if truth is not None and all(isinstance(instance.get('mask'), str) for instance in truth):
         runs = parse_rles([instance['mask'] for instance in truth])
         codes = to_coco(CroppedMasks.from_runs(runs, *sample['ori_shape'][:2]))
         sample['instances'] = [

@@ -121,6 +121,8 @@ def to_image_predictions(
     height, width = sample['ori_shape'][:2]
     probs = found.get('mask_probs')
     instances = sample.get('instances')
+    if not instances and not sample.get('cell_type'):  # an image without annotation
+        instances = None
     return ImagePredictions(
         img_id=str(sample['img_id']),
         height=int(height),

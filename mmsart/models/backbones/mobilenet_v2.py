@@ -4,6 +4,8 @@ from typing import Any
 from mmdet.models.backbones import MobileNetV2
 from mmdet.registry import MODELS
 
+from mmsart.utils import UserError
+
 
 @MODELS.register_module()
 class LiteMobileNetV2(MobileNetV2):
@@ -39,6 +41,12 @@ class LiteMobileNetV2(MobileNetV2):
 
     def __init__(self, out_indices: tuple[int, ...] = (1, 2, 4, 6), stem_stride: int = 2,
                  stage_strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1), **kwargs: Any) -> None:
+        if stem_stride not in (1, 2):
+            raise UserError(f'stem_stride: found {stem_stride!r}, expected 1 or 2')
+        if len(stage_strides) != len(MobileNetV2.arch_settings) \
+                or not set(stage_strides) <= {1, 2}:
+            raise UserError(f'stage_strides: found {stage_strides!r}, expected '
+                            f'{len(MobileNetV2.arch_settings)} times 1 or 2')
         self.arch_settings = [
             [*settings[:3], stride]
             for settings, stride in zip(MobileNetV2.arch_settings, stage_strides, strict=True)]

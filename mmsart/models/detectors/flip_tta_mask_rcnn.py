@@ -36,9 +36,10 @@ class FlipTTAMaskRCNN(MaskRCNN):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        if len({*flip_directions} & {*DIMENSIONS}) != len(flip_directions):
-            raise UserError(f'model.flip_directions: found {list(flip_directions)}, expected some '
-                            f'of {list(DIMENSIONS)}, each once')
+        if not isinstance(flip_directions, list | tuple) \
+                or sum(name in flip_directions for name in DIMENSIONS) != len(flip_directions):
+            raise UserError(f'model.flip_directions: found {flip_directions!r}, expected a list '
+                            f'of some of {list(DIMENSIONS)}, each once')
         if not isinstance(self.roi_head, FlipTTARoIHead):
             raise UserError(f'model.roi_head.type: found {type(self.roi_head).__name__}, expected '
                             'FlipTTARoIHead, as the model is a FlipTTAMaskRCNN')

@@ -101,15 +101,31 @@ class CroppedFCNMaskHead(FCNMaskHead):
             return preds[:, 0]
         return preds[torch.arange(len(preds), device=preds.device), results.labels]
 
-    def _thresholds(self, mask_thr: float | Sequence[float], results: InstanceData) -> Tensor:
-        """Look up the mask threshold of each detection, float32 (n,)."""
-        per_class = [float(mask_thr)] * self.num_classes if isinstance(
-            mask_thr, (int, float)) else [float(thr) for thr in mask_thr]
-        if len(per_class) != self.num_classes or not all(0 < thr <= 1 for thr in per_class):
+    def read_thresholds(self, mask_thr: float | Sequence[float]) -> list[float]:
+        """Give the mask threshold of each class.
+
+        Args:
+            mask_thr: of ``test_cfg.rcnn.mask_thr_binary``.
+
+        Returns:
+            One number a class.
+
+        Raises:
+            UserError: it is not a number in (0, 1], nor one a class.
+        """
+        per_class = (list(mask_thr) if isinstance(mask_thr, list | tuple)
+                     else [mask_thr] * self.num_classes)
+        if len(per_class) != self.num_classes or not all(
+                isinstance(thr, int | float) and 0 < thr <= 1 for thr in per_class):
             raise UserError(
                 f'test_cfg.rcnn.mask_thr_binary is {mask_thr}, expected a number above 0 and up '
                 f'to 1, or one for each of the {self.num_classes} classes')
-        table = torch.tensor(per_class, dtype=torch.float32, device=results.labels.device)
+        return per_class
+
+    def _thresholds(self, mask_thr: float | Sequence[float], results: InstanceData) -> Tensor:
+        """Look up the mask threshold of each detection, float32 (n,)."""
+        table = torch.tensor(
+            self.read_thresholds(mask_thr), dtype=torch.float32, device=results.labels.device)
         return table[results.labels]
 
 

@@ -1,10 +1,14 @@
 """RoI head whose predictions are box-local masks, also where there are none."""
+from typing import Any
+
 import torch
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox2roi
 from mmdet.utils import InstanceList
 from torch import Tensor
+
+from mmsart.models.roi_heads.cropped_fcn_mask_head import CroppedFCNMaskHead
 
 # Detections that go through the mask head at a time. With 256 channels each takes 1.2 MB there, so
 # that a thousand at once would need more memory than the rest of the network.
@@ -18,6 +22,12 @@ class CroppedMaskRoIHead(StandardRoIHead):
     `StandardRoIHead` answers for such a batch itself, with a full-size tensor and a mask threshold
     that it takes for one number. Here the head, :class:`CroppedFCNMaskHead`, always answers.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        head = getattr(self, 'mask_head', None)
+        if self.test_cfg and isinstance(head, CroppedFCNMaskHead):
+            head.read_thresholds(self.test_cfg.mask_thr_binary)  # wrong ones are refused here
 
     def predict_mask(
         self, x: tuple[Tensor], batch_img_metas: list[dict], results_list: InstanceList,
