@@ -17,9 +17,9 @@ _base_ = [
 # Thresholds are what tools/tune_postprocess.py found, rounded.
 model = dict(
     type='FlipTTAMaskRCNN', roi_head=dict(type='FlipTTARoIHead'),
-    test_cfg=dict(rcnn=dict(mask_thr_binary=[0.35, 0.4, 0.4])))
+    test_cfg=dict(rcnn=dict(mask_thr_binary=[0.35, 0.4, 0.4], score_by_mask_iou=True)))
 postprocess = dict(
-    _delete_=True, vote='relabel', score_thr=dict(shsy5y=0.4, astro=0.4, cort=0.64),
+    _delete_=True, vote='relabel', score_thr=dict(shsy5y=0.25, astro=0.22, cort=0.53),
     fill_holes=dict(shsy5y=False, astro=True, cort=False), largest_component=True,
     min_area=dict(shsy5y=80, astro=135, cort=42),
     nms_iou_thr=dict(shsy5y=0.1, astro=0.2, cort=0.98), remove_overlap=True,
