@@ -116,12 +116,6 @@ def run_ours(model, image):
     return found.bboxes, found.scores, found.labels, probs, found.masks
 
 
-def without_slivers(found):
-    """Leave out boxes under a pixel at the border: the two drop them at different widths."""
-    whole = (found[0][:, 2:] - found[0][:, :2]).amin(1) >= 1
-    return [part[whole] for part in found[:4]]
-
-
 @pytest.mark.parametrize(('version', 'hidden', 'config'), [
     (1, 256, 'mask-rcnn_r50_fpn_torchvision.py'),
     (1, 128, 'mask-rcnn_r50_fpn_report.py'),
@@ -132,11 +126,7 @@ def test_same_boxes_scores_and_masks(version, hidden, config):
     spread_scores(theirs, image)
     ours = make_ours(config, theirs.state_dict())
     expected, actual = run_theirs(theirs, image), run_ours(ours, image)
-    expected, actual = without_slivers(expected), without_slivers(actual)
-    # Both keep the best 50 with their slivers, so one list may reach further down.
-    count = min(len(expected[1]), len(actual[1]))
-    expected, actual = ([part[:count] for part in found] for found in (expected, actual))
-    assert count >= 40, 'the comparison needs detections'
+    assert len(expected[1]) >= 10, 'the comparison needs detections'
     assert set(expected[2].tolist()) == set(range(CLASSES))
     assert actual[2].tolist() == expected[2].tolist()
     torch.testing.assert_close(actual[0], expected[0], atol=1e-3, rtol=1e-3)
