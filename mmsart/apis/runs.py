@@ -239,8 +239,8 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
                     TRANSFORMS.build(copy.deepcopy(step))
 
 
-def _check_section(cfg: Config, name: str) -> None:
-    if not isinstance(cfg.get(name), Mapping | list):
+def _check_section(cfg: Config, name: str, kinds: Any = Mapping) -> None:
+    if not isinstance(cfg.get(name), kinds):
         raise UserError(f'{cfg.filename}: {name}: found {cfg.get(name)!r}, expected that of a run')
 
 
@@ -317,7 +317,7 @@ def _find_datasets(node: Any) -> Iterator[Any]:
 
 def _evaluator(cfg: Config, name: str) -> Any:
     """Return the config of the competition's metric among the evaluators."""
-    _check_section(cfg, name)
+    _check_section(cfg, name, Mapping | list)
     evaluators = cfg[name] if isinstance(cfg[name], list) else [cfg[name]]
     for evaluator in evaluators:
         if isinstance(evaluator, Mapping) and evaluator.get('type') == 'SartoriusMetric':

@@ -130,10 +130,7 @@ def _from_plain(plain: dict[str, Any]) -> ImagePredictions:
     size = [plain['width'], plain['height']]
     plain['rles'] = [dict(size=size, counts=counts) for counts in plain['rles']]
     image = ImagePredictions(**plain)
-    try:
-        problem = _find_problem(image)
-    except BadRleError as error:
-        problem = str(error)
+    problem = _find_problem(image)
     if problem:
         raise UserError(f'image {image.img_id}: {problem}')
     return image
@@ -163,8 +160,10 @@ def _find_problem(image: ImagePredictions) -> str | None:
         return f'mask {bad[0]}: found runs over {covered[bad[0]]} pixels, expected {pixels}'
     if (counts < 0).any():
         return 'found a run of negative length'
-    if image.truth is not None:
+    if image.truth is None:
+        return None
+    try:
         wrong = find_bad_runs(parse_rles(image.truth), pixels)
-        if wrong is not None:
-            return f'true object {wrong.index}: {wrong.problem}'
-    return None
+    except BadRleError as error:
+        wrong = error
+    return wrong and f'true object {wrong.index}: {wrong.problem}'

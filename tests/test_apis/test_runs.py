@@ -57,6 +57,9 @@ def test_a_config_without_a_part_is_named(config):
     cfg = load_config(config)
     with pytest.raises(UserError, match=r'config\.py: train_dataloader: found None, expected'):
         check_data(cfg, ('train_dataloader',))
+    cfg.train_dataloader = []
+    with pytest.raises(UserError, match=r'config\.py: train_dataloader: found \[\], expected'):
+        check_data(cfg, ('train_dataloader',))
     with pytest.raises(UserError, match=r'config\.py: test_evaluator: found None, expected'):
         _choose_postprocess(cfg, 'epoch_1.pth', None)
 

@@ -76,7 +76,7 @@ def test_other_files_are_refused_in_one_line(tmp_path, content):
     (dict(scores=np.array([np.nan, 1], np.float32)), 'not finite'),
     (dict(labels=np.array([0, 9])), 'labels 0 to 9, expected 0 to 2'),
     (dict(truth=['19 5']), 'true object 0: run 19 5 ends past the image'),
-    (dict(truth=['x']), 'mask 0: found'),
+    (dict(truth=['x']), 'true object 0: found'),
 ])
 def test_damaged_numbers_are_named(tmp_path, change, message):
     path = tmp_path / 'p.pkl'
