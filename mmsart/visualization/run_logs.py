@@ -131,7 +131,9 @@ def _read_session(path: Path) -> list[dict[str, Any]]:
             record = dict(json.loads(line))
             if not isinstance(record.get('iter', 0), int):
                 raise TypeError
-            records.append(record)
+            # Somebody's own metric may have logged words beside its numbers.
+            records.append({key: value for key, value in record.items()
+                            if isinstance(value, int | float)})
         except (ValueError, TypeError):
             if number == len(lines):
                 break  # a kill may have cut the last line

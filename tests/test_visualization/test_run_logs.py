@@ -90,6 +90,12 @@ def test_broken_line_in_the_middle(tmp_path):
         read_run(tmp_path)
 
 
+def test_words_beside_the_numbers_are_left_out(tmp_path):
+    write(tmp_path, [train(2, device='cpu'), train(4)])
+    assert 'device' not in read_run(tmp_path).keys('train')
+    assert len(read_run(tmp_path).train) == 2
+
+
 def test_no_work_dir(tmp_path):
     with pytest.raises(MissingFileError, match='expected the work dir of a training'):
         read_run(tmp_path / 'nothing')
