@@ -21,7 +21,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         help='predict this folder of images instead of the validation images')
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help='post-processing settings; by default postprocess.json beside the '
-                        "checkpoint if it is there, else the config's")
+                        "checkpoint if it is there and --cfg-options does not change "
+                        "the config's, else the config's")
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--show-dir', metavar='DIR', help='write pictures of the predictions')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays open')

@@ -1,6 +1,6 @@
 """What every run shares: registration, logs, checkpoints, seeds."""
 default_scope = 'mmdet'
-runner_type = 'StagedRunner'  # atomic checkpoints, exact resume, gloo without CUDA
+runner_type = 'StagedRunner'  # atomic checkpoints, exact resume of stages, gloo without CUDA
 custom_imports = dict(imports=['mmsart.registration'], allow_failed_imports=False)
 
 default_hooks = dict(

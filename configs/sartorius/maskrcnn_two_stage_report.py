@@ -1,4 +1,4 @@
-"""The report's third experiment to the letter: two stages on torchvision's network, AdamW.
+"""The report's third experiment on its own network, torchvision's: two stages, AdamW.
 
 python tools/train.py configs/sartorius/maskrcnn_two_stage_report.py
 

@@ -21,8 +21,8 @@ class Detections:
         bboxes: (N, 4) float32, xyxy in pixels of the original image, as the detector gave them;
             not refitted when a mask shrinks. Only a new mask threshold needs them.
         img_id: the image's id, for messages and submissions.
-        mask_probs: (N, S, S) float32 foreground probabilities on the grid of `bboxes`, or None
-            where only thresholded masks are left.
+        mask_probs: (N, S, S) float16 or float32, foreground probabilities on the grid of
+            `bboxes`, or None where only thresholded masks are left.
 
     Raises:
         ValueError: the fields do not hold the same number of instances.

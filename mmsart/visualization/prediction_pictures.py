@@ -52,8 +52,9 @@ def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike
         score = (float(score_image(masks.to_rles(), truth_rles(image)).precision.mean())
                  if image.truth is not None else None)
         entries.append((score, image, masks))
-    entries.sort(key=lambda entry: -1.0 if entry[0] is None else -entry[0])
+    entries.sort(key=lambda entry: 1.0 if entry[0] is None else -entry[0])
     if not every:
+        entries = [entry for entry in entries if entry[0] is not None] or entries
         chosen = sorted({0, len(entries) // 2, len(entries) - 1})
         entries = [entries[index] for index in chosen]
     for _, image, _ in entries:

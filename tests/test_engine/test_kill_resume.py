@@ -30,3 +30,12 @@ def test_another_runner_is_refused(tmp_path, capsys):
     config.write_text(config.read_text() + "runner_type = 'Runner'\n")
     assert main([str(config)]) == 2
     assert 'runner_type: expected StagedRunner, found Runner' in capsys.readouterr().err
+
+
+def test_a_schedule_without_stages_is_refused(tmp_path, capsys):
+    config = write_config(tmp_path)
+    config.write_text(config.read_text() + """
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
+""")
+    assert main([str(config)]) == 2
+    assert 'train_cfg.stages: found none' in capsys.readouterr().err

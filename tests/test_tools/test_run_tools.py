@@ -41,6 +41,16 @@ def test_compare_runs(work_dir, tmp_path, capsys):
     assert table.read_text().splitlines()[1].startswith('run,0.2500,-,1,2,2')
 
 
+def test_compare_runs_leaves_folders_without_a_training_out(work_dir, tmp_path, capsys):
+    (tmp_path / 'browse').mkdir()
+    assert tool('compare_runs')([str(tmp_path / 'browse'), str(work_dir)]) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2
+    assert printed.err.startswith('left out: ')
+    assert tool('compare_runs')([str(tmp_path / 'browse')]) == 2
+    assert 'found no training' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('name', ['plot_curves', 'compare_runs'])
 def test_missing_work_dir(name, tmp_path, capsys):
     assert tool(name)([str(tmp_path / 'nothing')]) == 2

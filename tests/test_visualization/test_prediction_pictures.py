@@ -44,6 +44,13 @@ def test_images_without_truth_are_drawn_alone(folder, tmp_path):
     assert cv2.imread(str(paths[0])).shape == (2 * SIZE[0], 2 * SIZE[1], 3)
 
 
+def test_the_choice_is_among_images_with_truth(folder, tmp_path):
+    images = [predictions('a', 4, truth=False), predictions('b', 4), predictions('c', 0)]
+    paths = write_pictures(images, folder, tmp_path / 'out', {})
+    assert [path.name for path in paths] == ['000_1.000_b.png', '001_0.000_c.png']
+    assert len(write_pictures(images, folder, tmp_path / 'all', {}, every=True)) == 3
+
+
 @pytest.mark.parametrize(('images', 'scale', 'error', 'message'), [
     ([], 1, UserError, 'no predictions'),
     ([predictions('a', 1)], 0, UserError, 'scale: found 0'),

@@ -4,8 +4,10 @@ Example:
     python tools/analysis_tools/compare_runs.py work_dirs/* --format markdown
 """
 import argparse
+import sys
+from pathlib import Path
 
-from mmsart.utils import atomic_write, cli_main
+from mmsart.utils import MissingFileError, UserError, atomic_write, cli_main
 from mmsart.visualization.run_logs import read_run
 from mmsart.visualization.run_table import FORMATS, format_table, run_table
 
@@ -19,7 +21,17 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument('--format', choices=FORMATS, default='text')
     parser.add_argument('--out', help='also write the table to this file')
     options = parser.parse_args(args)
-    rows = run_table([read_run(work_dir) for work_dir in options.work_dirs], options.metric)
+    runs = []
+    for work_dir in options.work_dirs:
+        try:
+            runs.append(read_run(work_dir))
+        except MissingFileError as error:
+            if not Path(work_dir).is_dir():
+                raise
+            print(f'left out: {error}', file=sys.stderr)
+    if not runs:
+        raise UserError(f'{options.work_dirs[0]}: found no training, expected at least one')
+    rows = run_table(runs, options.metric)
     table = format_table(rows, options.format)
     print(table)
     if options.out:

@@ -34,6 +34,8 @@ def main(args: list[str] | None = None) -> int:
     if cfg.get('runner_type') != 'StagedRunner':
         raise UserError(f'{options.config}: runner_type: expected StagedRunner, found '
                         f'{cfg.get("runner_type")}')
+    if not cfg.train_cfg.get('stages'):
+        raise UserError(f'{options.config}: train_cfg.stages: found none, expected a run in stages')
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(options.work_dir or temporary)
         trials = run_trials(cfg, folder, options.kills, options.seed)

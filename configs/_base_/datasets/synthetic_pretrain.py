@@ -1,7 +1,8 @@
 """Endless generated crops for training; validation and test are the competition's whole images.
 
 Stands in the place of sartorius_crops.py. An epoch is a million images: give the schedule in
-iterations. No image is seen twice.
+iterations, and checkpoints too (default_hooks.checkpoint: by_epoch=False and an interval). No image
+is seen twice.
 """
 _base_ = './sartorius_native.py'
 

@@ -1,4 +1,4 @@
-"""Mask R-CNN R50-FPN at strides 2 to 32, for cells of 15 pixels at native resolution."""
+"""Mask R-CNN R50-FPN at strides 2 to 32, for cells of 20 pixels at native resolution."""
 _base_ = './mask-rcnn_r50_fpn.py'
 
 model = dict(

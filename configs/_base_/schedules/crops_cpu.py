@@ -1,6 +1,6 @@
 """A schedule for crops on a CPU: the new parts first, then everything, down to rest.
 
-7,000 iterations of 4 crops; an epoch of 336 images has 84.
+7,000 iterations of 4 crops; an epoch of 336 images, four fifths of 420, has 84.
 """
 train_cfg = dict(
     type='StagedTrainLoop',

@@ -1,4 +1,4 @@
-"""Generated phase-contrast-like images with exact masks."""
+"""Generated phase-contrast-like images with their masks."""
 from mmsart.datasets.synthetic.generator import GeneratedImage, draw_count, generate_image
 
 __all__ = ['GeneratedImage', 'draw_count', 'generate_image']

@@ -29,7 +29,8 @@ class SamplePlan:
         types: cell types, drawn in the competition's proportions.
         test: images in ``test/``.
         unlabelled: images in ``train_semi_supervised/``.
-        dense: whether to add one labelled image of 790 cells (fewer if the size has no room).
+        dense: whether to add one labelled image of 790 cells (on 520 x 704; other sizes in
+            proportion).
     """
 
     images: int

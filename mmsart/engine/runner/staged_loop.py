@@ -36,7 +36,7 @@ class StagedTrainLoop(BaseLoop):
         dataloader: config of the train dataloader.
         stages: configs of the stages, see :class:`Stage`.
         val_begin: first epoch (or iteration, in a stage of `max_iters`) of the run that is
-            validated.
+            validated; the end of a stage before it is not either.
         val_interval: epochs of a stage between validations. Each stage ends with one; it is the
             only one in a stage of `max_iters` that gives no interval of its own.
     """

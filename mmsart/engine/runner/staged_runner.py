@@ -25,8 +25,8 @@ class StagedRunner(Runner):
     - `optim_wrapper` may be left out when `train_cfg` declares stages;
     - ``resume='auto'`` goes on from the newest whole checkpoint of the work dir and, if there is
       none, starts from `load_from` as if it had not been asked to resume;
-    - a checkpoint appears under its name when it is complete, and holds the random states of all
-      processes;
+    - a checkpoint appears under its name when it is complete and, of a run in stages, holds the
+      random states of all processes;
     - without CUDA, processes talk by gloo whatever ``env_cfg.dist_cfg`` says.
     """
 

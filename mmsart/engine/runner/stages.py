@@ -24,7 +24,8 @@ class Stage:
         param_scheduler: configs of schedulers, counted from the start of the stage.
         pipeline: data pipeline during the stage; None is the dataset's own.
         ema: config of an averaged model (``dict(type='ExpMomentumEMA', momentum=1e-3)``).
-        val_interval: epochs (or iterations) between validations; None is the loop's.
+        val_interval: epochs (or iterations) between validations; None is the loop's or, in a
+            stage of `max_iters`, only at its end.
     """
 
     name: str

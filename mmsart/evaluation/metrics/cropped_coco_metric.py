@@ -16,8 +16,9 @@ class CroppedCocoMetric(CocoMetric):
 
     Masks go from their patches to COCO's code without a full-size bitmap. Arguments are
     `CocoMetric`'s. Without ``ann_file`` the truth is what the data sample carries as ``instances``,
-    which the test pipeline's PackDetInputs has to name among its ``meta_keys``. Mind that COCO's
-    own cap of 100 detections cuts dense images: ``proposal_nums=(100, 300, 1000)``.
+    which the test pipeline's PackDetInputs has to name among its ``meta_keys``. Mind that
+    COCO's ``mAP`` counts the best 100 detections of an image, which cuts dense ones; the other
+    precisions count as many as the last of ``proposal_nums``.
     """
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
