@@ -17,11 +17,13 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
+from mmsart.engine.runner.checkpoint_files import find_resumable
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import MissingFileError, UserError, atomic_write, check_target, check_writable
 from mmsart.weights import check_class_count, model_shapes, prepare_load_from, read_checkpoint
 
 POSTPROCESS_FILE = 'postprocess.json'
+RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 POSTPROCESS_KEY = re.compile(r'(val|test)_evaluator\.(\d+\.)?postprocess\b')
 
 
@@ -67,9 +69,16 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
     if 'data_root' in overrides:
         for dataset in _datasets(cfg):
             dataset.data_root = str(overrides['data_root'])
-    if launcher == 'pytorch' and 'RANK' not in os.environ:
-        raise UserError('--launcher pytorch: RANK is not set, expected a start by '
-                        'tools/dist_train.sh or tools/dist_test.sh')
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and loader.get('num_workers') == 0:
+            loader['persistent_workers'] = False  # torch refuses to keep none
+    if launcher in RANKS and RANKS[launcher] not in os.environ:
+        raise UserError(f'--launcher {launcher}: {RANKS[launcher]} is not set, expected a start by '
+                        'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh')
+    if launcher in ('slurm', 'mpi') and not torch.cuda.is_available():
+        raise UserError(f'--launcher {launcher}: found no GPU, which it is for; expected a start '
+                        'by tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh')
     cfg.launcher = launcher
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
@@ -107,7 +116,7 @@ def train(cfg: Config, resume: str | None = None, amp: bool = False,
             _check_file(resume, 'a checkpoint to go on from')
             read_checkpoint(resume)  # refuses a damaged one before anything is written
             cfg.load_from = resume
-    if not cfg.get('resume') or cfg.resume == 'auto':
+    if not cfg.get('resume') or (cfg.resume == 'auto' and find_resumable(cfg.work_dir) is None):
         prepare_load_from(cfg)
     settings = load_postprocess(_evaluator(cfg, 'val_evaluator').get('postprocess'))
     kept = check_writable(cfg.work_dir) / POSTPROCESS_FILE
@@ -145,10 +154,15 @@ def test(cfg: Config, checkpoint: str, out: str | None = None, submission: str |
     cfg.load_from, cfg.resume = checkpoint, False
     evaluator = _evaluator(cfg, 'test_evaluator')
     if images:
-        dataset = cfg.test_dataloader.dataset
+        _check_section(cfg, 'test_dataloader')
+        pipelines = [dataset.pipeline for dataset in _find_datasets(cfg.test_dataloader)
+                     if 'pipeline' in dataset]
+        if not pipelines:
+            raise UserError(f'{cfg.filename}: test_dataloader: found no pipeline, expected one for '
+                            'the images of a folder')
         cfg.test_dataloader.dataset = dict(
             type='SartoriusDataset', data_root='', ann_file='', data_prefix=dict(img=images),
-            test_mode=True, pipeline=dataset.pipeline)
+            test_mode=True, pipeline=pipelines[0])
         evaluator.format_only = True
     check_data(cfg, ('test_dataloader',))
     _check_model(cfg)

@@ -166,4 +166,4 @@ def _find_problem(image: ImagePredictions) -> str | None:
         wrong = find_bad_runs(parse_rles(image.truth), pixels)
     except BadRleError as error:
         wrong = error
-    return wrong and f'true object {wrong.index}: {wrong.problem}'
+    return None if wrong is None else f'true object {wrong.index}: {wrong.problem}'

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from mmsart.evaluation.functional import IOU_THRS
-from mmsart.postprocessing.overlap import score_order
+from mmsart.postprocessing.overlap import largest_loss, score_order
 from mmsart.postprocessing.patches import pixel_incidence
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _remove_overlap(
         Cells with an owner, and their owners, int64 (C',) each.
     """
     most_lost = np.minimum(
-        trial.max_lost_share * scene.area, scene.area - max(trial.min_area, 1))
+        largest_loss(trial.max_lost_share, scene.area), scene.area - max(trial.min_area, 1))
     cells, preds = scene.covers[:, alive[scene.covers[1]]]
     better, worse = scene.pairs[:, alive[scene.pairs].all(0)]
     while True:

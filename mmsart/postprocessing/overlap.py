@@ -83,7 +83,8 @@ def remove_overlap(
     """
     patches, boxes = split_patches(masks), masks.boxes.tolist()
     areas = masks.areas
-    most_lost = np.minimum(max_lost_share * areas, areas - np.maximum(min_area, 1)).tolist()
+    most_lost = np.minimum(
+        largest_loss(max_lost_share, areas), areas - np.maximum(min_area, 1)).tolist()
     canvas = np.zeros((masks.height, masks.width), np.uint8)
     kept, left = [], []
     for i in score_order(scores).tolist():
@@ -106,6 +107,14 @@ def remove_overlap(
         left.append(patch)
     index = np.array(kept, np.int64)
     return join_patches(left, masks.boxes[index], masks), index
+
+
+def largest_loss(share: np.ndarray | float, areas: np.ndarray) -> np.ndarray:
+    """Give the most pixels that masks may lose, whole ones: 29 of 100 at a share of 0.29.
+
+    The plain product is a little less there, 28.999999999999996.
+    """
+    return np.floor(share * areas + 1e-6)
 
 
 def _uncovered(

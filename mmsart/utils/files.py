@@ -50,10 +50,12 @@ def check_target(path: str | os.PathLike) -> None:
         path: the file.
 
     Raises:
-        UserError: it is a folder, or its own folder cannot be written.
+        UserError: it is a folder, a device or a pipe, or its own folder cannot be written.
     """
     if Path(path).is_dir():
         raise UserError(f'{path}: found a folder, expected the name of a file to write')
+    if Path(path).exists() and not Path(path).is_file():  # it would be replaced
+        raise UserError(f'{path}: found a device or pipe, expected the name of a file to write')
     check_writable(Path(path).parent)
 
 

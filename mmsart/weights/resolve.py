@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -97,7 +98,7 @@ def _existing(path: str, origin: str) -> str:
 
 def known_url(spec: str) -> str:
     """Translate a name of :data:`NAMES` to its URL; a URL stays."""
-    if spec.startswith('http'):
+    if spec.startswith(('http://', 'https://')):
         return spec
     try:
         return NAMES[spec]
@@ -127,7 +128,8 @@ def fetch(url: str) -> Path:
     if int(os.environ.get('LOCAL_RANK', 0)) == 0 and not target.is_file():
         try:
             _download(url, target)
-        except (OSError, UserError) as error:
+        # Answers that are no HTTP come as errors of their own, malformed numbers as ValueError.
+        except (OSError, UserError, HTTPException, ValueError) as error:
             problem = str(getattr(error, 'reason', error))
     # Waits for all; a machine that failed stops the others too.
     problems = [found for found in all_gather_object(problem) if found is not None]

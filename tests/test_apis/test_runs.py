@@ -5,6 +5,7 @@ import pytest
 
 import mmsart.registration  # noqa: F401
 from mmsart.apis.runs import _choose_postprocess, check_data, load_config
+from mmsart.apis.runs import test as run_test
 from mmsart.utils import UserError
 
 
@@ -83,3 +84,32 @@ def test_a_launcher_without_its_environment_is_named(config, monkeypatch):
     monkeypatch.delenv('RANK', raising=False)
     with pytest.raises(UserError, match='--launcher pytorch: RANK is not set, expected a start'):
         load_config(config, launcher='pytorch')
+
+
+@pytest.mark.parametrize(('launcher', 'variable'), [
+    ('slurm', 'SLURM_PROCID'), ('mpi', 'OMPI_COMM_WORLD_RANK')])
+def test_launchers_for_gpus_are_refused_without_one(config, monkeypatch, launcher, variable):
+    monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(UserError, match=f'--launcher {launcher}: {variable} is not set, expected'):
+        load_config(config, launcher=launcher)
+    monkeypatch.setenv(variable, '0')
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    with pytest.raises(UserError, match=f'--launcher {launcher}: found no GPU'):
+        load_config(config, launcher=launcher)
+
+
+def test_without_workers_none_persist(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text('train_dataloader = dict(num_workers=2, persistent_workers=True)\n')
+    assert load_config(str(path)).train_dataloader.persistent_workers
+    cfg = load_config(str(path), ['train_dataloader.num_workers=0'])
+    assert not cfg.train_dataloader.persistent_workers
+
+
+@pytest.mark.parametrize('loader', ['', 'test_dataloader = dict(dataset=dict(data_root=""))'])
+def test_a_folder_needs_a_pipeline(tmp_path, loader):
+    path = tmp_path / 'config.py'
+    path.write_text(f'test_evaluator = dict(type="SartoriusMetric")\n{loader}\n')
+    (tmp_path / 'net.pth').write_text('')
+    with pytest.raises(UserError, match=r'test_dataloader: found (None|no pipeline), expected'):
+        run_test(load_config(str(path)), str(tmp_path / 'net.pth'), images=str(tmp_path))

@@ -2,6 +2,7 @@
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -58,3 +59,38 @@ def test_a_png_that_is_cut_off_is_refused(tmp_path):
     path.write_bytes(whole[:-20])
     with pytest.raises(UserError, match='cut off'):
         image_size(path)
+
+
+def test_data_behind_the_end_of_a_png_do_no_harm(tmp_path):
+    path = tmp_path / 'a.png'
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes() + bytes(50))
+    assert image_size(path) == (20, 20)
+
+
+@pytest.mark.parametrize(('name', 'shape', 'kind'), [
+    ('a.png', (4, 5), np.uint16), ('a.png', (4, 5, 3), np.uint16), ('a.tif', (4, 5), np.uint16),
+    ('a.tif', (4, 5), np.float32)])
+def test_more_than_8_bits_are_refused(tmp_path, name, shape, kind):
+    cv2.imwrite(str(tmp_path / name), np.full(shape, 4000, kind))
+    with pytest.raises(UserError, match=rf'{name}: found more than 8 bits a channel'):
+        image_size(tmp_path / name)
+
+
+def test_an_image_that_wants_to_be_turned_is_refused(tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    image = Image.fromarray(np.zeros((4, 5), np.uint8))
+    image.save(tmp_path / 'a.jpg', exif=exif)
+    with pytest.raises(UserError, match=r'a\.jpg: found an orientation in its EXIF data'):
+        image_size(tmp_path / 'a.jpg')
+    exif[0x112] = 1
+    image.save(tmp_path / 'b.jpg', exif=exif)
+    assert image_size(tmp_path / 'b.jpg') == (4, 5)
+
+
+def test_an_image_too_large_to_trust_is_refused(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / 'a.png')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    with pytest.raises(UserError, match=r'a\.png: not a readable image'):
+        image_size(tmp_path / 'a.png')

@@ -9,7 +9,9 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import EarlyStoppingHook, Hook
+from mmengine.runner import Runner
 
+from mmsart.engine.hooks.atomic_checkpoint_hook import AtomicCheckpointHook
 from mmsart.engine.runner.checkpoint_files import find_resumable, is_whole
 from mmsart.engine.runner.rank_check import parameter_digest
 from mmsart.utils import MissingFileError, UserError
@@ -261,3 +263,44 @@ def test_plain_schedule_resumes_too(tmp_path):
     resumed = toy_run.build(tmp_path, resume='auto', **changes)
     resumed.train()
     assert resumed.iter == 12
+
+
+def test_the_best_checkpoint_outlives_a_failure_to_write_the_next(tmp_path, monkeypatch):
+    runner = toy_run.build(tmp_path, train_cfg=dict(
+        type='StagedTrainLoop', stages=toy_run.stages()[1:]))
+    hook = next(hook for hook in runner.hooks if isinstance(hook, AtomicCheckpointHook))
+    hook.save_best = 'score'
+    monkeypatch.setattr(toy_run.ToyMetric, 'compute_metrics', lambda self, results: dict(
+        error=1.0, score=float(runner.epoch)))
+    save = Runner.save_checkpoint
+
+    def full_disk(self, out_dir, filename, *args, **kwargs):
+        if 'best' in filename and runner.epoch == 2:
+            (tmp_path / filename).write_text('half')
+            raise OSError(28, 'No space left on device')
+        save(self, out_dir, filename, *args, **kwargs)
+
+    monkeypatch.setattr(Runner, 'save_checkpoint', full_disk)
+    with pytest.raises(OSError, match='No space left'):
+        runner.train()
+    [best] = tmp_path.glob('best_*.pth')
+    assert best.name == 'best_score_epoch_1.pth'
+    assert is_whole(best)
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_only_the_best_of_all_is_kept(tmp_path, monkeypatch):
+    scores = iter([1.0, 3.0, 2.0, 4.0])
+    monkeypatch.setattr(toy_run.ToyMetric, 'compute_metrics', lambda self, results: dict(
+        error=1.0, score=next(scores)))
+    seen = []
+
+    class Look(Hook):
+        def after_train_epoch(self, runner):
+            seen.append([path.name for path in tmp_path.glob('best_*.pth')])
+
+    runner = toy_run.build(tmp_path)
+    runner.register_hook(Look())
+    runner.train()
+    seen.append([path.name for path in tmp_path.glob('best_*.pth')])
+    assert seen == [[], *([f'best_score_epoch_{number}.pth'] for number in (1, 2, 2, 4))]

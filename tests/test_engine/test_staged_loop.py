@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import TRANSFORMS
 from torch import nn
 
+from mmsart.engine.hooks.val_loss_hook import ValLossHook
 from mmsart.utils import UserError
 from tests.test_engine import toy_run
 
@@ -246,3 +247,30 @@ def test_wrong_stages_give_one_line(tmp_path, change, message):
     with pytest.raises(UserError, match=message) as caught:
         runner.train()
     assert '\n' not in str(caught.value)
+
+
+def test_every_second_validation_of_each_stage_has_a_loss(tmp_path):
+    """Counted by the stage's own position, by iterations or epochs, and the run's last one."""
+    optimizer = dict(optimizer=dict(type='SGD', lr=0.1))
+    stages = [dict(name='iterations', max_iters=11, val_interval=2, optim_wrapper=optimizer),
+              dict(name='epochs', max_epochs=5, val_interval=2, optim_wrapper=optimizer)]
+    measured = []
+
+    class Watch(Hook):
+        def after_val_epoch(self, runner, metrics=None):
+            loop = runner.train_loop
+            position = loop.stage_epoch if loop.stage.by_epoch else loop.stage_iter
+            measured.append((position, ValLossHook(interval=2)._is_due(runner)))
+
+    runner = toy_run.build(tmp_path, train_cfg=dict(type='StagedTrainLoop', stages=stages))
+    runner.register_hook(Watch())
+    runner.train()
+    assert measured == [(2, False), (4, True), (6, False), (8, True), (10, False), (11, True),
+                        (2, False), (4, True), (5, True)]
+
+
+@pytest.mark.parametrize('interval', [0, 1.5])
+def test_a_senseless_interval_is_refused(tmp_path, interval):
+    train_cfg = dict(type='StagedTrainLoop', stages=toy_run.stages(), val_interval=interval)
+    with pytest.raises(UserError, match=f'train_cfg.val_interval: found {interval}, expected'):
+        toy_run.build(tmp_path, train_cfg=train_cfg).train()

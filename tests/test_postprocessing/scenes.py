@@ -1,4 +1,6 @@
 """Random prediction sets for the tests, and plain full-canvas twins of the fast code."""
+from fractions import Fraction
+
 import numpy as np
 from scipy import ndimage
 
@@ -67,7 +69,7 @@ def plain_remove_overlap(
                 first = [np.flatnonzero(labels.ravel() == k)[0] for k in range(1, count + 1)]
                 rest = labels == 1 + min(range(count), key=lambda k: (-sizes[k], first[k]))
         lost = area - rest.sum()
-        if lost > max_lost_share[i] * area or rest.sum() < max(min_area[i], 1):
+        if lost > Fraction(str(max_lost_share[i])) * int(area) or rest.sum() < max(min_area[i], 1):
             continue
         canvas |= rest
         kept.append(i)

@@ -41,6 +41,13 @@ def test_lost_share_is_inclusive(share, expected):
     assert remove(masks_of('111100', '001111'), [0.9, 0.5], share=share)[1].tolist() == expected
 
 
+def test_lost_share_is_inclusive_for_shares_that_binary_numbers_miss():
+    """0.29 * 100 is 28.999999999999996."""
+    masks = masks_of('1' * 29 + '0' * 71, '1' * 100)
+    assert remove(masks, [0.9, 0.5], share=0.29)[1].tolist() == [0, 1]
+    assert remove(masks, [0.9, 0.5], share=0.28)[1].tolist() == [0]
+
+
 @pytest.mark.parametrize(('min_area', 'expected'), [(2, [0, 1]), (3, [0])])
 def test_min_area_counts_what_is_left(min_area, expected):
     _, kept = remove(masks_of('111100', '001111'), [0.9, 0.5], min_area=min_area)

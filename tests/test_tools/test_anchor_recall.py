@@ -47,6 +47,7 @@ def test_equals_all_anchors(seed, thr):
     (dict(scale=(512, 512), keep_ratio=False), (512, 512)),
     (dict(scale=(1000, 260), keep_ratio=True), (260, 352)),
     (dict(scale_factor=0.5), (260, 352)),
+    (dict(scale_factor=(0.5, 1.0)), (520, 352)),
 ])
 def test_size_is_that_of_the_pipeline(step, size):
     assert size_of_test([dict(type='Load'), dict(type='Resize', **step)], 520, 704) == size
@@ -54,10 +55,11 @@ def test_size_is_that_of_the_pipeline(step, size):
 
 
 def run(tmp_path, scale, *options):
-    """Two boxes in an image of 16 x 16: 8 x 8 on an anchor, and 2 x 2 in its corner."""
+    """Two boxes in an image of 16 x 16, 8 x 8 on an anchor and 2 x 2 in its corner, and no more."""
     whole = ' '.join(f'{y * 16 + 5} 8' for y in range(4, 12))
     (tmp_path / 'train.csv').write_text(
-        HEADER + f'a,{whole},16,16,cort,,,s,\na,1 2 17 2,16,16,cort,,,s,\n')
+        HEADER + f'a,{whole},16,16,cort,,,s,\na,1 2 17 2,16,16,cort,,,s,\n'
+        'b,,16,16,astro,,,t,\n')
     (tmp_path / 'config.py').write_text(CONFIG.format(root=tmp_path, scale=scale))
     return main([str(tmp_path / 'config.py'), *options])
 
@@ -65,12 +67,14 @@ def run(tmp_path, scale, *options):
 @pytest.mark.parametrize(('scale', 'row'), [
     # 8 x 8 anchors every 4 pixels: one fits the large box, none the small one
     (1.0, ['2', '0.500', '0.500', '0.531', '0', '0.000', '0.500']),
-    # enlarged four times: an anchor is the small box, and 1/16 of the large one
-    (4.0, ['2', '0.500', '0.500', '0.531', '0', '0.000', '0.500']),
+    # enlarged twice: an anchor is a quarter of either box
+    (2.0, ['2', '0.000', '0.000', '0.250', '0', '0.000', '1.000']),
+    ((4.0, 1.0), ['2', '0.000', '0.000', '0.250', '0', '0.000', '1.000']),
 ])
 def test_table(tmp_path, capsys, scale, row):
     assert run(tmp_path, scale) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert not any('astro' in line for line in lines)  # its image has no cell
     assert next(line for line in lines if line and line[0] == 'cort')[1:] == row
     assert [line[0] for line in lines if line].count('all') == 2
 

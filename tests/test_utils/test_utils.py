@@ -104,6 +104,14 @@ def test_a_folder_in_place_of_a_file_is_named_before_any_work(tmp_path):
     assert os.listdir(tmp_path) == ['folder']
 
 
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with (pytest.raises(UserError, match='pipe: found a device or pipe, expected the name of a'),
+          atomic_write(tmp_path / 'pipe')):
+        pass
+    assert (tmp_path / 'pipe').is_fifo()
+
+
 def test_the_doctor_finds_a_good_installation(write_table):
     checks = run_checks(write_table([{}, dict(id='b')]))
     assert [check for check in checks if check.state == 'FAIL'] == []

@@ -7,6 +7,7 @@ import threading
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, TCPServer
 
 import pytest
 import torch
@@ -228,6 +229,24 @@ def test_a_download_cut_short_is_not_kept(monkeypatch, tmp_path):
         with pytest.raises(UnreachableError, match='100 bytes came, expected 1000'):
             fetch(f'http://127.0.0.1:{server.server_port}/net.pkl')
     assert not any((tmp_path / 'hub/checkpoints').iterdir())
+
+
+@pytest.mark.parametrize('answer', [
+    b'no HTTP at all\r\n\r\n', b'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n',
+    b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\nxx'])
+def test_an_answer_that_is_no_file_counts_as_none(monkeypatch, tmp_path, answer):
+    monkeypatch.setattr(hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+
+    class Answers(BaseRequestHandler):
+        def handle(self):
+            self.request.recv(4096)
+            self.request.sendall(answer)
+
+    with TCPServer(('127.0.0.1', 0), Answers) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(UnreachableError, match='cannot be fetched'):
+            fetch(f'http://127.0.0.1:{server.server_address[1]}/net.pkl')
+    assert not any((tmp_path / 'hub/checkpoints').glob('*'))
 
 
 def fetch_together(folder, url, machines):

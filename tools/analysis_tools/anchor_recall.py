@@ -62,8 +62,9 @@ def test_size(pipeline: list[Mapping[str, Any]], height: int, width: int) -> tup
         if step['type'] != 'Resize':
             continue
         if step.get('scale') is None:
-            return (int(height * step['scale_factor'] + 0.5),
-                    int(width * step['scale_factor'] + 0.5))
+            factor = step['scale_factor']
+            for_width, for_height = factor if isinstance(factor, tuple | list) else (factor, factor)
+            return int(height * for_height + 0.5), int(width * for_width + 0.5)
         scale = tuple(step['scale'])
         if step.get('keep_ratio'):
             new_width, new_height = mmcv.rescale_size((width, height), scale)
@@ -150,7 +151,7 @@ def main(args: list[str] | None = None) -> int:
                 count_anchors(boxes, levels, assigner['pos_iou_thr'])))
     columns = {
         name: tuple(map(np.concatenate, zip(*parts, strict=True)))
-        for name, parts in found.items() if parts}
+        for name, parts in found.items() if sum(len(ious) for ious, _ in parts)}
     columns['all'] = tuple(map(np.concatenate, zip(*columns.values(), strict=True)))
     print(f'{"":10}{"boxes":>8}{"R@.5":>10}{"R@.7":>10}{"mean IoU":>10}{"anchors":>12}'
           f'{"only best":>12}{"none":>10}')

@@ -79,7 +79,7 @@ def write_sample_dataset(folder: str | os.PathLike, plan: SamplePlan,
         UserError: the plan cannot be carried out, the folder is not empty or cannot be written.
     """
     plan.check()
-    target = Path(folder).absolute()
+    target = Path(folder).resolve()  # a link stays, what it points to is replaced
     _check_free(target, force)
     check_writable(target.parent)
     building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f'.{target.name}-'))

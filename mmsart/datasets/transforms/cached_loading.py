@@ -9,7 +9,7 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 
-from mmsart.utils import UserError
+from mmsart.utils import MissingFileError, UserError
 
 _ENTRY = np.dtype([('key', np.uint64), ('begin', np.int64), ('shape', np.int64, 3)])
 
@@ -101,16 +101,20 @@ class LoadCachedImage(LoadImageFromFile):
         """Put ``img``, ``img_shape`` and ``ori_shape`` into the results.
 
         Raises:
-            UserError: the file is damaged.
+            MissingFileError: the file is gone.
+            UserError: the file is damaged, or has not the size that the dataset gives.
         """
         place, name = results.get('sample_idx', -1), results['img_path']
         kept = self.cache.get(place, name)
         if kept is None:
             try:
                 loaded = super().transform(results)
+            except FileNotFoundError as error:  # a worker would lose the name of the file
+                raise MissingFileError(f'{name}: no such file, expected an image') from error
             except (AssertionError, cv2.error) as error:  # what mmcv makes of a damaged file
                 raise UserError(f'{name}: the image cannot be decoded, expected a whole '
                                 f'{name.rpartition(".")[2]} file') from error
+            _check_size(loaded, name)
             if loaded is not None and loaded['img'].dtype == np.uint8:
                 self.cache.put(place, name, self._thin(loaded['img']))
             return loaded
@@ -123,6 +127,16 @@ class LoadCachedImage(LoadImageFromFile):
         """Drop two channels of a colour image whose three channels are the same."""
         grey = self.color_type == 'color' and (image == image[..., :1]).all()
         return image[..., 0] if grey else image
+
+
+def _check_size(results: dict | None, name: str) -> None:
+    """Compare with the dataset's size: masks are run-length codes of that many pixels."""
+    if results is None or not results.get('height') or not results.get('width'):
+        return
+    height, width = results['ori_shape']
+    if (height, width) != (results['height'], results['width']):
+        raise UserError(f'{name}: found {height} x {width} pixels, expected {results["height"]} x '
+                        f'{results["width"]}')
 
 
 def _key(name: str) -> np.uint64:

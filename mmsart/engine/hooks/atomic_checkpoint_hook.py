@@ -31,6 +31,21 @@ class AtomicCheckpointHook(CheckpointHook):
             loop.validated_iter = runner.iter
         super().after_val_epoch(runner, metrics)
 
+    def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+        # The stock method removes a best checkpoint that it knows of before it writes the next.
+        # It has one path, or a dict of them where several scores are watched.
+        single = getattr(self, 'best_ckpt_path', None)
+        several = getattr(self, 'best_ckpt_path_dict', {})
+        self.best_ckpt_path, self.best_ckpt_path_dict = None, dict.fromkeys(several)
+        super()._save_best_checkpoint(runner, metrics)
+        self.best_ckpt_path = self.best_ckpt_path or single
+        for key, path in several.items():
+            self.best_ckpt_path_dict[key] = self.best_ckpt_path_dict[key] or path
+        current = {self.best_ckpt_path, *self.best_ckpt_path_dict.values()}
+        for path in {single, *several.values()} - current:
+            if path and is_main_process() and self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
         stale: list[int] = []
         if self.max_keep_ckpts > 0:

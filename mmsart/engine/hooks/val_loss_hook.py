@@ -12,7 +12,7 @@ from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
-from mmengine.runner import BaseLoop, Runner, set_random_seed
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner, set_random_seed
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -38,7 +38,8 @@ class ValLossHook(Hook):
         pipeline: transforms for these images: those of training without its augmentation, ending
             in ``PackDetInputs``; by default the config's ``val_loss_pipeline``. The dataset is
             that of ``val_dataloader``.
-        interval: measure at every `interval`-th validation and at the last one.
+        interval: measure at every `interval`-th validation of a run, or of each of its stages, and
+            at the last one.
         num_images: measure on that many images, evenly spread over the dataset; None for all.
         seed: changes the samples that the samplers draw.
     """
@@ -87,7 +88,12 @@ class ValLossHook(Hook):
             return True  # asking the runner for its position would build a training
         if runner.iter == runner.max_iters:
             return True
-        count = runner.epoch if runner.epoch > 0 else runner.iter // runner.val_interval
+        loop = runner._train_loop
+        if hasattr(loop, 'validations'):
+            count = loop.validations
+        else:
+            by_epoch = isinstance(loop, EpochBasedTrainLoop)
+            count = (runner.epoch if by_epoch else runner.iter) // runner.val_interval
         return count % self.interval == 0
 
     def _build_dataloader(self, runner: Runner) -> DataLoader:

@@ -46,6 +46,9 @@ class StagedTrainLoop(BaseLoop):
         if not isinstance(dataloader, dict):
             raise UserError('StagedTrainLoop: expected train_dataloader to be a config, found '
                             f'{type(dataloader).__name__}')
+        if not isinstance(val_interval, int) or val_interval < 1:
+            raise UserError(f'train_cfg.val_interval: found {val_interval!r}, expected a whole '
+                            'number of at least 1')
         super().__init__(runner, seeded_dataloader(dataloader, runner.seed))
         self.stages = read_stages(stages)
         self.val_begin, self.val_interval = val_begin, val_interval
@@ -93,6 +96,14 @@ class StagedTrainLoop(BaseLoop):
     def stage(self) -> Stage:
         """The stage under way."""
         return self.stages[max(self.stage_index, 0)]
+
+    @property
+    def validations(self) -> int:
+        """Validations that the stage under way asked for so far, a last one included."""
+        stage, length = self.stage, len(self.dataloader)
+        if stage.by_epoch:
+            return -(-self.stage_epoch // (stage.val_interval or self.val_interval))
+        return -(-self.stage_iter // (stage.val_interval or stage.iters(length)))
 
     @property
     def batches(self) -> SeededBatchSampler:

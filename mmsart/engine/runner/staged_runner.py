@@ -95,6 +95,9 @@ class StagedRunner(Runner):
         if '://' in out_dir:  # object stores show whole objects only
             super().save_checkpoint(out_dir, filename, *args, **kwargs)
             return
-        temporary = f'.{filename}.part'
-        super().save_checkpoint(out_dir, temporary, *args, **kwargs)
-        publish(Path(out_dir) / temporary, Path(out_dir) / filename)
+        temporary = Path(out_dir) / f'.{filename}.part'
+        try:
+            super().save_checkpoint(out_dir, temporary.name, *args, **kwargs)
+            publish(temporary, Path(out_dir) / filename)
+        finally:
+            temporary.unlink(missing_ok=True)  # half of one, where the disk is full

@@ -8,6 +8,7 @@ import pytest
 from mmcv.transforms import LoadImageFromFile
 
 from mmsart.datasets.transforms.cached_loading import LoadCachedImage, SharedImageCache
+from mmsart.utils import MissingFileError, UserError
 
 
 def write_image(path, grey=True, seed=0):
@@ -95,3 +96,16 @@ def test_writing_at_the_same_time_mixes_nothing_up():
         child.join()
     for place in range(200):
         assert (cache.get(place, str(place)) == place % 256).all()
+
+
+def test_another_size_than_the_datasets_is_refused(tmp_path):
+    path = write_image(tmp_path / 'a.png')
+    load = LoadCachedImage(max_mb=1)
+    assert load(dict(img_path=path, height=9, width=13))['ori_shape'] == (9, 13)
+    with pytest.raises(UserError, match=r'a\.png: found 9 x 13 pixels, expected 13 x 9'):
+        load(dict(img_path=path, height=13, width=9))
+
+
+def test_a_file_that_is_gone_keeps_its_name(tmp_path):
+    with pytest.raises(MissingFileError, match=r'gone\.png: no such file, expected an image'):
+        LoadCachedImage(max_mb=1)(dict(img_path=str(tmp_path / 'gone.png')))

@@ -34,12 +34,6 @@ def test_order_counts():
     assert last.tolist() == [[round(1.2 * (0.8 * 50 + 0.2 * 200))] * 4] + [[255] * 4] * 3
 
 
-def test_saturation_would_do_nothing():
-    """What the transform leaves out: Pillow's Color on a grey image in three channels."""
-    pillow = Image.fromarray(np.repeat(GREY[..., None], 3, 2))
-    assert np.array_equal(np.asarray(ImageEnhance.Color(pillow).enhance(0.8)), np.asarray(pillow))
-
-
 def test_range_of_the_factors_and_three_channels():
     np.random.seed(0)
     transform = RandomBrightnessContrast(0.2, 0.1)
