@@ -29,6 +29,9 @@ from mmsart.postprocessing.fast_score import Curve
 from mmsart.postprocessing.postprocessor import PostProcessor, vote_type
 
 PIECES = ('keep', 'largest', 'drop')
+VOTE_MARGIN = 0.001
+"""Mean precision by which dropping has to beat relabelling: less is chance, and folds that choose
+differently have to be searched for both."""
 
 
 @dataclass
@@ -151,7 +154,8 @@ def _tune_sets(
                 for members, curve in curves[vote])
 
         for result in results:
-            result.config['vote'] = max(curves, key=partial(worth, train=result.train))
+            least = worth('relabel', result.train) + VOTE_MARGIN * result.train.sum()
+            result.config['vote'] = 'drop' if worth('drop', result.train) > least else 'relabel'
         tasks = [
             (vote, i, [result.train[search.members] for result in results
                        if result.config['vote'] == vote], trials)

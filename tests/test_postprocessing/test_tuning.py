@@ -75,6 +75,18 @@ def test_settings_are_valid_and_say_what_they_must(result):
     assert config['score_thr']['cort'] == 0.0  # no image: the setting is left alone
 
 
+def test_other_labels_are_dropped_where_that_is_clearly_better(images, monkeypatch):
+    junk = []
+    for image in images:
+        labels = np.full(len(image.detections), CLASSES.index(image.cell_type))
+        labels[6:] = (labels[6:] + 1) % 3  # all that is wrong has another label
+        junk.append(replace(image, detections=replace(image.detections, labels=labels)))
+    base = complete_config(dict(vote_min_score=0.56))  # true cells and specks vote
+    assert tune(junk, base, trials=2, folds=2).config['vote'] == 'drop'
+    monkeypatch.setattr('mmsart.postprocessing.tuning.VOTE_MARGIN', 1.0)
+    assert tune(junk, base, trials=2, folds=2).config['vote'] == 'relabel'
+
+
 def test_processes_find_the_same_settings(images, result):
     assert tune(images, complete_config({}), trials=30, folds=3, workers=2).config == result.config
 
