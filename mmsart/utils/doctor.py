@@ -12,6 +12,8 @@ _REINSTALL_MMCV = (
     '--no-binary onedl-mmcv onedl-mmcv==2.3.6 (after torch; with FORCE_CUDA=1 for a GPU)')
 _MODULES = {  # module: (distribution, cure)
     'torch': ('torch', 'pip install torch==2.13.0'),
+    'cv2': ('opencv-python', 'pip install -r requirements.txt; where a library such as libGL.so.1 '
+            'is missing, apt-get install libgl1 libglib2.0-0'),
     'mmengine': ('onedl-mmengine', 'pip install -r requirements.txt'),
     'mmcv': ('onedl-mmcv', _REINSTALL_MMCV),
     'mmdet': ('onedl-mmdetection', 'pip install -r requirements.txt'),
