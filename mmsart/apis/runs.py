@@ -116,7 +116,8 @@ def train(cfg: Config, resume: str | None = None, amp: bool = False,
             _check_file(resume, 'a checkpoint to go on from')
             read_checkpoint(resume)  # refuses a damaged one before anything is written
             cfg.load_from = resume
-    if not cfg.get('resume') or (cfg.resume == 'auto' and find_resumable(cfg.work_dir) is None):
+    goes_on = cfg.get('resume') and (cfg.resume != 'auto' or find_resumable(cfg.work_dir))
+    if not goes_on:  # a run that does takes nothing but its own checkpoint
         prepare_load_from(cfg)
     settings = load_postprocess(_evaluator(cfg, 'val_evaluator').get('postprocess'))
     kept = check_writable(cfg.work_dir) / POSTPROCESS_FILE

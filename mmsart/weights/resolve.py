@@ -98,7 +98,7 @@ def _existing(path: str, origin: str) -> str:
 
 def known_url(spec: str) -> str:
     """Translate a name of :data:`NAMES` to its URL; a URL stays."""
-    if spec.startswith(('http://', 'https://')):
+    if spec.startswith('http'):
         return spec
     try:
         return NAMES[spec]

@@ -289,6 +289,17 @@ def test_the_best_checkpoint_outlives_a_failure_to_write_the_next(tmp_path, monk
     assert not list(tmp_path.glob('.*'))
 
 
+def test_the_best_of_each_of_several_scores_is_kept(tmp_path, monkeypatch):
+    values = iter([(4.0, 1.0), (1.0, 3.0), (3.0, 2.0), (2.0, 4.0)])  # the least, the greatest
+    monkeypatch.setattr(toy_run.ToyMetric, 'compute_metrics', lambda self, results: dict(
+        zip(('error', 'score'), next(values), strict=True)))
+    config = toy_run.config(tmp_path)['default_hooks']
+    config['checkpoint'].update(save_best=['error', 'score'], rule=['less', 'greater'])
+    toy_run.build(tmp_path, default_hooks=config).train()
+    assert sorted(path.name for path in tmp_path.glob('best_*.pth')) == [
+        'best_error_epoch_2.pth', 'best_score_epoch_4.pth']
+
+
 def test_only_the_best_of_all_is_kept(tmp_path, monkeypatch):
     scores = iter([1.0, 3.0, 2.0, 4.0])
     monkeypatch.setattr(toy_run.ToyMetric, 'compute_metrics', lambda self, results: dict(

@@ -1,6 +1,7 @@
 """Loading of images that remembers their pixels, for all workers together."""
 import mmap
 import multiprocessing
+import os
 from hashlib import blake2b
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 
+from mmsart.datasets.image_folder import image_size
 from mmsart.utils import MissingFileError, UserError
 
 _ENTRY = np.dtype([('key', np.uint64), ('begin', np.int64), ('shape', np.int64, 3)])
@@ -102,7 +104,8 @@ class LoadCachedImage(LoadImageFromFile):
 
         Raises:
             MissingFileError: the file is gone.
-            UserError: the file is damaged, or has not the size that the dataset gives.
+            UserError: the file is damaged, has more than 8 bits a channel, is to be turned, or has
+                not the size that the dataset gives.
         """
         place, name = results.get('sample_idx', -1), results['img_path']
         kept = self.cache.get(place, name)
@@ -114,7 +117,7 @@ class LoadCachedImage(LoadImageFromFile):
             except (AssertionError, cv2.error) as error:  # what mmcv makes of a damaged file
                 raise UserError(f'{name}: the image cannot be decoded, expected a whole '
                                 f'{name.rpartition(".")[2]} file') from error
-            _check_size(loaded, name)
+            _check_file(loaded, name)
             if loaded is not None and loaded['img'].dtype == np.uint8:
                 self.cache.put(place, name, self._thin(loaded['img']))
             return loaded
@@ -129,11 +132,18 @@ class LoadCachedImage(LoadImageFromFile):
         return image[..., 0] if grey else image
 
 
-def _check_size(results: dict | None, name: str) -> None:
-    """Compare with the dataset's size: masks are run-length codes of that many pixels."""
-    if results is None or not results.get('height') or not results.get('width'):
+def _check_file(results: dict | None, name: str) -> None:
+    """Refuse what OpenCV changes without a word, and another size than the dataset's.
+
+    Masks are run-length codes of that many pixels.
+    """
+    if results is None:
         return
+    if os.path.isfile(name):  # mmcv can also load from elsewhere
+        image_size(name)
     height, width = results['ori_shape']
+    if not results.get('height') or not results.get('width'):
+        return
     if (height, width) != (results['height'], results['width']):
         raise UserError(f'{name}: found {height} x {width} pixels, expected {results["height"]} x '
                         f'{results["width"]}')

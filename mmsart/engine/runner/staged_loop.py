@@ -100,10 +100,16 @@ class StagedTrainLoop(BaseLoop):
     @property
     def validations(self) -> int:
         """Validations that the stage under way asked for so far, a last one included."""
+        count, _, interval = self._progress()
+        return -(-count // interval)
+
+    def _progress(self) -> tuple[int, int, int]:
+        """Epochs or iterations done of the stage, of how many, and between two validations."""
         stage, length = self.stage, len(self.dataloader)
         if stage.by_epoch:
-            return -(-self.stage_epoch // (stage.val_interval or self.val_interval))
-        return -(-self.stage_iter // (stage.val_interval or stage.iters(length)))
+            return (self.stage_epoch, stage.epochs(length),
+                    stage.val_interval or self.val_interval)
+        return self.stage_iter, stage.iters(length), stage.val_interval or stage.iters(length)
 
     @property
     def batches(self) -> SeededBatchSampler:
@@ -178,18 +184,13 @@ class StagedTrainLoop(BaseLoop):
 
     def _validate_if_due(self) -> bool:
         """Validate if the position in the stage asks for it and it has not been done."""
-        stage, length = self.stage, len(self.dataloader)
         if self.runner.val_loop is None or self.validated_iter == self._iter:
             return False
-        if stage.by_epoch:
-            count, total, reached = self.stage_epoch, stage.epochs(length), self._epoch
-            interval = stage.val_interval or self.val_interval
-            at_border = self.batch == 0
-        else:
-            count, total, reached = self.stage_iter, stage.iters(length), self._iter
-            interval, at_border = stage.val_interval or total, True
+        count, total, interval = self._progress()
         due = count > 0 and (count % interval == 0 or count == total)
-        if not (due and at_border and reached >= self.val_begin):
+        within_epoch = self.stage.by_epoch and self.batch > 0
+        reached = self._epoch if self.stage.by_epoch else self._iter
+        if not due or within_epoch or reached < self.val_begin:
             return False
         with preserve_random_state() as self.outer_random_state:
             self.runner.val_loop.run()
