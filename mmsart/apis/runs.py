@@ -119,6 +119,8 @@ def train(cfg: Config, resume: str | None = None, amp: bool = False,
     goes_on = cfg.get('resume') and (cfg.resume != 'auto' or find_resumable(cfg.work_dir))
     if not goes_on:  # a run that does takes nothing but its own checkpoint
         prepare_load_from(cfg)
+        if cfg.get('load_from') and Path(cfg.load_from).is_file():
+            read_checkpoint(cfg.load_from)  # refused now rather than in a run begun
     settings = load_postprocess(_evaluator(cfg, 'val_evaluator').get('postprocess'))
     kept = check_writable(cfg.work_dir) / POSTPROCESS_FILE
     if not (cfg.get('resume') and kept.exists()):  # a tuned one stays when a run goes on

@@ -1,6 +1,6 @@
 """The Sartorius competition's images as an mmdet dataset."""
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ class SartoriusDataset(BaseDetDataset):
                  img_suffix: str = '.png', **kwargs: Any) -> None:
         if subset not in ('train', 'val', 'all'):
             raise UserError(f'subset: found {subset!r}, expected train, val or all')
-        if subset != 'all' and (split is None or split.get('type') not in _SPLITS):
+        if subset != 'all' and (
+                not isinstance(split, Mapping) or split.get('type') not in _SPLITS):
             raise UserError(
                 f'split: found {split!r}, expected a dict with type holdout or kfold for the '
                 f'subset {subset}')

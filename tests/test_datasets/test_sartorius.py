@@ -89,6 +89,7 @@ def test_an_image_of_another_size_is_named(root):
 @pytest.mark.parametrize(('kwargs', 'problem'), [
     (dict(subset='test'), "subset: found 'test'"),
     (dict(subset='train'), 'split: found None'),
+    (dict(subset='train', split='all'), "split: found 'all', expected a dict"),
     (dict(subset='val', split=dict(type='random')), 'expected a dict with type holdout or kfold'),
     (dict(subset='val', split=dict(type='kfold', n=40)), 'expected at least 40 fields'),
 ])

@@ -109,6 +109,8 @@ def test_a_run_cut_off_resumes_to_the_same_weights(data, trained, tmp_path):
      'model: KeyError'),
     (['train', CONFIG, '--resume', 'DATA/train.csv', '--cfg-options', 'data_root=DATA'],
      'DATA/train.csv: '),
+    (['train', CONFIG, '--cfg-options', 'data_root=DATA', 'load_from=DATA/train.csv'],
+     'DATA/train.csv: expected a checkpoint, found a file that cannot be read'),
     (['test', CONFIG, 'none.pth'], 'none.pth: no such file, expected a checkpoint'),
     (['score_submission', '--truth', 'none.csv', '--submission', 'x.csv'],
      'none.csv: no such file'),
