@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from mmsart.datasets.synthetic import generate_image
-from mmsart.structures.mask.rle import parse_rles, run_boxes
+from mmsart.structures.mask.rle import parse_rles
+from mmsart.structures.mask.runs import run_boxes
 
 HEIGHT, WIDTH = 520, 704  # of the competition's images
 DENSEST = 786  # cells

@@ -19,7 +19,8 @@ from mmengine.structures import InstanceData
 
 from mmsart.models import CroppedFCNMaskHead
 from mmsart.structures.mask.cropped_masks import CroppedMasks
-from mmsart.structures.mask.rle import bitmap_to_kaggle, parse_rles, run_boxes
+from mmsart.structures.mask.rle import bitmap_to_kaggle, parse_rles
+from mmsart.structures.mask.runs import run_boxes
 
 JITTER = 3.0  # pixels, standard deviation of the RoIs' edges around a cell's
 

@@ -16,7 +16,7 @@ from inputs import DENSEST, HEIGHT, WIDTH
 
 from mmsart.datasets.synthetic import generate_image
 from mmsart.evaluation.functional.sartorius_map import IOU_THRS, score_image, summarize
-from mmsart.structures.mask import CroppedMasks
+from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import parse_rles, runs_to_coco
 
 EXTRA = 3  # predictions without a cell

@@ -9,13 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mmsart.datasets.classes import CLASSES
-from mmsart.structures.mask.rle import (
-    BadRleError,
-    Runs,
-    find_bad_runs,
-    parse_rles,
-    run_boxes,
-)
+from mmsart.structures.mask.rle import parse_rles
+from mmsart.structures.mask.runs import BadRleError, Runs, find_bad_runs, run_boxes
 from mmsart.utils.errors import MissingFileError, UserError
 
 REQUIRED_COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'sample_id')

@@ -16,7 +16,8 @@ import numpy as np
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.structures.mask.coco_counts import decode_counts
-from mmsart.structures.mask.rle import BadRleError, find_bad_runs, parse_rles
+from mmsart.structures.mask.rle import parse_rles
+from mmsart.structures.mask.runs import BadRleError, find_bad_runs
 from mmsart.utils.errors import MissingFileError, UserError
 from mmsart.utils.files import atomic_write
 

@@ -1,6 +1,5 @@
 """Thresholds, mask NMS, overlap removal and submissions: one way from detections to a score."""
 from mmsart.postprocessing.config import OPTIONS, complete_config, load_postprocess
-from mmsart.postprocessing.detections import Detections
 from mmsart.postprocessing.overlap import mask_nms, remove_overlap, score_order
 from mmsart.postprocessing.postprocessor import PostProcessor, vote_type
 from mmsart.postprocessing.submission import (
@@ -13,7 +12,6 @@ from mmsart.postprocessing.submission import (
 
 __all__ = [
     'OPTIONS',
-    'Detections',
     'PostProcessor',
     'Problem',
     'Submission',

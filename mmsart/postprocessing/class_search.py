@@ -5,18 +5,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import optuna
 
 from mmsart.datasets.classes import CLASSES
-from mmsart.postprocessing.detections import Detections
 from mmsart.postprocessing.fast_score import Curve, Trial, arrange, evaluate, side_by_side
 from mmsart.postprocessing.postprocessor import PostProcessor
-
-if TYPE_CHECKING:
-    from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patch_masks import PatchMasks
 
 SCORE_FLOOR = 0.05
 """Detections below it are not looked at: no useful threshold is that low."""
@@ -37,7 +35,7 @@ class TuningImage:
     """
 
     detections: Detections
-    truth: CroppedMasks
+    truth: PatchMasks
     cell_type: str
     sample_id: str
     _cut: dict[tuple, Detections] = field(default_factory=dict, init=False, repr=False)

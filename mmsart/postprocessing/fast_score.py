@@ -6,21 +6,16 @@ whatever score thresholds, areas, mask NMS and overlap removal do, a cell has on
 masks are looked at once, and each trial only adds up cells. The result is the competition's
 precision, exactly, as long as masks that fall apart are kept whole (``pieces='keep'``).
 """
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
 from mmsart.evaluation.functional import IOU_THRS
 from mmsart.postprocessing.overlap import largest_loss, score_order
-from mmsart.postprocessing.patches import pixel_incidence
-
-if TYPE_CHECKING:
-    from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.intersections import pixel_incidence
+from mmsart.structures.mask.patch_masks import PatchMasks
 
 
 @dataclass
@@ -112,7 +107,7 @@ class Curve:
         return float(self.gain[used].sum() / max(chosen.sum(), 1))
 
 
-def arrange(masks: CroppedMasks, scores: np.ndarray, truth: CroppedMasks) -> Scene:
+def arrange(masks: PatchMasks, scores: np.ndarray, truth: PatchMasks) -> Scene:
     """Find the cells of one image.
 
     Args:

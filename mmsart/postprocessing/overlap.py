@@ -1,20 +1,9 @@
 """One owner for each pixel, and one detection for each object."""
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from mmsart.postprocessing.patches import (
-    count_pieces,
-    intersections,
-    join_patches,
-    largest_piece,
-    split_patches,
-)
-
-if TYPE_CHECKING:
-    from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.postprocessing.morphology import count_pieces, largest_piece
+from mmsart.structures.mask.intersections import intersections
+from mmsart.structures.mask.patch_masks import PatchMasks
 
 
 def score_order(scores: np.ndarray) -> np.ndarray:
@@ -29,7 +18,7 @@ def score_order(scores: np.ndarray) -> np.ndarray:
     return np.argsort(-np.asarray(scores), kind='stable')
 
 
-def mask_nms(masks: CroppedMasks, scores: np.ndarray, iou_thrs: np.ndarray) -> np.ndarray:
+def mask_nms(masks: PatchMasks, scores: np.ndarray, iou_thrs: np.ndarray) -> np.ndarray:
     """Suppress masks that lie too much on a better one.
 
     Greedy and class-blind: a detection is dropped if its IoU with a kept detection of a higher
@@ -61,8 +50,8 @@ def mask_nms(masks: CroppedMasks, scores: np.ndarray, iou_thrs: np.ndarray) -> n
 
 
 def remove_overlap(
-        masks: CroppedMasks, scores: np.ndarray, max_lost_share: np.ndarray, min_area: np.ndarray,
-        pieces: list[str]) -> tuple[CroppedMasks, np.ndarray]:
+        masks: PatchMasks, scores: np.ndarray, max_lost_share: np.ndarray, min_area: np.ndarray,
+        pieces: list[str]) -> tuple[PatchMasks, np.ndarray]:
     """Give each pixel to the detection with the highest score.
 
     Masks are painted by falling score, each only where nothing is painted yet. A mask that is
@@ -81,7 +70,7 @@ def remove_overlap(
     Returns:
         M disjoint instances by falling score, and (M,) int64 their positions in the input.
     """
-    patches, boxes = split_patches(masks), masks.boxes.tolist()
+    patches, boxes = masks.patches(), masks.boxes.tolist()
     areas = masks.areas
     most_lost = np.minimum(
         largest_loss(max_lost_share, areas), areas - np.maximum(min_area, 1)).tolist()
@@ -106,7 +95,7 @@ def remove_overlap(
         kept.append(i)
         left.append(patch)
     index = np.array(kept, np.int64)
-    return join_patches(left, masks.boxes[index], masks), index
+    return masks.from_patches(left, masks.boxes[index], masks.height, masks.width), index
 
 
 def largest_loss(share: np.ndarray | float, areas: np.ndarray) -> np.ndarray:

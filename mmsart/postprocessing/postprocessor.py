@@ -1,6 +1,4 @@
 """From what a detector says to what a submission may hold."""
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,14 +8,10 @@ import numpy as np
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing.config import complete_config
-from mmsart.postprocessing.detections import Detections
+from mmsart.postprocessing.morphology import fill_patch, largest_piece
 from mmsart.postprocessing.overlap import mask_nms, remove_overlap, score_order
-from mmsart.postprocessing.patches import (
-    fill_patch,
-    join_patches,
-    largest_piece,
-    split_patches,
-)
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError
 
 
@@ -133,7 +127,7 @@ class PostProcessor:
             torch.from_numpy(detections.bboxes[again]),
             (detections.masks.height, detections.masks.width), torch.from_numpy(thresholds[again]))
         return replace(
-            detections, masks=_replaced(detections, again, split_patches(pasted), pasted.boxes))
+            detections, masks=_replaced(detections, again, pasted.patches(), pasted.boxes))
 
     def _reshape(
             self, detections: Detections, name: str,
@@ -143,7 +137,7 @@ class PostProcessor:
         index = index[detections.masks.areas[index] > 0]
         if not len(index):
             return detections
-        patches = split_patches(detections.masks)
+        patches = detections.masks.patches()
         changed = [function(patches[i]) for i in index.tolist()]
         return replace(
             detections, masks=_replaced(detections, index, changed, detections.masks.boxes[index]))
@@ -151,14 +145,15 @@ class PostProcessor:
 
 def _replaced(
         detections: Detections, index: np.ndarray, patches: list[np.ndarray],
-        boxes: np.ndarray) -> Any:
+        boxes: np.ndarray) -> PatchMasks:
     """Give the masks with those at `index` exchanged."""
-    all_patches = split_patches(detections.masks)
+    all_patches = detections.masks.patches()
     all_boxes = detections.masks.boxes.copy()
     all_boxes[index] = boxes
     for i, patch in zip(index.tolist(), patches, strict=True):
         all_patches[i] = patch
-    return join_patches(all_patches, all_boxes, detections.masks)
+    masks = detections.masks
+    return masks.from_patches(all_patches, all_boxes, masks.height, masks.width)
 
 
 def vote_type(

@@ -10,15 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mmsart.postprocessing.detections import Detections
-from mmsart.structures.mask.rle import (
-    BadRleError,
-    Runs,
-    coco_to_runs,
-    find_bad_runs,
-    parse_rles,
-    runs_to_text,
-)
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.rle import decode_rles, parse_rles, runs_to_text
+from mmsart.structures.mask.runs import BadRleError, Runs, find_bad_runs
 from mmsart.utils import MissingFileError, UserError, atomic_write
 
 HEADER = ['id', 'predicted']
@@ -246,14 +240,7 @@ def write_submission(
 
 
 def _runs_of(found: Detections | Sequence[Any]) -> Runs:
-    if isinstance(found, Detections):
-        return found.masks.to_runs()
-    pairs = [coco_to_runs(rle) for rle in found]
-    splits = np.cumsum([0] + [len(starts) for starts, _ in pairs])
-    empty = [np.zeros(0, np.int64)]
-    return Runs(
-        np.concatenate([starts for starts, _ in pairs] or empty),
-        np.concatenate([lengths for _, lengths in pairs] or empty), splits)
+    return found.masks.to_runs() if isinstance(found, Detections) else decode_rles(found)
 
 
 def _disjoint_texts(path: str | os.PathLike, img_id: str, runs: Runs) -> list[str]:

@@ -13,6 +13,7 @@ from mmsart.evaluation.metrics.sartorius_metric import to_detections, truth_rles
 from mmsart.evaluation.predictions import ImagePredictions
 from mmsart.postprocessing import PostProcessor
 from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
 from mmsart.visualization.draw import draw_comparison, draw_instances
 
@@ -66,7 +67,7 @@ def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike
             for rank, entry in enumerate(entries)]
 
 
-def _write(score: float | None, image: ImagePredictions, masks: CroppedMasks, path: Path,
+def _write(score: float | None, image: ImagePredictions, masks: PatchMasks, path: Path,
            target: Path, rank: int, scale: int) -> Path:
     pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if pixels is None:

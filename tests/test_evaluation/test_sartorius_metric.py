@@ -7,7 +7,7 @@ import torch
 from mmsart.evaluation.metrics import SartoriusMetric
 from mmsart.evaluation.metrics.sartorius_metric import to_image_predictions
 from mmsart.evaluation.predictions import load_predictions
-from mmsart.structures.mask import CroppedMasks
+from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import bitmap_to_kaggle
 from mmsart.utils import UserError
 

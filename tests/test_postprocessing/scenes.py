@@ -4,7 +4,7 @@ from fractions import Fraction
 import numpy as np
 from scipy import ndimage
 
-from mmsart.postprocessing import Detections
+from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 
 EIGHT = np.ones((3, 3), int)

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsart.evaluation.functional import score_image
-from mmsart.postprocessing import Detections, PostProcessor
+from mmsart.postprocessing import PostProcessor
 from mmsart.postprocessing.fast_score import Trial, arrange, evaluate, side_by_side
+from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 
 from .scenes import random_bitmaps

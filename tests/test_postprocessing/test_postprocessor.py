@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from mmsart.postprocessing import Detections, PostProcessor, vote_type
+from mmsart.postprocessing import PostProcessor, vote_type
+from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.utils import UserError
 

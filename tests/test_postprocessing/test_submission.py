@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsart.postprocessing import (
-    Detections,
     PostProcessor,
     Submission,
     check_submission,
     read_submission,
     write_submission,
 )
+from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import kaggle_to_bitmap
 from mmsart.utils import MissingFileError, UserError

@@ -5,9 +5,10 @@ import optuna
 import pytest
 
 from mmsart.datasets.classes import CLASSES
-from mmsart.postprocessing import Detections, PostProcessor, complete_config
+from mmsart.postprocessing import PostProcessor, complete_config
 from mmsart.postprocessing.class_search import SCORE_FLOOR, ClassSearch, TuningImage
 from mmsart.postprocessing.tuning import score_real, split_folds, tune
+from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 
 SIZE, SIDE = 48, 6

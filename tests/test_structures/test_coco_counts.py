@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from mmsart.structures.mask.coco_counts import decode_counts, encode_counts, ragged_arange
+from mmsart.structures.mask.coco_counts import decode_counts, encode_counts
 
 # Small and large counts, so that differences of either sign take one to seven characters.
 count = st.integers(0, 40) | st.integers(0, 2**31 - 1)
@@ -27,7 +27,3 @@ def test_masks_without_any_count():
     counts, splits = decode_counts([b'', b'1', b''])
     assert counts.tolist() == [1]
     assert splits.tolist() == [0, 0, 1, 1]
-
-
-def test_ragged_arange_restarts_in_each_group():
-    assert ragged_arange(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]

@@ -12,7 +12,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
-from mmsart.structures.mask import CroppedMasks, as_cropped
+from mmsart.structures.mask.cropped_masks import CroppedMasks, as_cropped
 from mmsart.structures.mask.rle import bitmap_to_kaggle, parse_rles
 from tests.test_structures.bitmap_strategies import bitmaps
 

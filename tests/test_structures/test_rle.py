@@ -7,19 +7,16 @@ from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 
 from mmsart.structures.mask.rle import (
-    BadRleError,
-    Runs,
     bitmap_to_kaggle,
     coco_to_kaggle,
-    find_bad_runs,
     kaggle_to_bitmap,
     kaggle_to_coco,
     parse_rle,
     parse_rles,
-    run_boxes,
     runs_to_coco,
     runs_to_text,
 )
+from mmsart.structures.mask.runs import BadRleError, Runs, find_bad_runs, run_boxes
 
 bitmaps = st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(
     lambda size: arrays(np.uint8, size, elements=st.integers(0, 1)))

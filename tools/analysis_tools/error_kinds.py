@@ -17,8 +17,8 @@ from mmsart.evaluation.functional.error_kinds import GT_KINDS, PRED_KINDS, find_
 from mmsart.evaluation.metrics.sartorius_metric import to_detections
 from mmsart.evaluation.predictions import ImagePredictions, load_predictions
 from mmsart.postprocessing import PostProcessor, load_postprocess
-from mmsart.postprocessing.patches import intersections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.rle import parse_rles
 from mmsart.utils import UserError, atomic_write, check_target, cli_main
 

@@ -8,7 +8,8 @@ from mmsart.datasets.synthetic.astro import grow_astro
 from mmsart.datasets.synthetic.canvas import Canvas
 from mmsart.datasets.synthetic.cort import grow_cort
 from mmsart.datasets.synthetic.shsy5y import grow_shsy5y
-from mmsart.structures.mask.rle import Runs, runs_to_text
+from mmsart.structures.mask.rle import runs_to_text
+from mmsart.structures.mask.runs import Runs
 from mmsart.utils.errors import UserError
 
 _GROW = {'shsy5y': grow_shsy5y, 'astro': grow_astro, 'cort': grow_cort}

@@ -13,7 +13,8 @@ from terminaltables import AsciiTable
 from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import IOU_THRS, ImageScore, score_image, summarize
 from mmsart.evaluation.predictions import ImagePredictions, save_predictions
-from mmsart.postprocessing import Detections, PostProcessor, load_postprocess, write_submission
+from mmsart.postprocessing import PostProcessor, load_postprocess, write_submission
+from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks, as_cropped
 from mmsart.structures.mask.rle import parse_rles, runs_to_coco
 from mmsart.utils.errors import UserError

@@ -88,7 +88,8 @@ class CroppedFCNMaskHead(FCNMaskHead):
             probs = self._own_class(preds, results)
             probs = probs if activate_map else probs.sigmoid()
             thr = self._thresholds(rcnn_test_cfg.mask_thr_binary, results)
-            results.masks = paste_masks(probs, results.bboxes, (int(height), int(width)), thr)
+            results.masks = CroppedMasks.like(
+                paste_masks(probs, results.bboxes, (int(height), int(width)), thr))
             if rcnn_test_cfg.get('score_by_mask_iou', False):
                 results.scores = results.scores * expected_iou(probs, thr)
             if rcnn_test_cfg.get('keep_mask_logits', False):

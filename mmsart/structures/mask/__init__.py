@@ -1,16 +1,4 @@
-"""Mask structures: run-length codes and box-local masks.
+"""Mask structures: run-length codes and masks in their own boxes."""
+from mmsart.structures.mask.patch_masks import PatchMasks
 
-`CroppedMasks` and `as_cropped` are loaded when first used, so that tools which only need run-length
-codes do not wait for mmdet.
-"""
-from typing import Any
-
-__all__ = ['CroppedMasks', 'as_cropped']
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    from mmsart.structures.mask import cropped_masks
-
-    return getattr(cropped_masks, name)
+__all__ = ['PatchMasks']

@@ -1,12 +1,8 @@
 """Resizing and warping of patches with the very arithmetic of OpenCV."""
-from typing import TYPE_CHECKING, Any
-
 import cv2
 import numpy as np
-from mmdet.structures.mask import BitmapMasks
 
-if TYPE_CHECKING:
-    from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.patch_masks import PatchMasks
 
 _BITS, _STEPS = 10, 32  # fixed point of coordinates; sub-pixel positions that are told apart
 
@@ -50,30 +46,7 @@ def shear_matrix(magnitude: float, direction: str) -> np.ndarray:
     return matrix.astype(np.float64)
 
 
-def via_bitmaps(masks: 'CroppedMasks', method: str, *args: Any, **kwargs: Any) -> 'CroppedMasks':
-    """Apply a method of `BitmapMasks`, to a few masks at a time.
-
-    The exact way for what is rare: other interpolations, borders that are not zero.
-
-    Args:
-        masks: N masks.
-        method: name of the method.
-        *args: its arguments.
-        **kwargs: its keyword arguments.
-
-    Returns:
-        The result. OpenCV takes the masks for channels and fills the border by channel number
-        modulo 4, so that parts must begin at multiples of 4.
-    """
-    parts = []
-    for begin in range(0, max(len(masks), 1), 8):
-        part = masks[begin:begin + 8]
-        bitmaps = BitmapMasks(part.to_ndarray(), masks.height, masks.width)
-        parts.append(type(masks).from_bitmaps(getattr(bitmaps, method)(*args, **kwargs).masks))
-    return type(masks).cat(parts)
-
-
-def warp_patches(masks: 'CroppedMasks', matrix: np.ndarray,
+def warp_patches(masks: PatchMasks, matrix: np.ndarray,
                  out_shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Warp each patch as `cv2.warpAffine` (bilinear, border 0) would warp the whole image.
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.patch_masks import PatchMasks
 
 # Pixels pasted at a time; bounds the memory at about 30 bytes a pixel.
 CHUNK_PIXELS_CPU = 1 << 17
@@ -17,7 +17,7 @@ FAR_OUTSIDE = 1e3
 
 def paste_masks(
     probs: Tensor, bboxes: Tensor, size: tuple[int, int], thr: float | Tensor,
-) -> CroppedMasks:
+) -> PatchMasks:
     """Resample soft masks to their boxes and threshold them.
 
     Each mask is interpolated at the pixel centres of its box, grown to whole pixels plus one, with
@@ -46,7 +46,7 @@ def paste_masks(
         inside = (soft >= thrs[take, None, None]).cpu().numpy()
         _trim(inside, windows[take].cpu().numpy(), take.tolist(), boxes, patches)
     data = np.concatenate(patches) if patches else np.empty(0, bool)
-    return CroppedMasks(data.view(np.uint8), boxes, height, width)
+    return PatchMasks(data.view(np.uint8), boxes, height, width)
 
 
 def _pixel_windows(bboxes: Tensor, height: int, width: int) -> Tensor:

@@ -1,32 +1,49 @@
-"""Storage and geometry of masks that are kept inside their own boxes."""
-import mmcv
+"""Instance masks that are kept inside their own boxes."""
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import numpy as np
-from mmdet.structures.mask import BaseInstanceMasks
-from mmdet.structures.mask.structures import get_offsets_hv
+from pycocotools import mask as coco_mask
 from typing_extensions import Self
 
-from mmsart.structures.mask.coco_counts import exclusive_cumsum
-from mmsart.structures.mask.geometry import (
-    nearest_map,
-    rotation_matrix,
-    shear_matrix,
-    via_bitmaps,
-    warp_patches,
+from mmsart.structures.mask.patches import (
+    box_sizes,
+    gather_patches,
+    patches_to_runs,
+    runs_to_patches,
+    transpose_patches,
 )
-from mmsart.structures.mask.patches import box_sizes, gather_patches, patches_to_runs
-from mmsart.structures.mask.rle import Runs, run_boxes
+from mmsart.structures.mask.ragged import exclusive_cumsum, ragged_arange
+from mmsart.structures.mask.rle import decode_rles, runs_to_coco
+from mmsart.structures.mask.runs import Runs, run_boxes
 
 
-class PatchMasks(BaseInstanceMasks):
-    """Hold patches and transform them with the bits of mmdet's `BitmapMasks`.
+class PatchMasks:
+    """Hold each mask as a patch and its place, so that masks cost what cells cost.
 
-    The base of `CroppedMasks`, which tells what the arrays are.
+    Storage, selection and conversion, with numpy and pycocotools alone; every method that gives
+    masks gives them in its own class. Sets of masks share their arrays with those they were made
+    from: treat the arrays as read-only.
 
     Args:
-        data: uint8 (P,), the pixels of patch after patch.
-        boxes: int (N, 4), half-open pixel boxes xyxy inside the image.
+        data: uint8 (P,), the 0/1 pixels of patch after patch, each row by row.
+        boxes: int (N, 4), half-open pixel boxes xyxy inside the image. A box holds its mask but
+            need not be tight. Boxes without area become all zero.
         height: image height in pixels.
         width: image width in pixels.
+
+    Attributes:
+        data: as given.
+        boxes: int32 (N, 4).
+        offsets: int64 (N + 1,), the patch of mask i is ``data[offsets[i]:offsets[i + 1]]``.
+        height, width: as given.
+
+    Example:
+        >>> masks = PatchMasks(np.ones(6, np.uint8), np.array([[1, 0, 4, 2]]), 3, 5)
+        >>> masks.to_ndarray()[0]
+        array([[0, 1, 1, 1, 0],
+               [0, 1, 1, 1, 0],
+               [0, 0, 0, 0, 0]], dtype=uint8)
     """
 
     def __init__(self, data: np.ndarray, boxes: np.ndarray, height: int, width: int) -> None:
@@ -49,6 +66,106 @@ class PatchMasks(BaseInstanceMasks):
         """Make a set of no masks for an image of this size."""
         return cls(np.zeros(0, np.uint8), np.zeros((0, 4), np.int32), height, width)
 
+    @classmethod
+    def like(cls, masks: 'PatchMasks') -> Self:
+        """Give masks of any kind of patches this class; the arrays are shared."""
+        return cls(masks.data, masks.boxes, masks.height, masks.width)
+
+    @classmethod
+    def from_runs(cls, runs: Runs, height: int, width: int) -> Self:
+        """Make masks from row-major runs; the boxes are tight.
+
+        Args:
+            runs: one entry a mask, valid for the image.
+            height: image height in pixels.
+            width: image width in pixels.
+
+        Returns:
+            N masks.
+        """
+        return cls(*runs_to_patches(runs, width), height, width)
+
+    @classmethod
+    def from_rles(cls, rles: Sequence[dict[str, Any]], height: int, width: int) -> Self:
+        """Make masks from transposed COCO RLE (``size`` is [width, height]).
+
+        Args:
+            rles: compressed codes, one a mask.
+            height: image height in pixels.
+            width: image width in pixels.
+
+        Returns:
+            N masks with tight boxes.
+        """
+        for rle in rles:
+            assert list(rle['size']) == [width, height], (
+                f'RLE of size {rle["size"]}, expected the transposed [{width}, {height}]')
+        return cls.from_runs(decode_rles(rles), height, width)
+
+    @classmethod
+    def from_coco(cls, segmentations: Sequence[Any], height: int, width: int) -> Self:
+        """Make masks from COCO annotations.
+
+        Args:
+            segmentations: for each mask a list of polygons ``[x1, y1, x2, y2, ...]`` whose union
+                it is, or an RLE dict whose ``counts`` are a list, text or bytes.
+            height: image height in pixels.
+            width: image width in pixels.
+
+        Returns:
+            N masks with tight boxes.
+        """
+        rles = []
+        for segmentation in segmentations:
+            if isinstance(segmentation, list):
+                segmentation = coco_mask.merge(
+                    coco_mask.frPyObjects(segmentation, height, width))
+            elif isinstance(segmentation['counts'], list):
+                segmentation = coco_mask.frPyObjects(segmentation, height, width)
+            rles.append(segmentation)
+        columns = runs_to_patches(decode_rles(rles), height)  # COCO's codes run down columns
+        return cls(*transpose_patches(*columns), height, width)
+
+    @classmethod
+    def from_bitmaps(cls, bitmaps: np.ndarray) -> Self:
+        """Make masks from full-size bitmaps.
+
+        Args:
+            bitmaps: (N, height, width), any dtype, non-zero inside.
+
+        Returns:
+            N masks with tight boxes.
+        """
+        bitmaps = np.asarray(bitmaps)
+        _, height, width = bitmaps.shape
+        boxes = np.zeros((len(bitmaps), 4), np.int32)
+        patches = [np.zeros(0, np.uint8)]
+        for box, bitmap in zip(boxes, bitmaps, strict=True):
+            rows = np.flatnonzero(bitmap.any(axis=1))
+            if len(rows):
+                columns = np.flatnonzero(bitmap[rows[0]:rows[-1] + 1].any(axis=0))
+                box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+                patch = bitmap[box[1]:box[3], box[0]:box[2]] != 0
+                patches.append(patch.ravel().view(np.uint8))
+        return cls(np.concatenate(patches), boxes, height, width)
+
+    @classmethod
+    def from_patches(cls, patches: Sequence[np.ndarray], boxes: np.ndarray, height: int,
+                     width: int) -> Self:
+        """Make masks from patches: the inverse of :meth:`patches`.
+
+        Args:
+            patches: N arrays (h_i, w_i) of 0 and 1.
+            boxes: int (N, 4), half-open pixel boxes xyxy, as large as the patches.
+            height: image height in pixels.
+            width: image width in pixels.
+
+        Returns:
+            N masks. Boxes are kept as they are, also where a patch has an empty margin.
+        """
+        data = np.concatenate([np.zeros(0, np.uint8), *(patch.reshape(-1) for patch in patches)])
+        return cls(data.astype(np.uint8, copy=False), boxes, height, width)
+
     def patch(self, index: int) -> np.ndarray:
         """View the pixels of one mask inside its box.
 
@@ -62,100 +179,87 @@ class PatchMasks(BaseInstanceMasks):
         x1, y1, x2, y2 = self.boxes[index].tolist()
         return self.data[self.offsets[index]:self.offsets[index + 1]].reshape(y2 - y1, x2 - x1)
 
+    def patches(self) -> list[np.ndarray]:
+        """View the pixels of each mask inside its box, uint8 (h_i, w_i); see :meth:`patch`."""
+        ends = self.offsets.tolist()
+        return [
+            self.data[begin:end].reshape(y2 - y1, x2 - x1)
+            for begin, end, (x1, y1, x2, y2) in zip(
+                ends[:-1], ends[1:], self.boxes.tolist(), strict=True)]
+
     def to_runs(self) -> Runs:
         """Read the row-major runs of the masks."""
         return patches_to_runs(self.data, self.boxes, self.width)
+
+    def to_rles(self) -> list[dict[str, Any]]:
+        """Encode the masks as transposed COCO RLE (``size`` is [width, height])."""
+        return runs_to_coco(self.to_runs(), self.height, self.width)
+
+    def to_ndarray(self) -> np.ndarray:
+        """Paint the masks into full-size bitmaps.
+
+        Returns:
+            uint8 (N, height, width).
+        """
+        bitmaps = np.zeros((len(self), self.height, self.width), np.uint8)
+        for i, (x1, y1, x2, y2) in enumerate(self.boxes.tolist()):
+            bitmaps[i, y1:y2, x1:x2] = self.patch(i)
+        return bitmaps
+
+    @property
+    def areas(self) -> np.ndarray:
+        """int64 (N,): pixels of each mask."""
+        sums = np.zeros(len(self), np.int64)
+        filled = np.flatnonzero(np.diff(self.offsets))
+        if len(filled):
+            sums[filled] = np.add.reduceat(self.data, self.offsets[filled], dtype=np.int64)
+        return sums
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: Any) -> Self:
+        """Select masks by int, slice, or an array or list of ints or bools."""
+        chosen = np.arange(len(self))[index].reshape(-1)
+        first = chosen[0] if len(chosen) else 0
+        if (chosen == np.arange(first, first + len(chosen))).all():  # neighbours share the data
+            begin, end = self.offsets[first], self.offsets[first + len(chosen)]
+            data = self.data[begin:end]
+        else:
+            sizes = np.diff(self.offsets)[chosen]
+            data = self.data[ragged_arange(sizes) + np.repeat(self.offsets[chosen], sizes)]
+        return type(self)(data, self.boxes[chosen], self.height, self.width)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield full-size bitmaps, uint8 (height, width), one at a time."""
+        return (self[i].to_ndarray()[0] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(num_masks={len(self)}, height={self.height}, '
+                f'width={self.width})')
+
+    @classmethod
+    def cat(cls, masks: Sequence['PatchMasks']) -> Self:
+        """Concatenate masks of images of one size."""
+        if not len(masks):
+            raise ValueError('masks should not be an empty list.')
+        sizes = {(mask.height, mask.width) for mask in masks}
+        assert len(sizes) == 1, f'expected masks of one image size, found {sorted(sizes)}'
+        return cls(np.concatenate([mask.data for mask in masks]),
+                   np.concatenate([mask.boxes for mask in masks]), *sizes.pop())
+
+    def union(self) -> np.ndarray:
+        """Paint all masks into one bitmap, bool (height, width)."""
+        bitmap = np.zeros((self.height, self.width), np.uint8)
+        for i, (x1, y1, x2, y2) in enumerate(self.boxes.tolist()):
+            bitmap[y1:y2, x1:x2] |= self.patch(i)
+        return bitmap.view(bool)
 
     def tighten(self) -> Self:
         """Shrink the boxes to the masks' own extent."""
         boxes = run_boxes(self.to_runs(), self.width)[0].astype(np.int32)
         return self._gather(boxes, np.arange(self.height), np.arange(self.width), self.height,
                             self.width)
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def rescale(self, scale: float | tuple[int, int],
-                interpolation: str = 'nearest') -> Self:
-        """Resize with the aspect ratio kept; see `BaseInstanceMasks.rescale`."""
-        width, height = mmcv.rescale_size((self.width, self.height), scale)
-        return self.resize((height, width), interpolation)
-
-    def resize(self, out_shape: tuple[int, int],
-               interpolation: str = 'nearest') -> Self:
-        """Resize to (h, w); see `BaseInstanceMasks.resize`."""
-        height, width = out_shape
-        if interpolation != 'nearest':
-            return via_bitmaps(self, 'resize', out_shape, interpolation=interpolation)
-        rows, columns = nearest_map(self.height, height), nearest_map(self.width, width)
-        boxes = np.empty_like(self.boxes)
-        boxes[:, 0::2] = np.searchsorted(columns, self.boxes[:, 0::2])
-        boxes[:, 1::2] = np.searchsorted(rows, self.boxes[:, 1::2])
-        return self._gather(boxes, rows, columns, height, width)
-
-    def flip(self, flip_direction: str = 'horizontal') -> Self:
-        """Flip 'horizontal', 'vertical' or 'diagonal' (both)."""
-        assert flip_direction in ('horizontal', 'vertical', 'diagonal'), flip_direction
-        rows: np.ndarray = np.arange(self.height)
-        columns: np.ndarray = np.arange(self.width)
-        boxes = self.boxes.copy()
-        if flip_direction != 'vertical':
-            columns = columns[::-1]
-            boxes[:, 0::2] = self.width - boxes[:, 2::-2]
-        if flip_direction != 'horizontal':
-            rows = rows[::-1]
-            boxes[:, 1::2] = self.height - boxes[:, 3::-2]
-        return self._gather(boxes, rows, columns, self.height, self.width)
-
-    def pad(self, out_shape: tuple[int, int], pad_val: int = 0) -> Self:
-        """Pad on the right and below to (h, w); see `BaseInstanceMasks.pad`."""
-        height, width = out_shape
-        assert not len(self) or (height >= self.height and width >= self.width), (
-            f'cannot pad {self.height} x {self.width} to {height} x {width}')
-        if pad_val:
-            return via_bitmaps(self, 'pad', out_shape, pad_val=pad_val)
-        return type(self)(self.data, self.boxes, height, width)
-
-    def crop(self, bbox: np.ndarray) -> Self:
-        """Cut the image down to a box, int (4,) xyxy; see `BaseInstanceMasks.crop`."""
-        x1, x2 = np.clip(bbox[0::2], 0, self.width).tolist()
-        y1, y2 = np.clip(bbox[1::2], 0, self.height).tolist()
-        width, height = max(x2 - x1, 1), max(y2 - y1, 1)
-        return self._move(-x1, -y1, height, width)
-
-    def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> Self:
-        """Put the image into a larger one; see `BaseInstanceMasks.expand`."""
-        boxes = self.boxes + np.array([left, top, left, top], np.int32)
-        return type(self)(self.data, boxes, expanded_h, expanded_w)
-
-    def translate(self, out_shape: tuple[int, int], offset: float | tuple[float, float],
-                  direction: str = 'horizontal', border_value: int = 0,
-                  interpolation: str = 'bilinear') -> Self:
-        """Move the masks, on a canvas of `out_shape` (h, w); see `BaseInstanceMasks.translate`.
-
-        As in mmdet, the masks are cut to `out_shape` first and moved then.
-        """
-        height, width = out_shape
-        right, down = get_offsets_hv(offset, direction)
-        if border_value or right != int(right) or down != int(down):
-            return via_bitmaps(self, 'translate', out_shape, offset, direction, border_value,
-                               interpolation)
-        return self._move(0, 0, height, width)._move(int(right), int(down), height, width)
-
-    def shear(self, out_shape: tuple[int, int], magnitude: float, direction: str = 'horizontal',
-              border_value: int = 0, interpolation: str = 'bilinear') -> Self:
-        """Shear the masks; `out_shape` is their own; see `BaseInstanceMasks.shear`."""
-        matrix = shear_matrix(magnitude, direction)
-        return self._warp('shear', matrix, out_shape, border_value, interpolation,
-                          (magnitude, direction))
-
-    def rotate(self, out_shape: tuple[int, int], angle: float,
-               center: tuple[float, float] | None = None, scale: float = 1.0,
-               border_value: int = 0, interpolation: str = 'bilinear') -> Self:
-        """Rotate the masks; `out_shape` is their own; see `BaseInstanceMasks.rotate`."""
-        matrix = rotation_matrix((self.height, self.width), angle, center, scale)
-        return self._warp('rotate', matrix, out_shape, border_value, interpolation,
-                          (angle, center, scale))
 
     def erase(self, region: np.ndarray) -> Self:
         """Take a region away from every mask.
@@ -171,41 +275,8 @@ class PatchMasks(BaseInstanceMasks):
         data = np.concatenate([np.zeros(0, np.uint8), *(patch.ravel() for patch in kept)])
         return type(self)(data, self.boxes, self.height, self.width)
 
-    def warp_affine(self, matrix: np.ndarray, out_shape: tuple[int, int]) -> Self:
-        """Warp as `cv2.warpAffine` does in fixed point, bilinear, with zeros around.
-
-        Args:
-            matrix: float64 (2, 3), old coordinates (x, y) to new ones.
-            out_shape: (h, w) of the new image.
-
-        Returns:
-            N masks.
-        """
-        return type(self)(*warp_patches(self, matrix, out_shape), *out_shape).tighten()
-
     def _gather(self, boxes: np.ndarray, rows: np.ndarray, columns: np.ndarray, height: int,
                 width: int) -> Self:
         """Look up new patches in `boxes`, pixel (y, x) at the old (rows[y], columns[x])."""
         data = gather_patches(self.data, self.boxes, boxes, rows, columns)
         return type(self)(data, boxes, height, width)
-
-    def _move(self, right: int, down: int, height: int, width: int) -> Self:
-        """Move by whole pixels into an image of another size, and cut off what leaves it."""
-        moved = self.boxes + np.array([right, down, right, down], np.int32)
-        boxes = np.clip(moved, 0, np.array([width, height, width, height], np.int32))
-        if (boxes == moved).all():
-            return type(self)(self.data, boxes, height, width)
-        return self._gather(boxes, np.arange(height) - down, np.arange(width) - right,
-                            height, width)
-
-    def _warp(self, method: str, matrix: np.ndarray, out_shape: tuple[int, int],
-              border_value: int, interpolation: str, arguments: tuple) -> Self:
-        """Warp patches where OpenCV's fixed point applies, bitmaps elsewhere."""
-        if not len(self):
-            return type(self).empty(*out_shape)
-        assert tuple(out_shape) == (self.height, self.width), (
-            f'{method} keeps the size {self.height} x {self.width}, expected {out_shape}')
-        if border_value or interpolation != 'bilinear':
-            return via_bitmaps(self, method, out_shape, *arguments, border_value=border_value,
-                               interpolation=interpolation)
-        return self.warp_affine(matrix, out_shape)

@@ -5,13 +5,13 @@ xyxy, `data` uint8 the 0/1 pixels of box after box, row by row. Nothing here loo
 rows; the index of each pixel is computed for all of them at once.
 """
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from mmsart.structures.mask.coco_counts import decode_counts, exclusive_cumsum, ragged_arange
-from mmsart.structures.mask.rle import Runs, join_touching, run_boxes
+from mmsart.structures.mask.ragged import exclusive_cumsum, ragged_arange
+from mmsart.structures.mask.runs import Runs, join_touching, run_boxes
 
 # Pixels looked up at a time: their indices, 8 bytes each, then stay in the cache and in memory
 # that the process holds already. Measured twice as fast as all at once on 500,000 pixels.
@@ -127,7 +127,7 @@ def runs_to_patches(runs: Runs, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Paint runs into patches.
 
     Args:
-        runs: masks of one image, sorted and without overlap (`rle.find_bad_runs` tells).
+        runs: masks of one image, sorted and without overlap (`runs.find_bad_runs` tells).
         width: image width in pixels.
 
     Returns:
@@ -179,24 +179,3 @@ def patches_to_runs(data: np.ndarray, boxes: np.ndarray, width: int) -> Runs:
     starts = rows.y[row] * width + boxes[owner, 0] + begin - rows.begin[row]
     splits = exclusive_cumsum(np.bincount(owner, minlength=len(boxes)))
     return join_touching(Runs(starts, lengths, splits))
-
-
-def decode_rles(rles: Sequence[dict[str, Any]]) -> Runs:
-    """Read the runs of many compressed COCO RLEs in one go.
-
-    Args:
-        rles: ``counts`` as bytes or ASCII text.
-
-    Returns:
-        The runs of all masks, pixels counted in the order of the code.
-    """
-    counts, splits = decode_counts([
-        rle['counts'].encode() if isinstance(rle['counts'], str) else rle['counts']
-        for rle in rles])
-    numbers = np.diff(splits)
-    owner = np.repeat(np.arange(len(numbers)), numbers)
-    ones = np.flatnonzero((ragged_arange(numbers) % 2 == 1) & (counts > 0))
-    sums = exclusive_cumsum(counts)
-    starts = sums[ones] - sums[splits[owner[ones]]]
-    kept = exclusive_cumsum(np.bincount(owner[ones], minlength=len(numbers)))
-    return Runs(starts, counts[ones], kept)

@@ -6,14 +6,12 @@ buffer, and what lies outside the instance's patch is zero. Coordinates stay in 
 every float operation keeps RoIAlign's order, so that the targets are the same bits on the CPU.
 """
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.patch_masks import PatchMasks
 
 # Output cells computed at a time. On the CPU the temporaries of a chunk should stay in the cache;
 # on a GPU larger chunks mean fewer kernel launches. Bounds the memory: about 60 bytes a cell.
@@ -22,7 +20,7 @@ CHUNK_CELLS_GPU = 1 << 22
 
 
 def roi_targets(
-    masks: 'CroppedMasks', bboxes: Tensor, inds: Tensor, out_shape: tuple[int, int],
+    masks: PatchMasks, bboxes: Tensor, inds: Tensor, out_shape: tuple[int, int],
 ) -> Tensor:
     """Average each instance's mask over the cells of its RoI, as RoIAlign does.
 

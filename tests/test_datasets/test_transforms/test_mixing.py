@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmdet.registry import TRANSFORMS
 
-from mmsart.structures.mask import CroppedMasks
+from mmsart.structures.mask.cropped_masks import CroppedMasks
 from tests.test_datasets.test_transforms.test_mmdet_transforms import (
     assert_equal_results,
     crop_masks,

@@ -12,7 +12,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 
 import mmsart.datasets.transforms  # noqa: F401  registers the stand-ins
-from mmsart.structures.mask import CroppedMasks
+from mmsart.structures.mask.cropped_masks import CroppedMasks
 
 SIZE = (60, 80)
 

@@ -2,12 +2,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:  # the masks' module pulls in mmdet, which light tools do without
-    from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.patch_masks import PatchMasks
 
 
 @dataclass
@@ -30,7 +28,7 @@ class Detections:
 
     scores: np.ndarray
     labels: np.ndarray
-    masks: CroppedMasks
+    masks: PatchMasks
     bboxes: np.ndarray
     img_id: str = ''
     mask_probs: np.ndarray | None = None

@@ -1,0 +1,35 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from mmsart.postprocessing.morphology import count_pieces, fill_patch, largest_piece
+
+from .scenes import EIGHT
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_pieces_and_holes_equal_scipy(seed):
+    rng = np.random.default_rng(seed)
+    patch = (rng.random(rng.integers(1, 15, 2)) < rng.random()).astype(np.uint8)
+    labels, count = ndimage.label(patch, EIGHT)
+    assert count_pieces(patch) == count
+    np.testing.assert_array_equal(fill_patch(patch), ndimage.binary_fill_holes(patch))
+    largest = largest_piece(patch)
+    if count:
+        assert ndimage.label(largest, EIGHT)[1] == 1
+        assert largest.sum() == np.bincount(labels.ravel())[1:].max()
+        assert (patch[largest > 0] == 1).all()
+
+
+def test_of_equal_pieces_the_first_in_row_order_stays():
+    assert largest_piece(np.array([[0, 0, 1], [1, 0, 0]], np.uint8)).tolist() == [
+        [0, 0, 1], [0, 0, 0]]
+
+
+def test_gap_at_a_corner_is_no_way_out_of_a_hole():
+    ring = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
+    assert fill_patch(ring).tolist() == [[0, 1, 1], [1, 1, 1], [1, 1, 1]]
