@@ -1,4 +1,4 @@
-"""mmdet's own checkpoints, of version 1 to 3."""
+"""mmdet 1.x's names and class order under those of versions 2 and 3, which share theirs."""
 from mmsart.weights.renaming import Renamer, StateDict, background_to_end
 
 V1 = Renamer([(r'((?:bbox|mask)_head\..*)', r'roi_head.\1'), (r'(.*)', r'\1')])
@@ -13,8 +13,3 @@ def import_mmdet_v1(source: StateDict) -> tuple[StateDict, list[str]]:
     """
     weights, unknown = V1.rename(source)
     return background_to_end(weights), unknown
-
-
-def import_mmdet(source: StateDict) -> tuple[StateDict, list[str]]:
-    """Take version 2 and 3 as they are: they share names and class order."""
-    return dict(source), []

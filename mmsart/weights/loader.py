@@ -31,7 +31,8 @@ def load_from_file(filename: str | PathLike, map_location: Any = None) -> dict[s
     """
     content = read_checkpoint(filename, map_location)
     imported = import_content(content, str(filename))
-    if imported.source != MMDET or 'state_dict' not in content:
+    weights = content.get('state_dict')
+    if not isinstance(weights, Mapping) or imported.state_dict.keys() != weights.keys():
         return _checkpoint(imported)
     meta = content.get('meta')
     if isinstance(meta, dict):

@@ -2,9 +2,11 @@
 import pickle
 import re
 import zipfile
+from argparse import Namespace
 from collections import OrderedDict
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,7 +99,36 @@ def _scalar(dtype: Any, content: Any) -> np.generic:
     return np.frombuffer(content, dtype.dtype)[0]
 
 
+class LeftOut:
+    """Stand-in for a class of settings, which programs save beside weights: an empty dictionary.
+
+    Neither the class is imported nor are its settings kept.
+    """
+
+    def __new__(cls, *args: Any) -> OrderedDict:  # type: ignore[misc]
+        """Give what both unpicklers fill with items and attributes and do no more with."""
+        return OrderedDict()
+
+
+# Records of numbers and text, by name. Python 3.13 moved paths to a module of their own.
+SETTINGS = {
+    ('argparse', 'Namespace'): Namespace, ('types', 'SimpleNamespace'): SimpleNamespace,
+    **{(module, f'{kind}{name}'): function for module in ('pathlib', 'pathlib._local')
+       for name, function in (('PosixPath', PurePosixPath), ('WindowsPath', PureWindowsPath))
+       for kind in ('', 'Pure')},
+    **{('datetime', name): LeftOut for name in ('date', 'datetime', 'time', 'timedelta',
+                                                'timezone')},
+    ('collections', 'defaultdict'): LeftOut,
+    **{(module, name): LeftOut for module in ('builtins', '__builtin__')  # what a defaultdict makes
+       for name in ('bool', 'dict', 'float', 'frozenset', 'int', 'list', 'str', 'tuple')}}
+# Libraries whose classes in a checkpoint are settings or a schedule's state.
+SETTINGS_LIBRARIES = (
+    'addict.', 'box.', 'detectron2.config.', 'easydict.', 'fvcore.common.config.', 'lightning.',
+    'lightning_fabric.', 'lightning_utilities.', 'ml_collections.', 'mmcv.utils.config.',
+    'mmengine.config.', 'munch.', 'omegaconf.', 'pytorch_lightning.', 'torch.optim.', 'yacs.')
+
 STAND_INS = {
+    **SETTINGS,
     ('__builtin__', 'bytes'): _no_bytes, ('builtins', 'bytes'): _no_bytes,
     ('numpy', 'ndarray'): SafeArray, ('numpy', 'dtype'): SafeDtype,
     **{(f'numpy.{core}.multiarray', name): function for core in ('core', '_core')
@@ -117,6 +148,8 @@ class ArrayUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a name up in the short list instead of importing it."""
+        if f'{module}.'.startswith(SETTINGS_LIBRARIES):
+            return LeftOut
         try:
             return PICKLE_GLOBALS[module, name]
         except KeyError:
@@ -128,14 +161,15 @@ def read_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> dict[str
     """Read a checkpoint file of any of the supported libraries, running none of its code.
 
     Files of `torch.save` are read with ``weights_only``; other files must be pickles of NumPy
-    arrays, as Detectron2's model zoo has them.
+    arrays, as Detectron2's model zoo has them. Settings that programs save beside weights, such as
+    the arguments of torchvision's training script, come back as plain records or empty.
 
     Args:
         path: the file.
         map_location: device of the tensors, as `torch.load` takes it.
 
     Returns:
-        The dictionary in the file, unchanged.
+        The dictionary in the file.
 
     Raises:
         MissingFileError: there is no such file.
@@ -149,7 +183,7 @@ def read_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> dict[str
             with path.open('rb') as file:
                 content = ArrayUnpickler(file, encoding='latin1').load()
         else:
-            with torch.serialization.safe_globals(TORCH_GLOBALS):
+            with torch.serialization.safe_globals(TORCH_GLOBALS + _settings_classes(path)):
                 content = torch.load(path, map_location=map_location, weights_only=True)
     except OSError:
         raise
@@ -159,6 +193,14 @@ def read_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> dict[str
         raise UserError(
             f'{path}: expected a dictionary of weights, found {type(content).__name__}')
     return content
+
+
+def _settings_classes(path: Path) -> list[tuple[Any, str]]:
+    """Give a stand-in for each class of :data:`SETTINGS_LIBRARIES` that a file names."""
+    if not zipfile.is_zipfile(path):  # torch cannot list the names in its format before 1.6
+        return []
+    return [(LeftOut, name) for name in torch.serialization.get_unsafe_globals_in_checkpoint(path)
+            if name.startswith(SETTINGS_LIBRARIES)]
 
 
 def _why_refused(error: Exception) -> str:
