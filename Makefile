@@ -44,7 +44,7 @@ demo: $(VENV)/.installed $(SAMPLE)/train.csv
 	$(BIN)/python tools/test.py $(DEMO_CONFIG) $(DEMO) --work-dir $(DEMO) \
 	  --submission $(DEMO)/submission.csv --out $(DEMO)/predictions.pkl
 	$(BIN)/python tools/analysis_tools/show_predictions.py $(DEMO)/predictions.pkl \
-	  --images $(SAMPLE)/train --out $(DEMO)/pictures --postprocess $(DEMO)/postprocess.json
+	  --images $(SAMPLE)/train --out $(DEMO)/pictures --postprocess $(DEMO_CONFIG)
 	$(BIN)/python tools/score_submission.py --truth $(SAMPLE)/train.csv \
 	  --submission $(DEMO)/submission.csv
 	@echo

@@ -7,7 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.dataset import Compose
 
-from mmsart.apis.runs import load_config
+from mmsart.apis.config import load_config
 
 ROOT = Path(__file__).parents[1]
 LEAVES = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)

@@ -10,7 +10,7 @@ from mmengine.hooks import ParamSchedulerHook
 from mmengine.registry import RUNNERS
 from PIL import Image
 
-from mmsart.apis.runs import load_config
+from mmsart.apis.config import load_config
 from mmsart.datasets import CLASSES
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import runs_to_text

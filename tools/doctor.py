@@ -16,7 +16,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
-    from mmsart.utils.doctor import run_checks
+    from mmsart.apis.doctor import run_checks
 
     options = parse_args(args)
     checks = run_checks(options.data_root)

@@ -21,8 +21,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         help='predict this folder of images instead of the validation images')
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help='post-processing settings; by default postprocess.json beside the '
-                        "checkpoint if it is there and --cfg-options does not change "
-                        "the config's, else the config's")
+                        "checkpoint, where the tuner has put one, else the config's, each with "
+                        'the changes of --cfg-options')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--show-dir', metavar='DIR', help='write pictures of the predictions')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays open')
@@ -33,15 +33,16 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
-    from mmsart.apis.runs import load_config, test
-
     options = parse_args(args)
-    cfg = load_config(options.config, options.cfg_options, options.work_dir, options.launcher,
-                      options.local_rank)
-    scores = test(
+    from mmsart.apis.config import load_config
+    from mmsart.apis.runs import test_model
+
+    cfg = load_config(options.config, options.cfg_options, options.work_dir)
+    scores = test_model(
         cfg, options.checkpoint, out=options.out, submission=options.submission,
         images=options.images, postprocess=options.postprocess, show=options.show,
-        show_dir=options.show_dir, wait_time=options.wait_time)
+        show_dir=options.show_dir, wait_time=options.wait_time, launcher=options.launcher,
+        local_rank=options.local_rank)
     for key, value in scores.items():
         print(f'{key}: {value:.6f}' if isinstance(value, float) else f'{key}: {value}')
     return 0

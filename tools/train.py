@@ -21,12 +21,14 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
-    from mmsart.apis.runs import load_config, train
-
     options = parse_args(args)
-    cfg = load_config(options.config, options.cfg_options, options.work_dir, options.launcher,
-                      options.local_rank)
-    train(cfg, resume=options.resume, amp=options.amp, auto_scale_lr=options.auto_scale_lr)
+    from mmsart.apis.config import load_config
+    from mmsart.apis.runs import train_model
+
+    cfg = load_config(options.config, options.cfg_options, options.work_dir)
+    train_model(
+        cfg, resume=options.resume, amp=options.amp, auto_scale_lr=options.auto_scale_lr,
+        launcher=options.launcher, local_rank=options.local_rank)
     return 0
 
 

@@ -7,10 +7,9 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from mmsart.apis.runs import load_config
+from mmsart.apis.config import find_metric, load_config
 from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import summarize
 from mmsart.evaluation.metrics.sartorius_metric import to_detections
@@ -42,12 +41,8 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
 def base_settings(path: str) -> dict[str, Any]:
     """Read the post-processing of a config's SartoriusMetric; defaults where it has none."""
     config = load_config(path)
-    for key in ('test_evaluator', 'val_evaluator'):
-        metrics = config.get(key) or []
-        for metric in metrics if isinstance(metrics, list) else [metrics]:
-            if isinstance(metric, Mapping) and metric.get('type') == 'SartoriusMetric':
-                return load_postprocess(metric.get('postprocess'))
-    return load_postprocess(None)
+    metric = find_metric(config, 'test_evaluator') or find_metric(config, 'val_evaluator') or {}
+    return load_postprocess(metric.get('postprocess'))
 
 
 def load_images(path: str) -> list[TuningImage]:

@@ -1,1 +1,1 @@
-"""High-level use: images in, instances out."""
+"""Configs, checks, training and testing runs: what tools, the command and the page call."""

@@ -1,4 +1,7 @@
 """Writing imported weights as a file for mmdet."""
+from collections.abc import Mapping
+from typing import Any
+
 from torch import save
 
 from mmsart.utils import UserError, atomic_write
@@ -32,14 +35,14 @@ def import_source(spec: str) -> ImportedWeights:
 
 
 def convert_checkpoint(
-    spec: str, out: str, config: str | None = None, all_names: bool = False,
+    spec: str, out: str, model: Mapping[str, Any] | None = None, all_names: bool = False,
 ) -> list[str]:
     """Convert a checkpoint to mmdet's naming.
 
     Args:
         spec: see :func:`import_source`.
         out: file to write; complete or not there.
-        config: config of a model; only the weights that fit it are written.
+        model: config of a model; only the weights that fit it are written.
         all_names: report every name.
 
     Returns:
@@ -47,13 +50,12 @@ def convert_checkpoint(
 
     Raises:
         UserError: the source cannot be used, or nothing in it fits the model.
-        MissingFileError: there is no such config.
     """
     imported = import_source(spec)
     weights = imported.state_dict
     lines = [f'read: {len(weights)} weights from a checkpoint of {imported.source}']
-    if config is not None:
-        weights, report = match_weights(_shapes(config), imported, spec)
+    if model is not None:
+        weights, report = match_weights(model_shapes(model), imported, spec)
         lines = report.lines(all_names)
     elif imported.ignored:
         lines.append(f'without a place in mmdet: {len(imported.ignored)} '
@@ -61,11 +63,3 @@ def convert_checkpoint(
     with atomic_write(out) as temporary:
         save({'state_dict': weights, 'meta': {'source': imported.source}}, temporary)
     return lines + [f'written: {out}']
-
-
-def _shapes(config: str) -> dict[str, tuple[int, ...]]:
-    from mmsart.apis.runs import load_config  # which imports this package
-    cfg = load_config(config)
-    if not isinstance(cfg.get('model'), dict):
-        raise UserError(f'{config}: model: found {cfg.get("model")!r}, expected that of a run')
-    return model_shapes(cfg.model)

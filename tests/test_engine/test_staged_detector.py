@@ -3,7 +3,7 @@ import pytest
 import torch
 from mmengine.registry import RUNNERS
 
-from mmsart.apis.runs import load_config
+from mmsart.apis.config import load_config
 from tests.test_engine.test_staged_loop import Recorder
 from tests.test_engine.tiny_detector import write_config
 

@@ -13,7 +13,7 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 
-from mmsart.apis.runs import load_config
+from mmsart.apis.config import load_config
 from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.evaluation.functional.anchor_recall import Level, best_anchor_ious, count_anchors

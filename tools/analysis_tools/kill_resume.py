@@ -27,8 +27,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code: 1 if a run came to another result."""
     options = parse_args(args)
-    from mmsart.apis.runs import load_config
-    from mmsart.engine.kill_trials import run_trials
+    from mmsart.apis.config import load_config
+    from mmsart.testing.kill_trials import run_trials
 
     cfg = load_config(options.config, options.cfg_options)
     if cfg.get('runner_type') != 'StagedRunner':

@@ -10,8 +10,9 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('predictions', help='file of tools/test.py --out')
     parser.add_argument('--images', required=True, metavar='DIR', help='folder of the images')
     parser.add_argument('--out', default='pictures', metavar='DIR', help='folder to write')
-    parser.add_argument('--postprocess', metavar='FILE.json',
-                        help='settings, such as the postprocess.json of a work dir')
+    parser.add_argument('--postprocess', metavar='FILE',
+                        help="the tuner's postprocess.json, or a config (.py) whose settings "
+                        'to use')
     parser.add_argument('--all', action='store_true', help='draw every image')
     parser.add_argument('--scale', type=int, default=1, help='magnification')
     return parser.parse_args(args)
@@ -20,14 +21,18 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
+    from mmsart.apis.config import find_metric, load_config
     from mmsart.evaluation.predictions import load_predictions
     from mmsart.postprocessing import load_postprocess
     from mmsart.visualization.prediction_pictures import write_pictures
 
     options = parse_args(args)
+    settings = options.postprocess
+    if settings and settings.endswith('.py'):
+        settings = (find_metric(load_config(settings), 'test_evaluator') or {}).get('postprocess')
     paths = write_pictures(
         load_predictions(options.predictions), options.images, options.out,
-        load_postprocess(options.postprocess), every=options.all, scale=options.scale)
+        load_postprocess(settings), every=options.all, scale=options.scale)
     for path in paths:
         print(path)
     return 0

@@ -22,10 +22,17 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
+    options = parse_args(args)
+    from mmsart.apis.checks import check_section
+    from mmsart.apis.config import load_config
     from mmsart.weights.convert import convert_checkpoint
 
-    options = parse_args(args)
-    for line in convert_checkpoint(options.source, options.out, options.config, options.verbose):
+    model = None
+    if options.config:
+        cfg = load_config(options.config)
+        check_section(cfg, 'model')
+        model = cfg.model
+    for line in convert_checkpoint(options.source, options.out, model, options.verbose):
         print(line)
     return 0
 

@@ -1,8 +1,10 @@
-"""Finding a checkpoint to go on from, and writing one that is whole or not there."""
+"""Finding a checkpoint to test or to go on from, and writing one that is whole or not there."""
 import logging
 import os
 import zipfile
 from pathlib import Path
+
+from mmsart.utils import MissingFileError
 
 
 def is_whole(path: str | os.PathLike) -> bool:
@@ -18,8 +20,8 @@ def find_resumable(work_dir: str | os.PathLike, logger: logging.Logger | None = 
                    ) -> str | None:
     """Find the newest checkpoint of a run that is whole.
 
-    That is the one that ``last_checkpoint`` names, in the work dir if the work dir has been
-    moved; if it is damaged or missing, the newest ``epoch_*.pth`` or ``iter_*.pth``.
+    That is the one that ``last_checkpoint`` names; if it is damaged or missing, the newest
+    ``epoch_*.pth`` or ``iter_*.pth``.
 
     Args:
         work_dir: folder of the run.
@@ -29,11 +31,8 @@ def find_resumable(work_dir: str | os.PathLike, logger: logging.Logger | None = 
         The path, or None if there is no whole checkpoint.
     """
     folder = Path(work_dir)
-    pointer = folder / 'last_checkpoint'
-    candidates = []
-    if pointer.is_file():
-        named = Path(pointer.read_text().strip())
-        candidates.append(named if named.is_file() else folder / named.name)
+    last = read_last_checkpoint(folder)
+    candidates = [] if last is None else [last]
     files = [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
     candidates += sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in dict.fromkeys(candidates):
@@ -43,6 +42,51 @@ def find_resumable(work_dir: str | os.PathLike, logger: logging.Logger | None = 
             state = 'damaged' if path.is_file() else 'missing'
             logger.warning(f'resume: {path} is {state}, looking for the one before it')
     return None
+
+
+def find_checkpoint(path: str | os.PathLike) -> str:
+    """Give the checkpoint that a path stands for.
+
+    Args:
+        path: a file, or the work dir of a run, which stands for its best checkpoint, or for the
+            last one where no validation has chosen a best.
+
+    Returns:
+        The file.
+
+    Raises:
+        MissingFileError: there is none.
+    """
+    folder = Path(path)
+    if folder.is_file():
+        return str(path)
+    if not folder.is_dir():
+        raise MissingFileError(f'{path}: no such file, expected a checkpoint')
+    best = sorted(folder.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
+    if best:
+        return str(best[-1])
+    last = read_last_checkpoint(folder)
+    if last is None:
+        raise MissingFileError(f'{path}: no checkpoint in this folder, expected a work dir')
+    if not last.is_file():
+        raise MissingFileError(
+            f'{last}: no such file, expected the checkpoint that {folder}/last_checkpoint names')
+    return str(last)
+
+
+def read_last_checkpoint(folder: Path) -> Path | None:
+    """Read which checkpoint a work dir's ``last_checkpoint`` names.
+
+    Returns:
+        The file in this very folder where it is there, since the folder may have been moved or
+        copied; else the file as named. None without a ``last_checkpoint``.
+    """
+    pointer = folder / 'last_checkpoint'
+    if not pointer.is_file():
+        return None
+    named = Path(pointer.read_text().strip())
+    beside = folder / named.name
+    return beside if beside.is_file() or not named.is_file() else named
 
 
 def publish(temporary: Path, target: Path) -> None:

@@ -1,7 +1,7 @@
 """kill_resume.py: real processes, real kills, a real detector."""
 from mmengine.config import Config
 
-from mmsart.engine import kill_trials
+from mmsart.testing import kill_trials
 from tests.test_engine import toy_run
 from tests.test_engine.tiny_detector import write_config
 from tools.analysis_tools.kill_resume import main

@@ -1,0 +1,90 @@
+"""Checks of a run's config, so that errors come before anything is written."""
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmdet.registry import DATASETS, TRANSFORMS
+from mmengine.config import Config
+
+from mmsart.apis.config import find_datasets
+from mmsart.utils import UserError, as_user_error
+from mmsart.weights import model_shapes
+
+RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+
+
+def check_launcher(launcher: str) -> None:
+    """Check that the environment is the one that a launcher makes.
+
+    Args:
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        UserError: it was not started by that launcher, or lacks the GPU that it needs.
+    """
+    if launcher in RANKS and RANKS[launcher] not in os.environ:
+        raise UserError(f'--launcher {launcher}: {RANKS[launcher]} is not set, expected a start by '
+                        'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh')
+    if launcher in ('slurm', 'mpi') and not torch.cuda.is_available():
+        raise UserError(f'--launcher {launcher}: found no GPU, which it is for; expected a start '
+                        'by tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh')
+
+
+def check_section(cfg: Config, name: str, kinds: Any = Mapping) -> None:
+    """Check that a config has a part that a run needs.
+
+    Args:
+        cfg: the config.
+        name: key of the part.
+        kinds: types that it may have.
+
+    Raises:
+        UserError: it is missing, or of another type.
+    """
+    if not isinstance(cfg.get(name), kinds):
+        raise UserError(f'{cfg.filename}: {name}: found {cfg.get(name)!r}, expected a dict')
+
+
+def check_data(cfg: Config, loaders: Sequence[str]) -> None:
+    """Read the data sets of a config once.
+
+    Args:
+        cfg: the config.
+        loaders: names of its data loaders.
+
+    Raises:
+        UserError: a data set is wrong.
+    """
+    for name in loaders:
+        check_section(cfg, name)
+        for key, minimum in (('batch_size', 1), ('num_workers', 0)):
+            value = cfg[name].get(key, 1)
+            if not isinstance(value, int) or value < minimum:
+                raise UserError(f'{cfg.filename}: {name}.{key}: found {value!r}, expected a whole '
+                                f'number >= {minimum}')
+        for dataset in find_datasets(cfg.get(name)):
+            with as_user_error(f'{cfg.filename}: {name}.dataset'):
+                if DATASETS.get(dataset['type']) is None:
+                    raise UserError(f'{cfg.filename}: {name}.dataset.type: found '
+                                    f'{dataset["type"]!r}, expected the name of a dataset')
+                if dataset['type'] == 'SartoriusDataset':
+                    DATASETS.build({**copy.deepcopy(dataset), 'pipeline': []})
+            for number, step in enumerate(dataset.get('pipeline') or []):
+                with as_user_error(f'{cfg.filename}: {name}.dataset.pipeline.{number}'):
+                    TRANSFORMS.build(copy.deepcopy(step))
+
+
+def check_model(cfg: Config) -> None:
+    """Build the model without its weights.
+
+    Args:
+        cfg: the config.
+
+    Raises:
+        UserError: the model cannot be built.
+    """
+    check_section(cfg, 'model')
+    with as_user_error(f'{cfg.filename}: model'):
+        model_shapes(cfg.model)

@@ -1,0 +1,1 @@
+"""What tests and checks of a training are made with."""

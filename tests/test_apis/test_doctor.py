@@ -1,0 +1,45 @@
+"""What the doctor finds, and what it says to do."""
+import pytest
+
+from mmsart.apis import doctor as doctor_module
+from mmsart.apis.doctor import Check, run_checks
+from tests.run_tool import run_tool
+
+
+def test_the_doctor_finds_a_good_installation(write_table):
+    checks = run_checks(write_table([{}, dict(id='b')]))
+    assert [check for check in checks if check.state == 'FAIL'] == []
+    assert checks[-1].found == '2 images, 2 cells, all readable'
+
+
+@pytest.mark.parametrize(('spoil', 'found'), [
+    (lambda root: (root / 'train' / 'a.png').unlink(), 'a.png is missing (row 2'),
+    (lambda root: (root / 'train' / 'a.png').write_bytes(b''), 'a.png is unreadable (row 2'),
+    (lambda root: (root / 'train.csv').unlink(), 'no such file'),
+])
+def test_the_doctor_names_what_the_data_lack(write_table, spoil, found):
+    root = write_table([{}])
+    spoil(root)
+    check = run_checks(root)[-1]
+    assert check.state == 'FAIL'
+    assert found in check.found
+    assert 'SARTORIUS_ROOT' in check.cure
+
+
+def test_the_doctor_reports_operators_that_do_not_run(monkeypatch, write_table):
+    def broken(device):
+        raise ModuleNotFoundError("No module named 'mmcv._ext'")
+    monkeypatch.setattr(doctor_module, '_run_operators', broken)
+    check = next(check for check in run_checks(write_table([{}]))
+                 if check.name == 'mmcv operators')
+    assert check.state == 'FAIL'
+    assert '--no-build-isolation' in check.cure
+
+
+def test_the_doctors_exit_code_tells(monkeypatch, tmp_path):
+    code, out, _ = run_tool('doctor', '--data-root', str(tmp_path))
+    assert code == 1
+    assert 'cure: ' in out
+    monkeypatch.setattr(doctor_module, 'run_checks', lambda root: [Check('x', 'ok', 'y')])
+    code, out, _ = run_tool('doctor')
+    assert (code, out) == (0, '[ok  ] x: y\neverything is in order\n')
