@@ -1,0 +1,82 @@
+"""PNG, JPEG, WebP, BMP, GIF and whatever else Pillow knows."""
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import imagecodecs
+import numpy as np
+from PIL import Image, ImageOps, ImageSequence
+
+from mmsart.imaging.errors import reading
+from mmsart.imaging.source import Source
+
+MAX_PIXELS = 1 << 32  # what a header may claim; Pillow's own limit is below that of a mosaic
+PNG_DEPTH = 24  # where a PNG file has its bits a channel
+DEEP_MODES = ('I', 'F')  # and I;16, I;16B ...
+
+
+class RasterFile:
+    """An image that Pillow opens, as one series; an animation's frames are times.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: it is no image that Pillow knows.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = str(path)
+        with _open(self.path) as image:
+            # MPO, from telephones, holds previews and second lenses beside the picture.
+            self.frames = 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
+        self.series: tuple[str, ...] = (f'{image.width} x {image.height} pixels',)
+
+    def source(self, number: int) -> Source:
+        """Open the image."""
+        first, notes = self._read(0)
+        axes = 'TYX' if first.ndim == 2 else 'TYXS'
+        return Source(
+            self.path, axes, (self.frames, *first.shape),
+            lambda index: first if index == (0,) else self._read(index[0])[0], warnings=notes)
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _read(self, frame: int) -> tuple[np.ndarray, tuple[str, ...]]:
+        if _is_deep_png(self.path):  # Pillow keeps the upper 8 bits of colours
+            with open(self.path, 'rb') as file, reading(self.path, 'image'):
+                return imagecodecs.png_decode(file.read()), ()
+        with _open(self.path) as image, reading(self.path, 'image'):
+            shown = ImageSequence.Iterator(image)[frame]
+            turned = ImageOps.exif_transpose(shown)
+            if turned.mode.startswith(DEEP_MODES):
+                return np.asarray(turned), ()
+            alpha = turned.getextrema()[-1] if turned.mode in ('LA', 'RGBA') else (255, 255)
+            grey = turned.mode in ('1', 'L', 'LA', 'La')
+            pixels = np.asarray(turned.convert('L' if grey else 'RGB'))
+        opaque = alpha == (255, 255)
+        return pixels, () if opaque else ('transparency is ignored',)
+
+
+@contextmanager
+def _open(path: str) -> Iterator[Image.Image]:
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow warns there and refuses twice as much
+    try:
+        with reading(path, 'image'), warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            image = Image.open(path)
+        with image:
+            yield image
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _is_deep_png(path: str) -> bool:
+    with open(path, 'rb') as file:
+        head = file.read(PNG_DEPTH + 1)
+    return head.startswith(b'\x89PNG') and head[PNG_DEPTH:] == b'\x10'

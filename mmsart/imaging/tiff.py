@@ -1,0 +1,185 @@
+"""TIFF in all its kinds: OME, ImageJ, LSM, pyramids and plain pages, by tifffile."""
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+
+from mmsart.imaging.errors import reading
+from mmsart.imaging.source import PixelSize, Source, square_pixel
+from mmsart.utils.errors import UserError
+
+UM_PER_UNIT = {
+    'm': 1e6, 'meter': 1e6, 'cm': 1e4, 'mm': 1e3, 'um': 1, 'micron': 1, 'microns': 1,
+    'micrometer': 1, 'micrometre': 1, '\u00b5m': 1, '\u03bcm': 1, '\\u00b5m': 1, 'nm': 1e-3,
+    'pm': 1e-6, '\u00e5': 1e-4}
+"""Lengths by the names that OME and ImageJ give them. An inch is dpi's, which is no size."""
+
+Orient = Callable[[np.ndarray], np.ndarray]
+ORIENTATIONS: dict[int, Orient] = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+"""What puts a plane the right way up, by the value of the tag Orientation (TIFF 6.0, page 36)."""
+
+# tifffile tells in the log what it makes of a doubtful file. What matters raises here.
+logging.getLogger('tifffile').setLevel(logging.CRITICAL)
+
+
+class TiffFile:
+    """A TIFF file; each group of like pages is a series, previews left out.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: it is no whole TIFF file.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = str(path)
+        with reading(self.path, 'TIFF'):
+            self._tif = tifffile.TiffFile(path)
+            try:
+                found = list(self._tif.series)
+            except Exception:
+                self._tif.close()
+                raise
+        self._numbers = [number for number, series in enumerate(found)
+                         if not series.keyframe.is_reduced] or list(range(len(found)))
+        self.series = tuple(f'{found[number].name or "image"}: {found[number].axes} '
+                            + ' x '.join(map(str, found[number].shape))
+                            for number in self._numbers)
+        if not found:
+            self._tif.close()
+            raise UserError(f'{self.path}: found a TIFF file without an image, expected one')
+
+    def source(self, number: int) -> Source:
+        """Open one series."""
+        series = self._tif.series[self._numbers[number]]
+        with reading(self.path, 'TIFF'):
+            show = _choose_show(self.path, series.keyframe)
+            leading, shape, read_stored = self._planes(series)
+            sizes, notes, names = self._metadata(self._numbers[number])
+
+        def read(index: tuple[int, ...]) -> np.ndarray:
+            with reading(self.path, 'TIFF'):
+                return show(read_stored(index))
+
+        first = read((0,) * len(leading))
+        return Source(
+            self.path, leading + ('YX' if first.ndim == 2 else 'YXS'), (*shape, *first.shape),
+            read, channel_names=names, pixel_sizes=sizes, warnings=notes, close=self.close,
+            inverted=series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._tif.close()
+
+    def _planes(
+            self, series: tifffile.TiffPageSeries,
+    ) -> tuple[str, tuple[int, ...], Callable[[tuple[int, ...]], np.ndarray]]:
+        """Find the way of reading single planes that costs least memory.
+
+        Returns:
+            The axes that number the planes, their lengths, and a function from their indices to a
+            plane, (h, w) or (h, w, s).
+        """
+        axes, page = series.axes, series.keyframe
+        plane = next((plane for plane in ('YXS', 'SYX', 'YX') if axes.endswith(plane)), '')
+        leading, shape = axes[:len(axes) - len(plane)], series.shape[:len(axes) - len(plane)]
+
+        def samples_last(array: np.ndarray) -> np.ndarray:
+            return np.moveaxis(array, 0, -1) if plane == 'SYX' else array
+
+        if plane and series.dataoffset is not None:
+            dtype = series.dtype.newbyteorder(self._tif.byteorder)
+            mapped = np.memmap(self.path, dtype, 'r', series.dataoffset, series.shape)
+            return leading, shape, lambda index: samples_last(
+                mapped[index].astype(dtype.newbyteorder('=')))
+        if plane and page.axes == plane and len(series.pages) == math.prod(shape):
+            def read_page(index: tuple[int, ...]) -> np.ndarray:
+                number = int(np.ravel_multi_index(index, shape)) if shape else 0
+                return samples_last(self._read_page(series.pages[number], number))
+            return leading, shape, read_page
+        array = series.asarray()
+        order = [*(axes.index(axis) for axis in axes if axis not in 'YXS'),
+                 *(axes.index(axis) for axis in 'YXS' if axis in axes)]
+        moved, leading = array.transpose(order), ''.join(a for a in axes if a not in 'YXS')
+        return leading, moved.shape[:len(leading)], lambda index: moved[index]
+
+    def _read_page(self, page: Any, number: int) -> np.ndarray:
+        if page is None:
+            raise UserError(f'{self.path}: page {number} is missing, expected a whole file')
+        ends = (begin + length for begin, length in
+                zip(page.dataoffsets, page.databytecounts, strict=True))
+        if max(ends, default=0) > self._tif.filehandle.size:  # tifffile would fill it with zeros
+            raise UserError(f'{self.path}: page {number} is cut off, expected a whole file')
+        return page.asarray()
+
+    def _metadata(
+            self, number: int) -> tuple[tuple[PixelSize, ...], tuple[str, ...], tuple[str, ...]]:
+        """Read pixel sizes, warnings about them, and the names of channels."""
+        sizes: tuple[PixelSize, ...] = ()
+        notes: tuple[str, ...] = ()
+        names: tuple[str, ...] = ()
+        if self._tif.is_ome and self._tif.ome_metadata:
+            sizes, notes, names = _read_ome(self._tif.ome_metadata, number)
+        if self._tif.is_imagej and self._tif.imagej_metadata:
+            unit = str(self._tif.imagej_metadata.get('unit', '')).strip().lower()
+            page = self._tif.pages.first
+            x, y = (_side(page.tags.get(name), unit) for name in ('XResolution', 'YResolution'))
+            found, remarks = square_pixel(x, y, 'ImageJ')
+            sizes, notes = sizes + found, notes + remarks
+        return sizes, notes, names
+
+
+def _choose_show(path: str, page: tifffile.TiffPage) -> Orient:
+    """Make the function from stored planes to grey values or colours, the right way up."""
+    kinds, tag = tifffile.PHOTOMETRIC, page.tags.get('Orientation')
+    turn = ORIENTATIONS.get(tag.value if tag else 1, ORIENTATIONS[1])
+    encoded = page.photometric == kinds.YCBCR and page.compression != tifffile.COMPRESSION.JPEG
+    if encoded or page.photometric in (kinds.SEPARATED, kinds.CIELAB, kinds.ICCLAB):
+        raise UserError(f'{path}: found colours as {kinds(page.photometric).name}, expected grey '
+                        'values, a palette or RGB')
+    if page.photometric == kinds.PALETTE and page.colormap is not None:
+        palette = (page.colormap >> 8).astype(np.uint8).T
+        return lambda plane: turn(palette[plane])
+    return turn
+
+
+def _side(tag: Any, unit: str) -> float | None:
+    """Turn pixels a unit, as a fraction, into micrometres a pixel."""
+    if tag is None or unit not in UM_PER_UNIT or not all(tag.value):
+        return None
+    pixels, units = tag.value
+    return UM_PER_UNIT[unit] * units / pixels
+
+
+def _read_ome(
+        xml: str, number: int,
+) -> tuple[tuple[PixelSize, ...], tuple[str, ...], tuple[str, ...]]:
+    images = [element for element in ElementTree.fromstring(xml) if element.tag.endswith('}Image')]
+    if number >= len(images):
+        return (), (), ()
+    pixels = next(element for element in images[number] if element.tag.endswith('}Pixels'))
+    sides = []
+    for axis in 'XY':
+        unit = pixels.get(f'PhysicalSize{axis}Unit', '\u00b5m').lower()
+        value = pixels.get(f'PhysicalSize{axis}')
+        sides.append(float(value) * UM_PER_UNIT[unit] if value and unit in UM_PER_UNIT else None)
+    names = tuple(element.get('Name') or '' for element in pixels
+                  if element.tag.endswith('}Channel'))
+    return *square_pixel(sides[0], sides[1], 'OME'), names if all(names) else ()

@@ -1,0 +1,346 @@
+"""Files of every kind, written by other libraries and read back as frames."""
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from mmsart.imaging import count_series, image_id, open_image
+from mmsart.utils import MissingFileError, UserError
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (37, 52), dtype=np.uint8)
+RGB = cv2.GaussianBlur(RNG.integers(0, 256, (37, 52, 3), dtype=np.uint8), (0, 0), 2)
+DEEP = RNG.integers(100, 4096, (37, 52), dtype=np.uint16)
+STACK = RNG.integers(0, 4096, (4, 37, 52), dtype=np.uint16)
+
+
+def only(path, **options):
+    with open_image(path, **options) as stack:
+        assert len(stack) == 1
+        assert (stack.axes, stack[0].t, stack[0].z) == ('', None, None)
+        assert stack[0].image.shape[:2] == (stack.height, stack.width) == stack[0].raw.shape
+        return stack[0]
+
+
+@pytest.mark.parametrize('suffix', ['png', 'bmp', 'webp', 'tif', 'gif'])
+def test_grey_pictures(tmp_path, suffix):
+    path = tmp_path / f'a b ä.{suffix}'
+    Image.fromarray(GREY).save(path, **({'lossless': True} if suffix == 'webp' else {}))
+    frame = only(path)
+    np.testing.assert_array_equal(frame.image, GREY)
+    np.testing.assert_array_equal(frame.raw, GREY)
+
+
+@pytest.mark.parametrize('suffix', ['png', 'bmp', 'webp', 'tif', 'jpg'])
+def test_colours_are_those_that_the_network_was_trained_with(tmp_path, suffix):
+    """The pipelines load by OpenCV; predictions must not hang on the way a file was opened."""
+    path = tmp_path / f'a.{suffix}'
+    Image.fromarray(RGB).save(path)
+    frame = only(path)
+    np.testing.assert_array_equal(frame.image, cv2.imread(str(path))[..., ::-1])
+    np.testing.assert_array_equal(frame.raw, cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
+
+
+def test_grey_in_three_channels_is_grey(tmp_path):
+    Image.fromarray(GREY).convert('RGB').save(tmp_path / 'a.png')
+    np.testing.assert_array_equal(only(tmp_path / 'a.png').image, GREY)
+
+
+@pytest.mark.parametrize('mode', ['RGBA', 'LA', 'P', '1'])
+def test_other_modes_of_pictures(tmp_path, mode):
+    image = Image.fromarray(RGB if mode in ('RGBA', 'P') else GREY).convert(mode)
+    if mode in ('RGBA', 'LA'):
+        image.putalpha(Image.fromarray(GREY))
+    image.save(tmp_path / 'a.png')
+    with open_image(tmp_path / 'a.png') as stack:
+        assert stack.warnings == (('transparency is ignored',) if mode in ('RGBA', 'LA') else ())
+        expected = np.asarray(image.convert('RGB' if mode in ('RGBA', 'P') else 'L'))
+        np.testing.assert_array_equal(stack[0].image, expected)
+
+
+def test_deep_pngs_keep_all_their_bits(tmp_path):
+    deep_rgb = RNG.integers(0, 1 << 16, (37, 52, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / 'grey.png'), DEEP)
+    cv2.imwrite(str(tmp_path / 'rgb.png'), deep_rgb[..., ::-1])
+    frame = only(tmp_path / 'grey.png')
+    np.testing.assert_array_equal(frame.raw, DEEP)
+    low, high = np.percentile(DEEP, (0.1, 99.9))
+    np.testing.assert_array_equal(
+        frame.image, np.rint(np.clip((DEEP - low) / (high - low), 0, 1) * 255))
+    with open_image(tmp_path / 'rgb.png', channel='green') as stack:
+        np.testing.assert_array_equal(stack[0].raw, deep_rgb[..., 1])
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_orientation_is_applied(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    Image.fromarray(GREY).save(tmp_path / 'a.png', exif=exif)
+    tifffile.imwrite(tmp_path / 'a.tif', GREY, extratags=[(274, 'H', 1, orientation, True)])
+    shown = only(tmp_path / 'a.png').image
+    assert shown.shape == (GREY.shape if orientation < 5 else GREY.shape[::-1])
+    np.testing.assert_array_equal(only(tmp_path / 'a.tif').image, shown)
+
+
+@pytest.mark.parametrize('compression', [
+    None, 'zlib', 'lzw', 'zstd', 'packbits', 'lzma', 'jpeg2000', 'jpegxl'])
+@pytest.mark.parametrize('tile', [None, (16, 16)])
+def test_tiffs_of_any_compression(tmp_path, compression, tile):
+    options = {'compressionargs': {'reversible': True}} if compression == 'jpeg2000' else {}
+    if compression == 'jpegxl':
+        options = {'compressionargs': {'lossless': True}}
+    tifffile.imwrite(tmp_path / 'a.tif', DEEP, compression=compression, tile=tile, **options)
+    np.testing.assert_array_equal(only(tmp_path / 'a.tif').raw, DEEP)
+
+
+@pytest.mark.parametrize('dtype', [
+    bool, np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float16, np.float32,
+    np.float64])
+def test_tiffs_of_any_depth(tmp_path, dtype):
+    values = (DEEP > 2000) if dtype is bool else (DEEP // 40).astype(dtype)
+    tifffile.imwrite(tmp_path / 'a.tif', values)
+    frame = only(tmp_path / 'a.tif')
+    assert frame.image.dtype == np.uint8
+    assert frame.image.any()
+    np.testing.assert_array_equal(frame.raw, values * 255 if dtype is bool else values)
+
+
+def test_twelve_packed_bits(tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', DEEP, bitspersample=12, compression='none')
+    np.testing.assert_array_equal(only(tmp_path / 'a.tif').raw, DEEP)
+
+
+def test_white_is_zero(tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', GREY, photometric='miniswhite')
+    frame = only(tmp_path / 'a.tif')
+    np.testing.assert_array_equal(frame.image, 255 - GREY)
+    np.testing.assert_array_equal(frame.raw, GREY)
+
+
+def test_palette(tmp_path):
+    palette = RNG.integers(0, 1 << 16, (3, 256), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / 'a.tif', GREY, photometric='palette', colormap=palette)
+    np.testing.assert_array_equal(
+        only(tmp_path / 'a.tif').image, np.moveaxis(palette >> 8, 0, -1)[GREY])
+
+
+@pytest.mark.parametrize('planar', ['contig', 'separate'])
+@pytest.mark.parametrize('compression', [None, 'zlib'])
+def test_colour_tiffs(tmp_path, planar, compression):
+    array = RGB if planar == 'contig' else np.moveaxis(RGB, -1, 0)
+    tifffile.imwrite(tmp_path / 'a.tif', array, photometric='rgb', planarconfig=planar,
+                     compression=compression)
+    np.testing.assert_array_equal(only(tmp_path / 'a.tif').image, RGB)
+    np.testing.assert_array_equal(only(tmp_path / 'a.tif', channel=2).image, RGB[..., 2])
+
+
+@pytest.mark.parametrize('options', [
+    {'imagej': True, 'metadata': {'axes': 'TYX'}}, {'ome': True, 'metadata': {'axes': 'TYX'}},
+    {'metadata': {'axes': 'TYX'}}, {'metadata': {'axes': 'TYX'}, 'compression': 'zlib'},
+    {'metadata': {'axes': 'TYX'}, 'bigtiff': True, 'byteorder': '>'}])
+def test_stacks_of_times(tmp_path, options):
+    tifffile.imwrite(tmp_path / 'a.tif', STACK, photometric='minisblack', **options)
+    with open_image(tmp_path / 'a.tif') as stack:
+        assert (stack.axes, stack.sizes, len(stack)) == ('T', {'T': 4}, 4)
+        for number, frame in enumerate(stack):
+            assert (frame.t, frame.z) == (number, None)
+            np.testing.assert_array_equal(frame.raw, STACK[number])
+            assert frame.raw.dtype == np.uint16
+        low, high = np.percentile(STACK, (0.1, 99.9))  # of all frames, so they stay comparable
+        assert stack.normalization.low == pytest.approx(low)
+        assert stack.normalization.high == pytest.approx(high)
+
+
+@pytest.mark.parametrize('axes', ['TZCYX', 'ZCTYX', 'CZTYX'])
+def test_hyperstacks_by_their_axes_and_channel(tmp_path, axes):
+    lengths = {'T': 2, 'Z': 3, 'C': 2, 'Y': 20, 'X': 30}
+    array = RNG.integers(0, 256, [lengths[a] for a in axes], dtype=np.uint8)
+    tifffile.imwrite(tmp_path / 'a.ome.tif', array, photometric='minisblack', metadata={
+        'axes': axes, 'Channel': {'Name': ['DAPI', 'Phase']}})
+    with pytest.raises(UserError, match=r'2 channels \(DAPI, Phase\), expected --channel'):
+        open_image(tmp_path / 'a.ome.tif')
+    with open_image(tmp_path / 'a.ome.tif', channel='phase') as stack:
+        assert (stack.axes, len(stack), stack.channel) == ('TZ', 6, 'Phase')
+        expected = np.moveaxis(array, [axes.index(a) for a in 'TZC'], [0, 1, 2])[:, :, 1]
+        for frame in stack:
+            np.testing.assert_array_equal(frame.raw, expected[frame.t, frame.z])
+        assert [(frame.t, frame.z) for frame in stack] == [
+            (t, z) for t in range(2) for z in range(3)]
+
+
+def test_colour_stacks(tmp_path):
+    array = RNG.integers(0, 256, (2, 20, 30, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / 'a.tif', array, photometric='rgb')
+    with open_image(tmp_path / 'a.tif', axes='ZYX') as stack:
+        assert stack.axes == 'Z'
+        np.testing.assert_array_equal(stack[1].image, array[1])
+
+
+def test_an_animation_is_a_stack_of_times(tmp_path):
+    pictures = [Image.fromarray(np.full((8, 9), grey, np.uint8)) for grey in (10, 20, 30)]
+    pictures[0].save(tmp_path / 'a.gif', save_all=True, append_images=pictures[1:])
+    with open_image(tmp_path / 'a.gif') as stack:
+        assert stack.axes == 'T'
+        assert [int(frame.image.max()) for frame in stack] == [10, 20, 30]
+
+
+def test_an_ambiguous_stack_stops_with_the_option_to_add(tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', STACK, photometric='minisblack')
+    with pytest.raises(UserError, match=r'a.tif: found 4 x 37 x 52 .*--axes TYX .*--axes ZYX .*'
+                       r'--axes CYX for channels and --channel N'):
+        open_image(tmp_path / 'a.tif')
+    with open_image(tmp_path / 'a.tif', axes='ZYX') as stack:
+        assert [frame.z for frame in stack] == [0, 1, 2, 3]
+    with open_image(tmp_path / 'a.tif', axes='CYX', channel=3) as stack:
+        assert len(stack) == 1
+        np.testing.assert_array_equal(stack[0].raw, STACK[3])
+
+
+def test_axes_in_any_order(tmp_path):
+    """As numpy's users write them: time last."""
+    tifffile.imwrite(tmp_path / 'a.tif', np.ascontiguousarray(np.moveaxis(STACK, 0, -1)),
+                     photometric='minisblack')
+    with open_image(tmp_path / 'a.tif', axes='YXT') as stack:
+        assert (len(stack), stack.height, stack.width) == (4, 37, 52)
+        np.testing.assert_array_equal(stack[2].raw, STACK[2])
+
+
+@pytest.mark.parametrize(('axes', 'found'), [
+    ('TYQ', r"--axes: found 'TYQ', expected letters"), ('TTX', r"--axes: found 'TTX'"),
+    ('TCYX', r'--axes TCYX: found 3 axes of 4 x 37 x 52 \(QYX\)')])
+def test_axes_that_do_not_fit(tmp_path, axes, found):
+    tifffile.imwrite(tmp_path / 'a.tif', STACK, photometric='minisblack')
+    with pytest.raises(UserError, match=found):
+        open_image(tmp_path / 'a.tif', axes=axes)
+
+
+@pytest.mark.parametrize('channel', [4, 'Phase', '-1'])
+def test_a_channel_that_is_not_there(tmp_path, channel):
+    tifffile.imwrite(tmp_path / 'a.tif', STACK, imagej=True, metadata={'axes': 'CYX'})
+    with pytest.raises(UserError, match=r'--channel: found .* expected one of 0 to 3'):
+        open_image(tmp_path / 'a.tif', channel=channel)
+
+
+def test_several_images_in_one_file(tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif') as writer:
+        writer.write(GREY)
+        writer.write(DEEP[:20])
+    assert count_series(tmp_path / 'a.tif') == 2
+    with pytest.raises(UserError, match=r'found 2 images in one file, expected --series N'):
+        open_image(tmp_path / 'a.tif')
+    with pytest.raises(UserError, match=r'--series: found 2, expected 0 to 1'):
+        open_image(tmp_path / 'a.tif', series=2)
+    np.testing.assert_array_equal(only(tmp_path / 'a.tif', series=1).raw, DEEP[:20])
+
+
+def test_a_preview_is_no_second_image(tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif') as writer:
+        writer.write(GREY)
+        writer.write(GREY[::4, ::4], subfiletype=1)
+    np.testing.assert_array_equal(only(tmp_path / 'a.tif').raw, GREY)
+
+
+def test_a_pyramid_is_read_at_full_size(tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif') as writer:
+        writer.write(GREY, subifds=1)
+        writer.write(GREY[::2, ::2], subfiletype=1)
+    np.testing.assert_array_equal(only(tmp_path / 'a.tif').raw, GREY)
+
+
+def size_of(path, **options):
+    with open_image(path, **options) as stack:
+        return stack.pixel_size, stack.warnings
+
+
+def test_pixel_sizes(tmp_path):
+    path = tmp_path / 'a.tif'
+    tifffile.imwrite(path, GREY, resolution=(300, 300), resolutionunit='inch')
+    assert size_of(path) == (None, ())  # dpi is no size
+    tifffile.imwrite(path, GREY, imagej=True, resolution=(2, 2), metadata={'unit': 'um'})
+    assert size_of(path) == ((0.5, 'ImageJ'), ())
+    tifffile.imwrite(path, GREY, imagej=True, resolution=(2, 2), metadata={'unit': 'pixel'})
+    assert size_of(path) == (None, ())
+    tifffile.imwrite(path, GREY, ome=True, metadata={
+        'PhysicalSizeX': 325, 'PhysicalSizeXUnit': 'nm', 'PhysicalSizeY': 325,
+        'PhysicalSizeYUnit': 'nm'})
+    assert size_of(path) == ((pytest.approx(0.325), 'OME'), ())
+    assert size_of(path, pixel_size=0.325) == ((0.325, 'option'), ())
+    size, notes = size_of(path, pixel_size=0.65)
+    assert size == (0.65, 'option')
+    assert notes == ('pixel size: 0.65 um (option) is used, OME says 0.325 um',)
+    with pytest.raises(UserError, match='--pixel-size: found 0, expected micrometres above 0'):
+        size_of(path, pixel_size=0)
+
+
+def test_pixels_that_are_not_square_keep_their_area(tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', GREY, ome=True, metadata={
+        'PhysicalSizeX': 2.0, 'PhysicalSizeY': 0.5})
+    size, notes = size_of(tmp_path / 'a.tif')
+    assert size == (pytest.approx(1.0), 'OME')
+    assert 'not square' in notes[0]
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg', 'tif', 'webp', 'gif', 'bmp'])
+def test_a_broken_file_is_named(tmp_path, suffix):
+    path = tmp_path / f'a.{suffix}'
+    if suffix == 'tif':
+        tifffile.imwrite(path, DEEP, compression='zlib')
+    else:
+        Image.fromarray(RGB).save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match=rf'a.{suffix}: ') as caught:
+        open_image(path)
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('options', [{}, {'compression': 'zlib'}, {'tile': (16, 16)}])
+def test_a_stack_that_is_cut_off_is_no_stack_with_black_frames(tmp_path, options):
+    path = tmp_path / 'a.tif'
+    tifffile.imwrite(path, STACK, photometric='minisblack', metadata={'axes': 'TYX'}, **options)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(UserError, match=r'a.tif: '):
+        open_image(path)
+
+
+@pytest.mark.parametrize('content', [b'', b'II*\0', b'\x89PNG\r\n', b'a,b\n1,2\n', b'ZISRAWFILE',
+                                     b'\x70\0\0\0', b'\xda\xce\xbe\x0a'])
+def test_no_image(tmp_path, content):
+    (tmp_path / 'a.png').write_bytes(content)
+    with pytest.raises(UserError, match=r'a.png: '):
+        open_image(tmp_path / 'a.png')
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(MissingFileError, match='no such file, expected an image'):
+        open_image(tmp_path / 'a.png')
+
+
+def test_arrays():
+    np.testing.assert_array_equal(open_image(GREY)[0].image, GREY)
+    np.testing.assert_array_equal(open_image(RGB)[0].image, RGB)
+    assert open_image(STACK, axes='TYX').axes == 'T'
+    assert [frame.image.any() for frame in open_image(np.stack([GREY > 9] * 2), axes='ZYX')]
+    with pytest.raises(UserError, match='--axes TYX'):
+        open_image(STACK)
+    with pytest.raises(UserError, match=r'array: found float64 of shape \(3,\)'):
+        open_image(np.zeros(3))
+
+
+def test_a_stack_is_read_frame_by_frame(tmp_path):
+    """A frame costs a frame, however many there are."""
+    import tracemalloc
+    for options in ({}, {'compression': 'zlib'}):
+        array = np.zeros((64, 256, 256), np.uint8)
+        tifffile.imwrite(tmp_path / 'a.tif', array, photometric='minisblack',
+                         metadata={'axes': 'TYX'}, **options)
+        tracemalloc.start()
+        with open_image(tmp_path / 'a.tif') as stack:
+            for frame in stack:
+                assert frame.image.shape == (256, 256)
+        assert tracemalloc.get_traced_memory()[1] < array.nbytes / 4
+        tracemalloc.stop()
+
+
+def test_ids_of_files():
+    assert [image_id(name) for name in ('x/a.ome.tif', 'b.png', 'c.d.tif')] == ['a', 'b', 'c.d']
