@@ -10,17 +10,26 @@ from pathlib import Path
 _REINSTALL_MMCV = (
     'pip uninstall onedl-mmcv mmcv; MMCV_WITH_OPS=1 pip install --no-build-isolation '
     '--no-binary onedl-mmcv onedl-mmcv==2.3.6 (after torch; with FORCE_CUDA=1 for a GPU)')
+_REQUIREMENTS = 'pip install -r requirements.txt'
 _MODULES = {  # module: (distribution, cure)
     'torch': ('torch', 'pip install torch==2.13.0'),
-    'cv2': ('opencv-python', 'pip install -r requirements.txt; where a library such as libGL.so.1 '
+    'cv2': ('opencv-python', f'{_REQUIREMENTS}; where a library such as libGL.so.1 '
             'is missing, apt-get install libgl1 libglib2.0-0'),
-    'mmengine': ('onedl-mmengine', 'pip install -r requirements.txt'),
+    'mmengine': ('onedl-mmengine', _REQUIREMENTS),
     'mmcv': ('onedl-mmcv', _REINSTALL_MMCV),
-    'mmdet': ('onedl-mmdetection', 'pip install -r requirements.txt'),
-    'pycocotools': ('pycocotools', 'pip install -r requirements.txt'),
-    'numpy': ('numpy', 'pip install -r requirements.txt'),
-    'pandas': ('pandas', 'pip install -r requirements.txt'),
-    'sklearn': ('scikit-learn', 'pip install -r requirements.txt'),
+    'imgaug': ('imaug', f'{_REQUIREMENTS}; where numba finds no place for its cache, set '
+               'NUMBA_CACHE_DIR to a folder that can be written'),
+    'mmdet': ('onedl-mmdetection', _REQUIREMENTS),
+    'pycocotools': ('pycocotools', _REQUIREMENTS),
+    'numpy': ('numpy', _REQUIREMENTS),
+    'pandas': ('pandas', _REQUIREMENTS),
+    'scipy': ('scipy', _REQUIREMENTS),
+    'sklearn': ('scikit-learn', _REQUIREMENTS),
+    'skimage': ('scikit-image', _REQUIREMENTS),
+    'PIL': ('pillow', _REQUIREMENTS),
+    'matplotlib.pyplot': ('matplotlib', _REQUIREMENTS),
+    'optuna': ('optuna', _REQUIREMENTS),
+    'torch.utils.tensorboard': ('tensorboard', _REQUIREMENTS),
     'mmsart': ('mmsart', 'pip install --no-deps -e .'),
 }
 
@@ -53,6 +62,9 @@ def run_checks(data_root: str | os.PathLike | None = None) -> list[Check]:
         The checks in the order of the report. None of them raises.
     """
     checks = [_check_python(), *(_check_module(name) for name in _MODULES)]
+    checks.append(_guard(
+        'tools', 'mend what failed above; otherwise the message names the package',
+        _import_what_tools_import))
     checks.append(_guard('mmcv operators', _REINSTALL_MMCV, lambda: _run_operators('cpu')))
     checks += _check_cuda()
     root = Path(data_root or os.environ.get('SARTORIUS_ROOT') or 'data/sartorius')
@@ -85,6 +97,13 @@ def _check_module(name: str) -> Check:
             raise ImportError(f'found {version}, expected 2.10 to 2.13')
         return version
     return _guard(name, cure, probe)
+
+
+def _import_what_tools_import() -> str:
+    """Import the modules that a training and a test begin with, which mmdet alone does not."""
+    for name in ('mmsart.registration', 'mmsart.apis.runs'):
+        importlib.import_module(name)
+    return 'all that a training imports is there'
 
 
 def _run_operators(device: str) -> str:

@@ -1,4 +1,6 @@
 """What the doctor finds, and what it says to do."""
+import sys
+
 import pytest
 
 from mmsart.apis import doctor as doctor_module
@@ -34,6 +36,17 @@ def test_the_doctor_reports_operators_that_do_not_run(monkeypatch, write_table):
                  if check.name == 'mmcv operators')
     assert check.state == 'FAIL'
     assert '--no-build-isolation' in check.cure
+
+
+def test_the_doctor_imports_what_the_tools_import(monkeypatch, write_table):
+    """mmdet's own package is fine where its data sets, which a training imports, are not."""
+    monkeypatch.delitem(sys.modules, 'mmsart.registration')
+    monkeypatch.setitem(sys.modules, 'mmsart.datasets.transforms', None)
+    monkeypatch.setitem(sys.modules, 'imgaug', None)
+    failed = {check.name: check for check in run_checks(write_table([{}])) if check.state == 'FAIL'}
+    assert failed.keys() == {'imgaug', 'tools'}
+    assert 'mmsart.datasets.transforms' in failed['tools'].found
+    assert 'NUMBA_CACHE_DIR' in failed['imgaug'].cure
 
 
 def test_the_doctors_exit_code_tells(monkeypatch, tmp_path):
