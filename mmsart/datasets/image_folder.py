@@ -23,7 +23,8 @@ def list_images(
         suffixes: endings that count as images, in lower case.
 
     Returns:
-        The files, sorted by name; no two of them have one name before the ending.
+        The files, sorted by name; no two of them have one name before the ending. Hidden files,
+        such as a Mac's ``._a.png``, and folders are passed over.
 
     Raises:
         MissingFileError: there is no such folder.
@@ -32,7 +33,9 @@ def list_images(
     folder = Path(folder)
     if not folder.is_dir():
         raise MissingFileError(f'{folder}: no such folder, expected images')
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    paths = sorted(
+        path for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and path.name[0] != '.' and not path.is_dir())
     if not paths:
         raise UserError(f'{folder}: no image, expected files ending in {", ".join(suffixes)}')
     by_stem: dict[str, Path] = {}

@@ -1,7 +1,12 @@
 """The competition's annotation table, checked and turned into arrays."""
+import csv
 import functools
+import gzip
+import io
 import os
 import warnings
+import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from mmsart.datasets.classes import CLASSES
-from mmsart.structures.mask.rle import parse_rles
+from mmsart.structures.mask.rle import find_bad_texts, parse_rles
 from mmsart.structures.mask.runs import BadRleError, Runs, find_bad_runs, run_boxes
-from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.errors import MissingFileError, UserError, UserErrors
 
 REQUIRED_COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'sample_id')
+GZIP_MAGIC, NEWLINE = b'\x1f\x8b', b'\n'
 OPTIONAL_COLUMNS = ('plate_time', 'sample_date', 'elapsed_timedelta')
 
 
@@ -125,19 +131,47 @@ def _fail(path: Path, row: int, column: str, problem: str) -> UserError:
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
+    """Read the table as text, indexed by the line of the file in which a row begins."""
+    csv.field_size_limit(2**31 - 1)  # a mask of a whole image can pass the default of 128 KiB
+    rows: list[list[str]] = []
+    lines, line = [], 1
+    reader = csv.reader(io.StringIO(_read_text(path), newline=''), strict=True)
     try:
-        with warnings.catch_warnings():
-            # Fields beyond the header are a warning only where the first rows have them too.
-            warnings.simplefilter('error', pd.errors.ParserWarning)
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8',
-                                index_col=False, skip_blank_lines=False)
-    except pd.errors.EmptyDataError as error:
-        raise UserError(f'{path}: the file is empty, expected a header and rows') from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
-        reason = ' '.join(str(error).split())
-        raise UserError(f'{path}: not a CSV file of one header: {reason}') from error
-    frame.index = pd.RangeIndex(2, len(frame) + 2)  # the line in the file
-    return frame[(frame != '').any(axis=1)]  # without blank lines
+        for row in reader:
+            if any(row) and (len(row) > 1 or row[0].strip()):  # else a blank line
+                if rows and len(row) != len(rows[0]):
+                    raise UserError(f'{path}: row {line}: found {len(row)} fields, expected '
+                                    f'{len(rows[0])} as in the header')
+                rows.append(row)
+                lines.append(line)
+            line = reader.line_num + 1  # quoted line breaks make a row longer
+    except csv.Error as error:
+        raise UserError(f'{path}: row {line}: not a CSV file: {error}') from error
+    if not rows:
+        raise UserError(f'{path}: the file is empty, expected a header and rows')
+    header, *rows = rows
+    doubles = [name for name, count in Counter(header).items() if name and count > 1]
+    if doubles:
+        raise UserError(f'{path}: row 1: found column {doubles[0]} twice, expected it once')
+    return pd.DataFrame(rows, index=lines[1:], columns=header, dtype=object)
+
+
+def _read_text(path: Path) -> str:
+    """Read a file that may be compressed by gzip, or begin with a byte-order mark."""
+    data = path.read_bytes()
+    try:
+        if data.startswith(GZIP_MAGIC):
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f'{path}: not a gzip file: {error}') from error
+    wrong = data.find(0)  # pandas takes texts for equal that differ behind a zero
+    if wrong < 0:
+        try:
+            return data.decode('utf-8-sig')
+        except UnicodeDecodeError as error:
+            wrong = error.start
+    raise UserError(f'{path}: row {data.count(NEWLINE, 0, wrong) + 1}: not a CSV file: found the '
+                    f'byte 0x{data[wrong]:02x}, expected UTF-8 text')
 
 
 def _check_columns(path: Path, frame: pd.DataFrame) -> None:
@@ -202,12 +236,13 @@ def _check_constant(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _parse_runs(path: Path, frame: pd.DataFrame, sizes: np.ndarray) -> Runs:
-    texts = frame['annotation'].tolist()
+    texts, num_pixels = frame['annotation'].tolist(), sizes[:, 0] * sizes[:, 1]
     try:
         runs = parse_rles(texts)
-        problem = find_bad_runs(runs, sizes[:, 0] * sizes[:, 1])
-    except BadRleError as error:
-        problem = error
-    if problem is not None:
-        raise _fail(path, frame.index[problem.index], 'annotation', problem.problem)
-    return runs
+        if find_bad_runs(runs, num_pixels) is None:
+            return runs
+    except BadRleError:
+        pass
+    bad = find_bad_texts(texts, num_pixels)
+    raise UserErrors(*(str(_fail(path, frame.index[each.index], 'annotation', each.problem))
+                       for each in bad))

@@ -68,23 +68,26 @@ def read_submission(path: str | os.PathLike) -> Submission:
     ids, predicted, lines = [], [], []
     csv.field_size_limit(2**31 - 1)  # a mask of a whole image can pass the default of 128 KiB
     with path.open(newline='', encoding='utf-8-sig', errors='replace') as file:
-        reader = csv.reader(file)
-        header = next(reader, None)
-        if header != HEADER:
-            raise UserError(
-                f'{path}: line 1: found {",".join(header or [])[:80]!r}, expected the header '
-                f'{",".join(HEADER)!r}')
+        reader = csv.reader(file, strict=True)
+        line = 1  # where the row begins; quoted line breaks make it longer
         try:
+            header = next(reader, None)
+            if header != HEADER:
+                raise UserError(
+                    f'{path}: line 1: found {",".join(header or [])[:80]!r}, expected the header '
+                    f'{",".join(HEADER)!r}')
+            line = reader.line_num + 1
             for row in reader:
-                if len(row) != 2:
-                    raise UserError(
-                        f'{path}: line {reader.line_num}: found {len(row)} fields, expected 2 '
-                        f'(id,predicted)')
-                ids.append(row[0])
-                predicted.append(row[1])
-                lines.append(reader.line_num)
+                if len(row) == 2:
+                    ids.append(row[0])
+                    predicted.append(row[1])
+                    lines.append(line)
+                elif row and (len(row) > 1 or row[0].strip()):  # else a blank line, as at the end
+                    raise UserError(f'{path}: line {line}: found {len(row)} fields, expected 2 '
+                                    '(id,predicted)')
+                line = reader.line_num + 1
         except csv.Error as error:
-            raise UserError(f'{path}: line {reader.line_num}: no CSV: {error}') from error
+            raise UserError(f'{path}: line {line}: no CSV: {error}') from error
     return Submission(str(path), ids, predicted, lines)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from mmsart.utils.errors import UserError
 
+MOST_PROBLEMS = 100  # lines that are printed of a run's errors
+
 
 def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
     """Turn a tool's main function into one that reports user errors in one line.
@@ -16,8 +18,9 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
 
     Returns:
         A function of the same arguments. A :class:`UserError`, or an `OSError` that names a
-        file, is printed to stderr as ``error: ...`` and gives exit code 2; other exceptions are
-        defects and keep their traceback.
+        file, is printed to stderr as ``error: ...``, one line a problem, and gives exit code 2,
+        or 3 where the work is done but for the inputs named; other exceptions are defects and
+        keep their traceback.
     """
 
     @functools.wraps(function)
@@ -25,13 +28,19 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
         try:
             return function(*args, **kwargs) or 0
         except UserError as error:
-            message = _without_worker(str(error))
+            problems = ((_without_worker(str(error)),) if 'Original Traceback' in str(error)
+                        else error.problems)
+            exit_code = error.exit_code
         except OSError as error:
             if error.filename is None:
                 raise
-            message = f'{error.filename}: {error.strerror}'
-        print('error: ' + ' '.join(message.split()), file=sys.stderr)
-        return 2
+            problems, exit_code = (f'{error.filename}: {error.strerror}',), 2
+        for problem in problems[:MOST_PROBLEMS]:
+            print('error: ' + ' '.join(problem.split()), file=sys.stderr)
+        if len(problems) > MOST_PROBLEMS:
+            print(f'error: {len(problems) - MOST_PROBLEMS} more problems of {len(problems)}',
+                  file=sys.stderr)
+        return exit_code
 
     return wrapper
 
@@ -46,6 +55,4 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _without_worker(message: str) -> str:
     """Strip the traceback that torch puts before the message of an error in a loader's worker."""
-    if 'Original Traceback' not in message:
-        return message
     return message.strip().rpartition('Error: ')[2]

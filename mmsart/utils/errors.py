@@ -1,10 +1,47 @@
 """Errors that a user can cause and mend."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
 class UserError(ValueError):
-    """Bad input; the message is one line with place, what was found and what was expected."""
+    """Bad input; the message is one line with place, what was found and what was expected.
+
+    Attributes:
+        exit_code: what a command-line tool exits with.
+    """
+
+    exit_code = 2
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The messages, each to be printed in a line of its own."""
+        return (str(self),)
+
+
+class UserErrors(UserError):
+    """Several faults of the input at once, each in a line of its own.
+
+    Args:
+        *problems: one message each, as of a `UserError`.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__('\n'.join(problems))
+        self._problems = problems
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The messages as given."""
+        return self._problems
+
+    def __reduce__(self) -> tuple:  # a process that hands it on would join the messages
+        return type(self), self._problems
+
+
+class IncompleteError(UserErrors):
+    """A batch is done but for the inputs that the messages name."""
+
+    exit_code = 3
 
 
 class MissingFileError(UserError, FileNotFoundError):
@@ -24,3 +61,16 @@ def as_user_error(place: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise UserError(f'{place}: {type(error).__name__}: {error}') from error
+
+
+def raise_problems(problems: Sequence[str]) -> None:
+    """Raise what was found wrong, if anything was.
+
+    Args:
+        problems: one message each; they are raised together, so that one run names them all.
+
+    Raises:
+        UserError: there is a problem.
+    """
+    if problems:
+        raise UserErrors(*problems)

@@ -94,3 +94,11 @@ def test_an_image_too_large_to_trust_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
     with pytest.raises(UserError, match=r'a\.png: not a readable image'):
         image_size(tmp_path / 'a.png')
+
+
+def test_hidden_files_and_folders_are_passed_over(folder):
+    """A Mac leaves ._b.png beside b.png on disks that are not its own."""
+    (folder / '._b.png').write_bytes(b'\0\5\x16\7')
+    (folder / '.hidden.png').write_bytes(b'')
+    (folder / 'crops.png').mkdir()
+    assert [path.name for path in list_images(folder)] == ['a.TIF', 'b.png', 'c.bmp']

@@ -104,9 +104,9 @@ HEADER = b'id,annotation,width,height,cell_type,sample_id\n'
     (b'', 'the file is empty'),
     (b'id,annotation,width,height,cell_type,sample_id\n', 'no rows below the header'),
     (b'\xff\xfe\x00', 'not a CSV file'),
-    (HEADER + b'a,1 2,10,8,cort,s,more\n', 'not a CSV file of one header'),
+    (HEADER + b'a,1 2,10,8,cort,s,more\n', 'row 2: found 7 fields, expected 6 as in the header'),
     (HEADER + b'a,1 2,10,8,cort,s\n\na,5 x,10,8,cort,s\n', "row 4, column annotation: found 'x'"),
-    (HEADER + b'a,1 2,10,8\n', "row 2, column cell_type: found ''"),
+    (HEADER + b'a,1 2,10,8\n', 'row 2: found 4 fields, expected 6 as in the header'),
 ])
 def test_other_files_are_refused(tmp_path, content, problem):
     (tmp_path / 'train.csv').write_bytes(content)

@@ -81,7 +81,7 @@ def test_overlap_behind_a_short_run_is_found():
     ('', ['line 1', 'id,predicted']),
     ('id,annotation\na,1 1\n', ['line 1', 'id,annotation']),
     ('id,predicted\na,1 1\nb,1 1,2\n', ['line 3', '3 fields']),
-    ('id,predicted\na,1 1\n\nb,1 1\n', ['line 3', '0 fields']),
+    ('id,predicted\na,1 1\n\nb\n', ['line 4', '1 fields']),
 ])
 def test_malformed_tables(tmp_path, text, words):
     path = tmp_path / 's.csv'

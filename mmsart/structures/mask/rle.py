@@ -67,6 +67,28 @@ def parse_rles(texts: Sequence[str]) -> Runs:
     return Runs(pairs[:, 0] - 1, pairs[:, 1].copy(), splits)
 
 
+def find_bad_texts(texts: Sequence[str], num_pixels: np.ndarray) -> list[BadRleError]:
+    """Name every text that is no mask of its image, one by one.
+
+    Args:
+        texts: masks in Kaggle's run-length code.
+        num_pixels: height times width of each mask's image, int (N,).
+
+    Returns:
+        What is wrong with each of them, in their order; see :func:`parse_rles` and
+        :func:`find_bad_runs`.
+    """
+    found = []
+    for index, (text, limit) in enumerate(zip(texts, num_pixels.tolist(), strict=True)):
+        try:
+            bad = find_bad_runs(parse_rles([text]), limit)
+        except BadRleError as error:
+            bad = error
+        if bad is not None:
+            found.append(BadRleError(index, bad.problem))
+    return found
+
+
 def runs_to_text(starts: np.ndarray, lengths: np.ndarray) -> str:
     """Write runs in Kaggle's code.
 
@@ -199,6 +221,7 @@ def kaggle_to_bitmap(text: str, size: tuple[int, int]) -> np.ndarray:
     return np.ascontiguousarray(coco_mask.decode(kaggle_to_coco(text, size)).T)
 
 
+_BLANKS = ' \t'
 _NO_VALUES = np.empty(0, np.int64)
 _TOO_LONG = 10**10  # more than any image has pixels, and far from where int64 ends
 
@@ -225,7 +248,11 @@ def _first_bad_text(texts: Sequence[str]) -> BadRleError:
                 value = None
             if value is None or not word.isascii() or '_' in word or '+' in word:
                 return BadRleError(index, f'found {word[:40]!r}, expected whole numbers')
+        strange = next((char for char in text if char.isspace() and char not in _BLANKS), None)
+        if strange is not None:
+            return BadRleError(
+                index, f'found the character {strange!r}, expected numbers separated by blanks')
         if len(words) % 2:
             return BadRleError(
                 index, f'{len(words)} run values, expected an even number (start length pairs)')
-    return BadRleError(0, 'white space other than blanks, expected numbers separated by blanks')
+    raise AssertionError('expected a text that is no list of pairs of whole numbers')
