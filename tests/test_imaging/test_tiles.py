@@ -1,0 +1,39 @@
+"""Tiles cover an image, their cores once, and neighbours share what they should."""
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsart.imaging.tiles import tile_grid
+from mmsart.utils import UserError
+
+
+@given(st.tuples(st.integers(1, 700), st.integers(1, 700)),
+       st.tuples(st.integers(96, 300), st.integers(96, 300)), st.integers(0, 64))
+def test_every_grid(size, tile_size, overlap):
+    cores = np.zeros(size, int)
+    tiles = tile_grid(size, tile_size, overlap)
+    for tile in tiles:
+        x1, y1, x2, y2 = tile.core
+        cores[y1:y2, x1:x2] += 1
+        left, top, right, bottom = tile.box
+        assert 0 <= left <= x1 < x2 <= right <= size[1]
+        assert 0 <= top <= y1 < y2 <= bottom <= size[0]
+        assert (bottom - top, right - left) == (
+            min(size[0], tile_size[0]), min(size[1], tile_size[1]))
+        # A cell with its centre in the core is whole if it is no larger than the overlap.
+        assert x1 - left >= overlap // 2 or left == 0
+        assert y1 - top >= overlap // 2 or top == 0
+        assert right - x2 >= overlap // 2 or right == size[1]
+        assert bottom - y2 >= overlap // 2 or bottom == size[0]
+    assert (cores == 1).all()
+
+
+def test_an_image_of_the_tiles_size_is_one_tile():
+    (tile,) = tile_grid((520, 704), (520, 704), 192)
+    assert tile.box == tile.core == (0, 0, 704, 520)
+
+
+def test_a_tile_that_is_all_overlap_is_refused():
+    with pytest.raises(UserError, match='tiles: found 200 pixels with an overlap of 192'):
+        tile_grid((520, 704), (200, 704), 192)
