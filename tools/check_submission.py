@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from mmsart.datasets.image_folder import image_size, list_images
-from mmsart.postprocessing import check_submission, read_submission
+from mmsart.formats.submission import read_submission
+from mmsart.formats.submission_check import check_submission
 from mmsart.utils import UserError, cli_main
 
 LONGEST_SIDE = 1 << 20  # pixels; products stay far from the end of int64

@@ -12,13 +12,10 @@ from typing import Any
 from mmsart.apis.config import find_metric, load_config
 from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import summarize
-from mmsart.evaluation.metrics.sartorius_metric import to_detections
-from mmsart.evaluation.predictions import load_predictions
+from mmsart.formats.predictions import load_predictions
 from mmsart.postprocessing import load_postprocess
-from mmsart.postprocessing.class_search import TuningImage
 from mmsart.postprocessing.tuning import TuningResult, tune
-from mmsart.structures.mask.cropped_masks import CroppedMasks
-from mmsart.structures.mask.rle import parse_rles
+from mmsart.structures.predictions import Predictions
 from mmsart.utils import UserError, atomic_write, check_target, cli_main
 
 
@@ -45,27 +42,23 @@ def base_settings(path: str) -> dict[str, Any]:
     return load_postprocess(metric.get('postprocess'))
 
 
-def load_images(path: str) -> list[TuningImage]:
+def load_images(path: str) -> list[Predictions]:
     """Read predictions with truth.
 
     Raises:
         UserError: there is no image, or one without truth.
     """
-    raws = load_predictions(path)
-    if not raws:
+    images = load_predictions(path).images
+    if not images:
         raise UserError(f'{path}: found no image, expected predictions to tune on')
-    images = []
-    for raw in raws:
-        if raw.truth is None or raw.cell_type not in CLASSES:
+    for image in images:
+        if image.truth is None or image.cell_type not in CLASSES:
             raise UserError(
-                f'{path}: image {raw.img_id}: no truth, expected predictions of annotated images')
-        truth = CroppedMasks.from_runs(parse_rles(raw.truth), raw.height, raw.width)
-        images.append(TuningImage(
-            to_detections(raw), truth, raw.cell_type, raw.sample_id or raw.img_id))
+                f'{path}: image {image.img_id}: no truth, expected predictions of annotated images')
     return images
 
 
-def format_gains(images: list[TuningImage], result: TuningResult) -> str:
+def format_gains(images: list[Predictions], result: TuningResult) -> str:
     """Lay out the scores before and after, in a row for each type."""
     types = [image.cell_type for image in images]
     columns = [result.before, result.in_sample]

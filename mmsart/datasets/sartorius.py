@@ -149,11 +149,11 @@ def _check_images(table: TrainTable, chosen: np.ndarray, folder: Path, suffix: s
 
 
 def _list_folder(folder: Path) -> list[dict[str, Any]]:
-    """List the images of a folder as samples without instances."""
+    """List the images of a folder as samples that do not say what is in them."""
     samples = []
     for path in list_images(folder):
         height, width = image_size(path)
         samples.append(dict(
             img_path=str(path), img_id=path.stem, height=height, width=width, cell_type='',
-            sample_id=path.stem, instances=[]))
+            sample_id=path.stem))
     return samples

@@ -4,8 +4,9 @@ from collections import defaultdict
 
 from mmsart.datasets.train_csv import read_train_csv
 from mmsart.evaluation.functional import score_image, summarize
-from mmsart.postprocessing.submission import check_submission, read_submission
-from mmsart.structures.mask.rle import parse_rles, runs_to_coco
+from mmsart.formats.submission import read_submission
+from mmsart.formats.submission_check import check_submission
+from mmsart.structures.mask.rle import parse_rles
 from mmsart.utils.errors import UserError
 
 MOST_PROBLEMS = 20  # of a refused file; the first is told
@@ -47,10 +48,7 @@ def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
     named = set(found.ids)
     for image, name in enumerate(table.image_ids.tolist()):
         if name in named:
-            found_rles, true_rles = (
-                runs_to_coco(parse_rles(texts), *sizes[name])
-                for texts in (predicted[name],
-                              table.annotations[table.instances(image)].tolist()))
-            scores.append(score_image(found_rles, true_rles))
+            true_texts = table.annotations[table.instances(image)].tolist()
+            scores.append(score_image(parse_rles(predicted[name]), parse_rles(true_texts)))
             types.append(table.cell_types[image])
     return dict(images=len(scores), of=len(table), **summarize(scores, types))

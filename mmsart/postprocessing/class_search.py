@@ -14,7 +14,7 @@ from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing.fast_score import Curve, Trial, arrange, evaluate, side_by_side
 from mmsart.postprocessing.postprocessor import PostProcessor
 from mmsart.structures.detections import Detections
-from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.predictions import Predictions
 
 SCORE_FLOOR = 0.05
 """Detections below it are not looked at: no useful threshold is that low."""
@@ -24,26 +24,21 @@ MASK_THRS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
 @dataclass
-class TuningImage:
-    """One image to tune on.
+class MaskCuts:
+    """The detections of one image, their soft masks cut at one threshold and another.
+
+    Each cut is kept for the next time, and all searches share it: pasting soft masks is the larger
+    part of preparing a trial.
 
     Args:
-        detections: as the model gave them.
-        truth: the true objects.
-        cell_type: the true type.
-        sample_id: images of one sample stay in one fold.
+        image: the detections and the truth.
     """
 
-    detections: Detections
-    truth: PatchMasks
-    cell_type: str
-    sample_id: str
+    image: Predictions
     _cut: dict[tuple, Detections] = field(default_factory=dict, init=False, repr=False)
 
-    def cut_at(self, mask_thr: float | None, floor: float = SCORE_FLOOR) -> Detections:
-        """Give the detections that score enough, soft masks cut at a threshold.
-
-        Kept for the next time: pasting soft masks is the larger part of preparing a trial.
+    def at(self, mask_thr: float | None, floor: float = SCORE_FLOOR) -> Detections:
+        """Give the detections that score enough.
 
         Args:
             mask_thr: of the mask probabilities; None for the masks as they are.
@@ -51,15 +46,11 @@ class TuningImage:
         """
         key = mask_thr, floor
         if key not in self._cut:
-            loud = self.detections[self.detections.scores >= np.float32(floor)]
+            found = self.image.detections
+            loud = found[found.scores >= np.float32(floor)]
             cut = PostProcessor(mask_thr=mask_thr, remove_overlap=False)(loud)
             self._cut[key] = replace(cut, mask_probs=None)
         return self._cut[key]
-
-    @cached_property
-    def truth_rles(self) -> list[dict[str, Any]]:
-        """The true objects as transposed COCO RLE."""
-        return self.truth.to_rles()
 
 
 @dataclass
@@ -78,7 +69,7 @@ class ClassSearch:
 
     name: str
     members: np.ndarray
-    images: list[TuningImage]
+    images: list[MaskCuts]
     vote: str
     base: Mapping[str, Any]
     seed: int = 0
@@ -96,21 +87,22 @@ class ClassSearch:
         """
         key = (params['mask_thr'], params['fill_holes'], params['largest_component'])
         if key not in self._scenes:
-            self._scenes[key] = side_by_side([self._arrange(image, key) for image in self.images])
+            self._scenes[key] = side_by_side([self._arrange(cuts, key) for cuts in self.images])
         return evaluate(self._scenes[key], Trial(
             params['min_area'], params['max_area'] or np.inf, params['nms_iou_thr'],
             params['max_lost_share']))
 
-    def _arrange(self, image: TuningImage, key: tuple) -> Any:
+    def _arrange(self, cuts: MaskCuts, key: tuple) -> Any:
         """Run the stages before the areas as a submission would, and find the cells."""
         mask_thr, fill_holes, largest = key
         label = CLASSES.index(self.name)
-        detections = image.cut_at(mask_thr, self.floor)
+        detections = cuts.at(mask_thr, self.floor)
         if self.vote == 'drop':
             detections = detections[detections.labels == label]
         shaped = PostProcessor(
             fill_holes=fill_holes, largest_component=largest, remove_overlap=False)(detections)
-        return arrange(shaped.masks, shaped.scores, image.truth)
+        assert cuts.image.truth is not None, f'image {cuts.image.img_id}: expected its truth'
+        return arrange(shaped.masks, shaped.scores, cuts.image.truth)
 
     def raise_floor(self, trainings: Sequence[np.ndarray]) -> list[float]:
         """Let the trials to come ignore detections far below every useful threshold.
@@ -138,7 +130,7 @@ class ClassSearch:
         """
         areas = np.concatenate([
             found.masks.areas[found.scores >= SCORE_FLOOR]
-            for found in (image.detections for image in self.images)] + [[1, 2]])
+            for found in (cuts.image.detections for cuts in self.images)] + [[1, 2]])
         low = max(int(np.median(areas)), 1)
         return low, max(int(areas.max()), low + 1)
 
@@ -165,7 +157,7 @@ class ClassSearch:
                 trial.suggest_float('max_lost_share', 0.05, 1.0, step=0.01), 2)}
 
     def _soft(self) -> bool:
-        return all(image.detections.mask_probs is not None for image in self.images)
+        return all(cuts.image.detections.mask_probs is not None for cuts in self.images)
 
 
 def search_class(

@@ -23,10 +23,11 @@ import optuna
 from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.splits import kfold
 from mmsart.evaluation.functional import ImageScore, score_image
-from mmsart.postprocessing.class_search import ClassSearch, TuningImage, search_class
+from mmsart.postprocessing.class_search import ClassSearch, MaskCuts, search_class
 from mmsart.postprocessing.config import complete_config
 from mmsart.postprocessing.fast_score import Curve
 from mmsart.postprocessing.postprocessor import PostProcessor, vote_type
+from mmsart.structures.predictions import Predictions
 
 PIECES = ('keep', 'largest', 'drop')
 VOTE_MARGIN = 0.001
@@ -67,7 +68,7 @@ class TuningResult:
 
 
 def tune(
-        images: Sequence[TuningImage], base: Mapping[str, Any], trials: int = 500, folds: int = 5,
+        images: Sequence[Predictions], base: Mapping[str, Any], trials: int = 500, folds: int = 5,
         seed: int = 0, workers: int = 1) -> TuningResult:
     """Tune all settings of all classes.
 
@@ -112,7 +113,7 @@ def _quiet_optuna() -> Iterator[None]:
         optuna.logging.set_verbosity(verbosity)
 
 
-def split_folds(images: Sequence[TuningImage], folds: int, seed: int) -> list[np.ndarray]:
+def split_folds(images: Sequence[Predictions], folds: int, seed: int) -> list[np.ndarray]:
     """Split images by sample, with a like mix of types in each fold.
 
     Args:
@@ -123,9 +124,9 @@ def split_folds(images: Sequence[TuningImage], folds: int, seed: int) -> list[np
     Returns:
         The training images of each fold, (I,) bool.
     """
-    ids = [image.detections.img_id for image in images]
+    ids = [image.img_id for image in images]
     types = [image.cell_type for image in images]
-    groups = [image.sample_id for image in images]
+    groups = [image.sample_id or image.img_id for image in images]
     folds = min(folds, len(set(groups)), max(map(types.count, types)))
     if folds < 2:
         return []
@@ -134,10 +135,11 @@ def split_folds(images: Sequence[TuningImage], folds: int, seed: int) -> list[np
 
 
 def _tune_sets(
-        images: Sequence[TuningImage], base: Mapping[str, Any], trainings: list[np.ndarray],
+        images: Sequence[Predictions], base: Mapping[str, Any], trainings: list[np.ndarray],
         trials: int, seed: int, workers: int) -> list[Tuned]:
     """Choose the way of voting and all settings but `pieces` for each set of training images."""
-    searches = {vote: _class_searches(images, vote, base, seed) for vote in ('drop', 'relabel')}
+    cuts = [MaskCuts(image) for image in images]
+    searches = {vote: _class_searches(cuts, vote, base, seed) for vote in ('drop', 'relabel')}
     # Submissions have to be disjoint, and trials are.
     results = [Tuned(complete_config({**base, 'remove_overlap': True}), train)
                for train in trainings]
@@ -216,24 +218,24 @@ def _search(
 
 
 def _class_searches(
-        images: Sequence[TuningImage], vote: str, base: Mapping[str, Any],
+        images: Sequence[MaskCuts], vote: str, base: Mapping[str, Any],
         seed: int) -> list[ClassSearch]:
     """Group the images by the type that the vote gives them."""
-    voted = voted_labels(images, base['vote_min_score'])
+    voted = voted_labels([cuts.image for cuts in images], base['vote_min_score'])
     groups = [(name, np.flatnonzero(voted == label)) for label, name in enumerate(CLASSES)]
     return [
         ClassSearch(name, members, [images[i] for i in members], vote, base, seed)
         for name, members in groups if len(members)]
 
 
-def voted_labels(images: Sequence[TuningImage], min_score: float) -> np.ndarray:
+def voted_labels(images: Sequence[Predictions], min_score: float) -> np.ndarray:
     """Give the class that each image's detections vote for, (I,) int64; -1 without detections."""
     return np.array([
         vote_type(found.scores, found.labels, len(CLASSES), min_score) if len(found) else -1
         for found in (image.detections for image in images)], np.int64)
 
 
-def _choose_pieces(images: Sequence[TuningImage], result: Tuned) -> None:
+def _choose_pieces(images: Sequence[Predictions], result: Tuned) -> None:
     """Choose what becomes of masks that fall apart, which only the real pipeline can tell."""
     chosen = [image for image, used in zip(images, result.train, strict=True) if used]
     voted = voted_labels(chosen, result.config['vote_min_score'])
@@ -251,6 +253,7 @@ def _choose_pieces(images: Sequence[TuningImage], result: Tuned) -> None:
                 PIECES, key=lambda pieces: values[pieces][voted == label].mean())
 
 
-def score_real(image: TuningImage, process: PostProcessor) -> ImageScore:
+def score_real(image: Predictions, process: PostProcessor) -> ImageScore:
     """Score an image by the real post-processing and the real metric."""
-    return score_image(process(image.detections).masks.to_rles(), image.truth_rles)
+    assert image.truth is not None, f'image {image.img_id}: no truth, expected it known'
+    return score_image(process(image.detections).masks.to_runs(), image.truth.to_runs())

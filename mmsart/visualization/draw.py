@@ -95,7 +95,7 @@ def match_instances(preds: Any, gts: Any, height: int, width: int,
         Whether each prediction has a partner, bool (P,), and each true instance, bool (G,).
     """
     pred_masks, gt_masks = as_cropped(preds, height, width), as_cropped(gts, height, width)
-    ious = mask_ious(pred_masks.to_rles(), gt_masks.to_rles())
+    ious = mask_ious(pred_masks.to_runs(), gt_masks.to_runs())
     value = np.where(ious > iou_thr, ious + min(ious.shape) + 1.0, 0.0)
     rows, columns = linear_sum_assignment(value, maximize=True)
     paired = value[rows, columns] > 0

@@ -9,18 +9,16 @@ import numpy as np
 
 from mmsart.datasets.image_folder import list_images
 from mmsart.evaluation.functional import score_image
-from mmsart.evaluation.metrics.sartorius_metric import to_detections, truth_rles
-from mmsart.evaluation.predictions import ImagePredictions
 from mmsart.postprocessing import PostProcessor
-from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.predictions import Predictions
 from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
 from mmsart.visualization.draw import draw_comparison, draw_instances
 
 LARGEST_SCALE = 16  # 16 x 704 pixels and their twin beside; OpenCV ends at 32,767
 
 
-def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike,
+def write_pictures(images: Sequence[Predictions], folder: str | os.PathLike,
                    out: str | os.PathLike, settings: dict[str, Any],
                    every: bool = False, scale: int = 1) -> list[Path]:
     """Draw predictions after post-processing.
@@ -49,8 +47,8 @@ def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike
     process = PostProcessor(**settings)
     entries = []
     for image in images:
-        masks = process(to_detections(image)).masks
-        score = (float(score_image(masks.to_rles(), truth_rles(image)).precision.mean())
+        masks = process(image.detections).masks
+        score = (float(score_image(masks.to_runs(), image.truth.to_runs()).precision.mean())
                  if image.truth is not None else None)
         entries.append((score, image, masks))
     entries.sort(key=lambda entry: 1.0 if entry[0] is None else -entry[0])
@@ -67,20 +65,20 @@ def write_pictures(images: Sequence[ImagePredictions], folder: str | os.PathLike
             for rank, entry in enumerate(entries)]
 
 
-def _write(score: float | None, image: ImagePredictions, masks: PatchMasks, path: Path,
+def _write(score: float | None, image: Predictions, masks: PatchMasks, path: Path,
            target: Path, rank: int, scale: int) -> Path:
     pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
         raise UserError(f'{path}: unreadable, expected an image')
-    if pixels.shape != (image.height, image.width):
+    if pixels.shape != image.size:
         raise UserError(f'{path}: found {pixels.shape[1]} x {pixels.shape[0]} pixels, expected '
-                        f'{image.width} x {image.height} as predicted')
+                        f'{image.size[1]} x {image.size[0]} as predicted')
     if score is None:
         picture = draw_instances(pixels, masks, scale=scale)
         name = f'{image.img_id}.png'
     else:
-        truth = CroppedMasks.from_rles(truth_rles(image), image.height, image.width)
-        picture = draw_comparison(pixels, truth, masks, scale=scale,
+        assert image.truth is not None, 'a score comes from the truth'
+        picture = draw_comparison(pixels, image.truth, masks, scale=scale,
                                   caption=f'{image.cell_type} mAP {score:.3f}')
         name = f'{rank:03d}_{score:.3f}_{image.img_id}.png'
     with atomic_write(target / name) as temporary:

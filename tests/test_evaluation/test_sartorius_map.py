@@ -15,10 +15,14 @@ from mmsart.evaluation.functional import (
     score_image,
     summarize,
 )
+from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.mask.rle import parse_rles
 
 
 def encode(masks):
-    return [coco_mask.encode(np.asfortranarray(np.asarray(mask, np.uint8))) for mask in masks]
+    if not len(masks):
+        return PatchMasks.empty(1, 100).to_runs()
+    return PatchMasks.from_bitmaps(np.asarray(masks)).to_runs()
 
 
 def bar(begin, end, length=100):
@@ -52,6 +56,25 @@ def random_masks(rng, number):
         if rng.random() < 0.15:
             masks.append(masks[rng.integers(len(masks))])
     return masks
+
+
+def test_ious_are_those_of_pycocotools():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        shape = rng.integers(0, 7), *rng.integers(1, 30, 2)
+        found, truth = ((rng.random(shape) < rng.random()).astype(np.uint8) for _ in range(2))
+        codes = [[coco_mask.encode(np.asfortranarray(mask)) for mask in masks]
+                 for masks in (found, truth)]
+        expected = coco_mask.iou(*codes, [0] * len(truth)) if len(truth) else np.zeros((0, 0))
+        runs = [PatchMasks.from_bitmaps(masks).to_runs() for masks in (found, truth)]
+        np.testing.assert_array_equal(mask_ious(*runs), expected)
+
+
+def test_masks_beyond_32_bits_are_counted_right():
+    """pycocotools counts pixels in 32 bits: the first of these would have an area of 1."""
+    found, truth = parse_rles([f'1 {2**32 + 1}']), parse_rles([f'2 {2**32}', '1 1'])
+    assert mask_ious(found, truth).tolist() == [[2**32 / (2**32 + 1), 1 / (2**32 + 1)]]
+    assert score_image(found, truth).tp.tolist() == [1] * 10
 
 
 def test_agrees_with_brute_force_on_random_cases():

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from mmsart.evaluation.metrics import SartoriusMetric
-from mmsart.evaluation.metrics.sartorius_metric import to_image_predictions
-from mmsart.evaluation.predictions import load_predictions
+from mmsart.formats.predictions import load_predictions
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import bitmap_to_kaggle
 from mmsart.utils import UserError
@@ -96,11 +95,10 @@ def test_the_submission_scores_the_same_as_the_metric(tmp_path, write_table):
 def test_raw_predictions_are_kept_before_post_processing(tmp_path):
     evaluate([sample('a', [(A, .9, 2), (B, .1, 2)], [A])], postprocess=dict(score_thr=0.5),
              predictions_file=str(tmp_path / 'p.pkl'))
-    image, = load_predictions(tmp_path / 'p.pkl')
-    assert image.scores.tolist() == pytest.approx([.9, .1])
-    masks = CroppedMasks.from_rles(image.rles, *SIZE).to_ndarray()
-    assert (masks == np.array([A, B])).all()
-    assert image.truth == [bitmap_to_kaggle(A)]
+    image, = load_predictions(tmp_path / 'p.pkl').images
+    assert image.detections.scores.tolist() == pytest.approx([.9, .1])
+    assert (image.detections.masks.to_ndarray() == np.array([A, B])).all()
+    assert (image.truth.to_ndarray() == A[None]).all()
 
 
 def test_a_submission_needs_disjoint_masks():
@@ -110,8 +108,8 @@ def test_a_submission_needs_disjoint_masks():
 
 def test_images_without_truth_are_only_written(tmp_path):
     each = sample('a', [(A, .9, 2)], [])
-    each.update(instances=[], cell_type='')  # as the dataset lists a folder
-    assert to_image_predictions(each, None).truth is None
+    each.pop('instances')  # as the dataset lists a folder
+    each['cell_type'] = ''
     with pytest.raises(UserError, match='image a: no instances in the meta data'):
         evaluate([each])
     assert evaluate([each], format_only=True, submission_file=str(tmp_path / 's.csv')) == {}

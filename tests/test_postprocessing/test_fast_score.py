@@ -33,7 +33,7 @@ def real_precision(image, trial, threshold):
         max_area=None if np.isinf(trial.max_area) else int(trial.max_area),
         max_lost_share=trial.max_lost_share)
     found = process(Detections(scores, np.zeros(len(scores)), masks, masks.boxes))
-    return score_image(found.masks.to_rles(), truth.to_rles()).precision.mean()
+    return score_image(found.masks.to_runs(), truth.to_runs()).precision.mean()
 
 
 @settings(deadline=None)

@@ -6,10 +6,11 @@ import pytest
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing import PostProcessor, complete_config
-from mmsart.postprocessing.class_search import SCORE_FLOOR, ClassSearch, TuningImage
+from mmsart.postprocessing.class_search import SCORE_FLOOR, ClassSearch, MaskCuts
 from mmsart.postprocessing.tuning import score_real, split_folds, tune
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.predictions import Predictions
 
 SIZE, SIDE = 48, 6
 
@@ -37,7 +38,7 @@ def make_image(rng, number, good=6, junk=8):
     scores[good:][1::2] = 0.95  # specks look sure
     labels = np.full(good + junk, label)
     labels[good - 1] = (label + 1) % 3
-    return TuningImage(
+    return Predictions(
         Detections(scores, labels, masks, masks.boxes, f'image{number}'),
         CroppedMasks.from_bitmaps(truth), CLASSES[label], sample)
 
@@ -128,7 +129,8 @@ def test_held_out_images_do_not_steer_their_settings():
 
 
 def test_a_higher_floor_leaves_what_is_above_it(images):
-    search = ClassSearch('shsy5y', np.arange(len(images)), images, 'relabel', complete_config({}))
+    cuts = [MaskCuts(image) for image in images]
+    search = ClassSearch('shsy5y', np.arange(len(images)), cuts, 'relabel', complete_config({}))
     sets = [np.arange(len(images)) % 2 == 0, np.ones(len(images), bool),
             np.zeros(len(images), bool)]
     everything = search.curve(search.start())
@@ -180,7 +182,8 @@ def test_the_result_is_disjoint_whatever_the_settings_to_begin_with(images, resu
 
 def test_trial_equals_real_pipeline(images):
     base = complete_config({})
-    search = ClassSearch('shsy5y', np.arange(2), images[:2], 'relabel', base)
+    search = ClassSearch(
+        'shsy5y', np.arange(2), [MaskCuts(image) for image in images[:2]], 'relabel', base)
     trial = optuna.trial.FixedTrial({
         'fill_holes': True, 'largest_component': True, 'min_area': 3, 'max_area': 60,
         'nms_iou_thr': 0.3, 'max_lost_share': 0.4})
@@ -191,6 +194,6 @@ def test_trial_equals_real_pipeline(images):
         max_area=60, nms_iou_thr=0.3, max_lost_share=0.4)
     relabelled = [PostProcessor(vote='relabel', remove_overlap=False)(i.detections)
                   for i in images[:2]]
-    real = [score_real(TuningImage(d, i.truth, i.cell_type, ''), process)
+    real = [score_real(Predictions(d, i.truth, i.cell_type, ''), process)
             for d, i in zip(relabelled, images[:2], strict=True)]
     assert value == pytest.approx(means(real), abs=1e-12)

@@ -4,10 +4,12 @@ import json
 import numpy as np
 import pytest
 
+from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional.error_kinds import GT_KINDS, PRED_KINDS, find_error_kinds
-from mmsart.evaluation.predictions import ImagePredictions, save_predictions
-from mmsart.structures.mask.cropped_masks import CroppedMasks
-from mmsart.structures.mask.rle import bitmap_to_kaggle
+from mmsart.formats.predictions import save_predictions
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.predictions import Predictions
 from tools.analysis_tools.error_kinds import bin_names, main
 
 
@@ -66,10 +68,10 @@ def test_bins():
 
 def save_image(path, truth=True):
     preds, truths = lines((0, 10), (20, 23)), lines((0, 10), (30, 40), (12, 14))
-    masks = CroppedMasks.from_bitmaps(preds[:, None].astype(np.uint8))
-    save_predictions(path, [ImagePredictions(
-        'a', 1, 40, np.array([0.9, 0.8]), np.array([2, 2]), masks.boxes, masks.to_rles(), 'cort',
-        's', [bitmap_to_kaggle(mask) for mask in truths[:, None]] if truth else None)])
+    masks = PatchMasks.from_bitmaps(preds[:, None])
+    found = Detections(np.array([0.9, 0.8]), np.array([2, 2]), masks, masks.boxes, 'a')
+    true_masks = PatchMasks.from_bitmaps(truths[:, None]) if truth else None
+    save_predictions(path, [Predictions(found, true_masks, 'cort', 's')], CLASSES)
 
 
 def test_tool_counts_by_size_and_draws(tmp_path, capsys):

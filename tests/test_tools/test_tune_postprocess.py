@@ -3,11 +3,13 @@ import json
 import numpy as np
 import pytest
 
+from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import score_image
-from mmsart.evaluation.predictions import ImagePredictions, load_predictions, save_predictions
+from mmsart.formats.predictions import load_predictions, save_predictions
 from mmsart.postprocessing import PostProcessor, load_postprocess
-from mmsart.structures.mask.cropped_masks import CroppedMasks
-from mmsart.structures.mask.rle import bitmap_to_kaggle
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.predictions import Predictions
 from tools.tune_postprocess import load_images, main
 
 CONFIG = "test_evaluator = dict(type='SartoriusMetric', postprocess=dict(score_thr={thr}))\n"
@@ -21,12 +23,11 @@ def save_images(path, truth=True, cell_type=None):
         for i, bitmap in enumerate(bitmaps):
             bitmap[2 + i:8 + i, 6 * i:6 * i + 5] = 1
         scores = np.array([0.9, 0.8, 0.4, 0.3, 0.2])
-        masks = CroppedMasks.from_bitmaps(bitmaps)
-        raws.append(ImagePredictions(
-            f'image{n}', 20, 30, scores, np.full(5, n % 2), masks.boxes, masks.to_rles(),
-            cell_type or ('shsy5y', 'astro')[n % 2], f'well{n}',
-            [bitmap_to_kaggle(bitmap) for bitmap in bitmaps[:2]] if truth else None))
-    save_predictions(path, raws)
+        masks = PatchMasks.from_bitmaps(bitmaps)
+        raws.append(Predictions(
+            Detections(scores, np.full(5, n % 2), masks, masks.boxes, f'image{n}'),
+            masks[:2] if truth else None, cell_type or ('shsy5y', 'astro')[n % 2], f'well{n}'))
+    save_predictions(path, raws, CLASSES)
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_settings_are_written_and_score_what_is_printed(folder, capsys):
     process = PostProcessor(**load_postprocess(folder / 'postprocess.json'))
     for image in load_images(str(folder / 'predictions.pkl')):
         final = process(image.detections)
-        assert score_image(final.masks.to_rles(), image.truth_rles).precision.mean() == 1.0
+        assert score_image(final.masks.to_runs(), image.truth.to_runs()).precision.mean() == 1.0
 
 
 def test_classes_without_image_keep_the_config(folder):
@@ -68,7 +69,8 @@ def test_classes_without_image_keep_the_config(folder):
     (lambda folder: save_images(folder / 'predictions.pkl', truth=False), ['image0', 'no truth']),
     (lambda folder: save_images(folder / 'predictions.pkl', cell_type='hela'), ['no truth']),
     (lambda folder: (folder / 'config.py').write_text('x = ('), ['config.py', 'SyntaxError']),
-    (lambda folder: save_predictions(folder / 'predictions.pkl', []), ['found no image']),
+    (lambda folder: save_predictions(
+        folder / 'predictions.pkl', [], CLASSES), ['found no image']),
 ])
 def test_bad_input_is_one_line(folder, capsys, break_it, words):
     break_it(folder)
@@ -88,6 +90,6 @@ def test_options_are_checked(folder, capsys):
 
 
 def test_loaded_predictions_keep_their_order(folder):
-    raws = load_predictions(folder / 'predictions.pkl')
+    raws = load_predictions(folder / 'predictions.pkl').images
     images = load_images(str(folder / 'predictions.pkl'))
     assert [image.detections.img_id for image in images] == [raw.img_id for raw in raws]

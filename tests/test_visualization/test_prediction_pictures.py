@@ -3,8 +3,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mmsart.evaluation.predictions import ImagePredictions
-from mmsart.structures.mask.rle import kaggle_to_coco
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.predictions import Predictions
 from mmsart.utils import MissingFileError, UserError
 from mmsart.visualization.prediction_pictures import write_pictures
 
@@ -14,11 +15,10 @@ SIZE = (20, 30)
 def predictions(name, hits, truth=True):
     """Make an image of four true cells of which `hits` are found."""
     texts = [f'{1 + 6 * i} 4 {31 + 6 * i} 4' for i in range(4)]
-    return ImagePredictions(
-        img_id=name, height=SIZE[0], width=SIZE[1], scores=np.full(hits, .9, np.float32),
-        labels=np.full(hits, 2), bboxes=np.zeros((hits, 4), np.float32),
-        rles=[kaggle_to_coco(text, SIZE) for text in texts[:hits]], cell_type='cort',
-        truth=texts if truth else None)
+    masks = PatchMasks.from_annotations(texts, *SIZE)
+    found = Detections(
+        np.full(hits, .9), np.full(hits, 2), masks[:hits], np.zeros((hits, 4)), name)
+    return Predictions(found, masks if truth else None, 'cort')
 
 
 @pytest.fixture

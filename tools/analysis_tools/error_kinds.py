@@ -14,12 +14,10 @@ import numpy as np
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional.error_kinds import GT_KINDS, PRED_KINDS, find_error_kinds
-from mmsart.evaluation.metrics.sartorius_metric import to_detections
-from mmsart.evaluation.predictions import ImagePredictions, load_predictions
+from mmsart.formats.predictions import load_predictions
 from mmsart.postprocessing import PostProcessor, load_postprocess
-from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.intersections import intersections
-from mmsart.structures.mask.rle import parse_rles
+from mmsart.structures.predictions import Predictions
 from mmsart.utils import UserError, atomic_write, check_target, cli_main
 
 SIZES = (100, 300, 1000)
@@ -47,7 +45,7 @@ def bin_names(borders: Sequence[int]) -> list[str]:
 
 
 def count_kinds(
-        raws: Sequence[ImagePredictions], process: PostProcessor, borders: Sequence[int]) -> Counts:
+        raws: Sequence[Predictions], process: PostProcessor, borders: Sequence[int]) -> Counts:
     """Count the kinds of all images by cell type and size bin.
 
     True objects fall into bins by their own area, duplicates and spurious predictions by theirs.
@@ -65,8 +63,8 @@ def count_kinds(
         cls: {name: Counter() for name in names} for cls in CLASSES
         if any(raw.cell_type == cls for raw in raws)}
     for raw in raws:
-        truth = CroppedMasks.from_runs(parse_rles(raw.truth or []), raw.height, raw.width)
-        found = process(to_detections(raw))
+        assert raw.truth is not None, f'image {raw.img_id}: expected its truth'
+        truth, found = raw.truth, process(raw.detections)
         kinds = find_error_kinds(
             intersections(found.masks, truth).toarray(), found.masks.areas, truth.areas,
             found.labels == CLASSES.index(raw.cell_type))
@@ -129,7 +127,7 @@ def main(args: list[str] | None = None) -> int:
         if target:
             check_target(target)
     process = PostProcessor(**load_postprocess(options.postprocess))
-    raws = load_predictions(options.predictions)
+    raws = load_predictions(options.predictions).images
     bare = [raw.img_id for raw in raws if raw.truth is None or raw.cell_type not in CLASSES]
     if not raws or bare:
         raise UserError(

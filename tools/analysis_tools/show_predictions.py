@@ -22,7 +22,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     from mmsart.apis.config import find_metric, load_config
-    from mmsart.evaluation.predictions import load_predictions
+    from mmsart.formats.predictions import load_predictions
     from mmsart.postprocessing import load_postprocess
     from mmsart.visualization.prediction_pictures import write_pictures
 
@@ -31,7 +31,7 @@ def main(args: list[str] | None = None) -> int:
     if settings and settings.endswith('.py'):
         settings = (find_metric(load_config(settings), 'test_evaluator') or {}).get('postprocess')
     paths = write_pictures(
-        load_predictions(options.predictions), options.images, options.out,
+        load_predictions(options.predictions).images, options.images, options.out,
         load_postprocess(settings), every=options.all, scale=options.scale)
     for path in paths:
         print(path)

@@ -6,7 +6,6 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.registry import TRANSFORMS
 
 from mmsart.structures.mask.cropped_masks import CroppedMasks
-from mmsart.structures.mask.rle import parse_rles
 from mmsart.utils import UserError
 
 _NOTHING = [[0.0] * 6]  # what mmdet puts in the place of a mask that it cannot read
@@ -48,7 +47,7 @@ class LoadSartoriusAnnotations(LoadAnnotations):
         instances = results.get('instances', [])
         masks = [instance['mask'] for instance in instances]
         if all(isinstance(mask, str) for mask in masks):
-            results['gt_masks'] = CroppedMasks.from_runs(parse_rles(masks), *size)
+            results['gt_masks'] = CroppedMasks.from_annotations(masks, *size)
             return
         readable = [_readable(mask) for mask in masks]
         results['gt_masks'] = CroppedMasks.from_coco(

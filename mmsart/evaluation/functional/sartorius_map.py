@@ -8,14 +8,14 @@ Source: evaluation page of Kaggle's "Sartorius - Cell Instance Segmentation" (20
 """
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from mmsart.datasets.classes import CLASSES, COMPETITION_IMAGES
+from mmsart.structures.mask.intersections import run_intersections
+from mmsart.structures.mask.runs import Runs
 
 IOU_THRS = np.arange(10, 20) / 20
 """0.50:0.05:0.95, each the double nearest to k / 20, as an IoU of exactly k / 20 is."""
@@ -91,35 +91,34 @@ def _matching_size(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]
     return int((maximum_bipartite_matching(graph, perm_type='column') >= 0).sum())
 
 
-def mask_ious(pred_rles: Sequence[dict[str, Any]], gt_rles: Sequence[dict[str, Any]]) -> np.ndarray:
+def mask_ious(found: Runs, truth: Runs) -> np.ndarray:
     """Compute the IoU of every prediction with every true object.
 
     Args:
-        pred_rles: P run-length codes for pycocotools, all of one size and orientation.
-        gt_rles: G of the same.
+        found: P predicted masks.
+        truth: G true masks of the same image.
 
     Returns:
-        float64 (P, G).
+        float64 (P, G); 0 for two empty masks.
     """
-    if not len(pred_rles) or not len(gt_rles):
-        return np.zeros((len(pred_rles), len(gt_rles)))
-    return np.asarray(coco_mask.iou(list(pred_rles), list(gt_rles), [0] * len(gt_rles)))
+    shared = run_intersections(found, truth)
+    union = found.areas[:, None] + truth.areas - shared
+    return shared / np.maximum(union, 1)
 
 
-def score_image(pred_rles: Sequence[dict[str, Any]], gt_rles: Sequence[dict[str, Any]],
-                iou_thrs: np.ndarray = IOU_THRS) -> ImageScore:
+def score_image(found: Runs, truth: Runs, iou_thrs: np.ndarray = IOU_THRS) -> ImageScore:
     """Score the predictions of one image.
 
     Args:
-        pred_rles: P predicted masks as run-length codes.
-        gt_rles: G true masks, of the same size and orientation.
+        found: P predicted masks.
+        truth: G true masks of the same image.
         iou_thrs: float (T,).
 
     Returns:
         Its matches; see :class:`ImageScore`.
     """
-    tp = count_matches(mask_ious(pred_rles, gt_rles), iou_thrs)
-    return ImageScore(tp, len(pred_rles), len(gt_rles))
+    tp = count_matches(mask_ious(found, truth), iou_thrs)
+    return ImageScore(tp, len(found), len(truth))
 
 
 def summarize(scores: Sequence[ImageScore], cell_types: Sequence[str]) -> dict[str, float]:

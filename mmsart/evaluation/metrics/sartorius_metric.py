@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
@@ -12,11 +11,10 @@ from terminaltables import AsciiTable
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import IOU_THRS, ImageScore, score_image, summarize
-from mmsart.evaluation.predictions import ImagePredictions, save_predictions
-from mmsart.postprocessing import PostProcessor, load_postprocess, write_submission
-from mmsart.structures.detections import Detections
-from mmsart.structures.mask.cropped_masks import CroppedMasks, as_cropped
-from mmsart.structures.mask.rle import parse_rles, runs_to_coco
+from mmsart.formats.predictions import save_predictions, to_plain
+from mmsart.formats.submission import write_submission
+from mmsart.postprocessing import PostProcessor, load_postprocess
+from mmsart.structures.data_samples import to_predictions
 from mmsart.utils.errors import UserError
 
 
@@ -65,21 +63,19 @@ class SartoriusMetric(BaseMetric):
             UserError: a sample lacks the truth.
         """
         for sample in data_samples:
-            height, width = sample['ori_shape'][:2]
-            masks = as_cropped(sample['pred_instances']['masks'], height, width)
-            raw = to_image_predictions(sample, masks if self.predictions_file else None)
+            raw = to_predictions(sample, CLASSES)
             if raw.truth is None and not self.format_only:
                 raise UserError(
                     f'image {raw.img_id}: no instances in the meta data, expected PackDetInputs '
                     'with instances and cell_type in meta_keys, or format_only=True')
-            final = self.post_processor(to_detections(raw, masks))
-            rles = final.masks.to_rles()
+            final = self.post_processor(raw.detections).masks
             self.results.append(dict(
                 img_id=raw.img_id,
                 cell_type=raw.cell_type,
-                score=None if self.format_only else score_image(rles, truth_rles(raw)),
-                rles=rles if self.submission_file else None,
-                raw=raw if self.predictions_file else None))
+                score=None if raw.truth is None else score_image(
+                    final.to_runs(), raw.truth.to_runs()),
+                rles=final.to_rles() if self.submission_file else None,
+                raw=to_plain(raw) if self.predictions_file else None))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over the images and write the files asked for.
@@ -93,7 +89,8 @@ class SartoriusMetric(BaseMetric):
         logger = MMLogger.get_current_instance()
         results = sorted(results, key=lambda result: result['img_id'])  # sums do not hang on ranks
         if self.predictions_file:
-            save_predictions(self.predictions_file, [result['raw'] for result in results])
+            save_predictions(
+                self.predictions_file, [result['raw'] for result in results], CLASSES)
             logger.info(f'predictions written to {self.predictions_file}')
         if self.submission_file:
             final = {result['img_id']: result['rles'] for result in results}
@@ -105,66 +102,6 @@ class SartoriusMetric(BaseMetric):
         types = [result['cell_type'] for result in results]
         logger.info('competition mAP\n' + format_table(scores, types))
         return summarize(scores, types)
-
-
-def to_image_predictions(
-        sample: Mapping[str, Any], masks: CroppedMasks | None) -> ImagePredictions:
-    """Take the predictions and the truth out of a data sample.
-
-    Args:
-        sample: a data sample as dict, with ``pred_instances`` in the frame of the image on disk.
-        masks: its masks to encode; None leaves ``rles`` empty.
-
-    Returns:
-        The same as plain arrays on the CPU.
-    """
-    found = sample['pred_instances']
-    height, width = sample['ori_shape'][:2]
-    probs = found.get('mask_probs')
-    instances = sample.get('instances')
-    if not instances and not sample.get('cell_type'):  # an image without annotation
-        instances = None
-    return ImagePredictions(
-        img_id=str(sample['img_id']),
-        height=int(height),
-        width=int(width),
-        scores=_to_numpy(found['scores'], np.float32),
-        labels=_to_numpy(found['labels'], np.int64),
-        bboxes=_to_numpy(found['bboxes'], np.float32),
-        rles=[] if masks is None else masks.to_rles(),
-        cell_type=sample.get('cell_type', ''),
-        sample_id=str(sample.get('sample_id', '')),
-        truth=None if instances is None else [instance['mask'] for instance in instances],
-        mask_probs=None if probs is None else _to_numpy(probs, np.float16))
-
-
-def to_detections(raw: ImagePredictions, masks: CroppedMasks | None = None) -> Detections:
-    """Give raw predictions the form that post-processing takes.
-
-    Args:
-        raw: predictions of one image.
-        masks: its masks where they are at hand decoded; otherwise those of `raw` are decoded.
-
-    Returns:
-        The same detections.
-    """
-    if masks is None:
-        masks = CroppedMasks.from_rles(raw.rles, raw.height, raw.width)
-    return Detections(
-        scores=raw.scores, labels=raw.labels, masks=masks, bboxes=raw.bboxes, img_id=raw.img_id,
-        mask_probs=raw.mask_probs)
-
-
-def truth_rles(raw: ImagePredictions) -> list[dict[str, Any]]:
-    """Give the true masks of an image as transposed COCO RLE.
-
-    Args:
-        raw: predictions with truth.
-
-    Returns:
-        One dict a mask.
-    """
-    return runs_to_coco(parse_rles(raw.truth or []), raw.height, raw.width)
 
 
 def format_table(scores: Sequence[ImageScore], cell_types: Sequence[str]) -> str:
@@ -190,9 +127,3 @@ def format_table(scores: Sequence[ImageScore], cell_types: Sequence[str]) -> str
     return str(AsciiTable(rows).table) + (
         f'\nTP, FP, FN and recall at IoU > {IOU_THRS[0]:.2f}; mAP over {IOU_THRS[0]:.2f} to '
         f'{IOU_THRS[-1]:.2f}')
-
-
-def _to_numpy(values: Any, dtype: type) -> np.ndarray:
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
-    return np.asarray(values, dtype)

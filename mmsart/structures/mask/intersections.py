@@ -1,8 +1,10 @@
-"""Pixels that masks share, from the pixels inside their boxes alone."""
+"""Pixels that masks share, from the pixels inside their boxes or from their runs alone."""
 import numpy as np
 from scipy import sparse
 
 from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.mask.ragged import ragged_arange
+from mmsart.structures.mask.runs import Runs
 
 
 def pixel_incidence(masks: PatchMasks) -> sparse.csr_array:
@@ -37,3 +39,52 @@ def intersections(masks: PatchMasks, others: PatchMasks) -> sparse.csr_array:
         (N, M) int32, sparse.
     """
     return sparse.csr_array(pixel_incidence(masks) @ pixel_incidence(others).T)
+
+
+def run_intersections(runs: Runs, others: Runs) -> np.ndarray:
+    """Count the pixels that two sets of masks share, whatever the size of their image.
+
+    Two runs meet if one begins inside the other, so that the pairs are found by looking up the
+    begins of one set among the sorted begins of the other. The cost follows the number of runs and
+    of pairs that meet.
+
+    Args:
+        runs: N masks.
+        others: M masks of the same image.
+
+    Returns:
+        (N, M) int64.
+    """
+    num, num_others = len(runs), len(others)
+    shared = np.zeros(num * num_others, np.int64)
+    for first, second, flipped in ((runs, others, False), (others, runs, True)):
+        mine, theirs = _pairs_begun_inside(first, second, including_equal=not flipped)
+        begin = second.starts[theirs]
+        end = np.minimum(first.starts[mine] + first.lengths[mine], begin + second.lengths[theirs])
+        owners = _owners(first)[mine], _owners(second)[theirs]
+        row, column = owners[::-1] if flipped else owners
+        np.add.at(shared, row * num_others + column, end - begin)
+    return shared.reshape(num, num_others)
+
+
+def _pairs_begun_inside(
+        runs: Runs, others: Runs, including_equal: bool) -> tuple[np.ndarray, np.ndarray]:
+    """List the pairs of a run and another one that begins inside it, int64 (K,) positions each.
+
+    Args:
+        runs: the outer ones.
+        others: those that begin inside.
+        including_equal: whether one that begins at the very same pixel counts.
+    """
+    order = np.argsort(others.starts, kind='stable')
+    begins = others.starts[order]
+    low = np.searchsorted(begins, runs.starts, side='left' if including_equal else 'right')
+    high = np.searchsorted(begins, runs.starts + runs.lengths, side='left')
+    counts = np.maximum(high - low, 0)
+    mine = np.repeat(np.arange(len(counts)), counts)
+    return mine, order[low[mine] + ragged_arange(counts)]
+
+
+def _owners(runs: Runs) -> np.ndarray:
+    """Give the mask of each run, int64 (R,)."""
+    return np.repeat(np.arange(len(runs)), np.diff(runs.splits))

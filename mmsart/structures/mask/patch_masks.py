@@ -14,7 +14,7 @@ from mmsart.structures.mask.patches import (
     transpose_patches,
 )
 from mmsart.structures.mask.ragged import exclusive_cumsum, ragged_arange
-from mmsart.structures.mask.rle import decode_rles, runs_to_coco
+from mmsart.structures.mask.rle import decode_rles, parse_rles, runs_to_coco
 from mmsart.structures.mask.runs import Runs, run_boxes
 
 
@@ -125,6 +125,23 @@ class PatchMasks:
             rles.append(segmentation)
         columns = runs_to_patches(decode_rles(rles), height)  # COCO's codes run down columns
         return cls(*transpose_patches(*columns), height, width)
+
+    @classmethod
+    def from_annotations(cls, masks: Sequence[Any], height: int, width: int) -> Self:
+        """Make masks from annotations as datasets hand them over.
+
+        Args:
+            masks: Kaggle's run-length codes, all of them text; else COCO's segmentations, see
+                :meth:`from_coco`.
+            height: image height in pixels.
+            width: image width in pixels.
+
+        Returns:
+            N masks with tight boxes.
+        """
+        if all(isinstance(mask, str) for mask in masks):
+            return cls.from_runs(parse_rles(masks), height, width)
+        return cls.from_coco(masks, height, width)
 
     @classmethod
     def from_bitmaps(cls, bitmaps: np.ndarray) -> Self:

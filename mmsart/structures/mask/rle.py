@@ -6,6 +6,7 @@ image is therefore the column-major code of its transpose: Kaggle's runs become 
 decoding a pixel, and areas, intersections and unions stay what they are. Every COCO code in this
 package is of that kind, with ``size == [w, h]``, and is called *transposed COCO RLE*.
 """
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -101,6 +102,13 @@ def runs_to_text(starts: np.ndarray, lengths: np.ndarray) -> str:
     """
     pairs = np.stack([np.asarray(starts) + 1, np.asarray(lengths)], axis=1)
     return ' '.join(map(str, pairs.ravel().tolist()))
+
+
+def runs_to_texts(runs: Runs) -> list[str]:
+    """Write many masks in Kaggle's code, one text a mask; see :func:`runs_to_text`."""
+    return [
+        runs_to_text(runs.starts[begin:end], runs.lengths[begin:end])
+        for begin, end in itertools.pairwise(runs.splits.tolist())]
 
 
 def runs_to_coco(runs: Runs, height: int, width: int) -> list[dict[str, Any]]:

@@ -24,6 +24,12 @@ class Runs:
     def __len__(self) -> int:
         return len(self.splits) - 1
 
+    @property
+    def areas(self) -> np.ndarray:
+        """int64 (N,): pixels of each mask."""
+        sums = exclusive_cumsum(self.lengths)
+        return np.diff(sums[self.splits])
+
     def select(self, indices: np.ndarray) -> 'Runs':
         """Take some of the masks.
 

@@ -5,19 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsart.postprocessing import (
-    PostProcessor,
-    Submission,
-    check_submission,
-    read_submission,
-    write_submission,
-)
+from mmsart.formats.submission import Submission, read_submission, write_submission
+from mmsart.formats.submission_check import check_submission
+from mmsart.postprocessing import PostProcessor
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import kaggle_to_bitmap
 from mmsart.utils import MissingFileError, UserError
-
-from .scenes import random_detections
+from tests.test_postprocessing.scenes import random_detections
 
 SIZE = (4, 5)
 

@@ -1,39 +1,16 @@
-"""Kaggle's submission file: writing it, reading it, and what would get it refused."""
+"""What would get a submission refused, row by row."""
 from __future__ import annotations
 
-import csv
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mmsart.structures.detections import Detections
-from mmsart.structures.mask.rle import decode_rles, parse_rles, runs_to_text
+from mmsart.formats.submission import Submission
+from mmsart.structures.mask.rle import parse_rles
 from mmsart.structures.mask.runs import BadRleError, Runs, find_bad_runs
-from mmsart.utils import MissingFileError, UserError, atomic_write
 
-HEADER = ['id', 'predicted']
 Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Submission:
-    """The rows of a submission file.
-
-    Attributes:
-        path: where it was read.
-        ids: image id of each row.
-        predicted: run-length text of each row; the empty string is "no instance".
-        lines: the file's line number of each row, from 1; the header is line 1.
-    """
-
-    path: str
-    ids: list[str]
-    predicted: list[str]
-    lines: list[int]
 
 
 @dataclass(frozen=True)
@@ -47,48 +24,6 @@ class Problem:
 
     line: int | None
     message: str
-
-
-def read_submission(path: str | os.PathLike) -> Submission:
-    """Read a file in Kaggle's format, ``id,predicted``.
-
-    Args:
-        path: a CSV file.
-
-    Returns:
-        Its rows as text; nothing but the table's form is checked.
-
-    Raises:
-        MissingFileError: there is no such file.
-        UserError: it has another header, or a row with another number of fields.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected a submission')
-    ids, predicted, lines = [], [], []
-    csv.field_size_limit(2**31 - 1)  # a mask of a whole image can pass the default of 128 KiB
-    with path.open(newline='', encoding='utf-8-sig', errors='replace') as file:
-        reader = csv.reader(file, strict=True)
-        line = 1  # where the row begins; quoted line breaks make it longer
-        try:
-            header = next(reader, None)
-            if header != HEADER:
-                raise UserError(
-                    f'{path}: line 1: found {",".join(header or [])[:80]!r}, expected the header '
-                    f'{",".join(HEADER)!r}')
-            line = reader.line_num + 1
-            for row in reader:
-                if len(row) == 2:
-                    ids.append(row[0])
-                    predicted.append(row[1])
-                    lines.append(line)
-                elif row and (len(row) > 1 or row[0].strip()):  # else a blank line, as at the end
-                    raise UserError(f'{path}: line {line}: found {len(row)} fields, expected 2 '
-                                    '(id,predicted)')
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise UserError(f'{path}: line {line}: no CSV: {error}') from error
-    return Submission(str(path), ids, predicted, lines)
 
 
 def check_submission(
@@ -201,60 +136,3 @@ def _shared_pixels(
         if len(found) >= limit:
             break
     return [(pair[1], text) for pair, text in found.items()]
-
-
-def write_submission(
-        path: str | os.PathLike, predictions: Iterable[tuple[str, Detections | Sequence[Any]]],
-        image_ids: Sequence[str]) -> int:
-    """Write a file that Kaggle accepts: one row an instance, an empty row for an empty image.
-
-    Args:
-        path: the CSV file; it appears only when it is complete.
-        predictions: image id with its final detections, or with its masks as transposed COCO
-            RLE; each image once, in any order.
-        image_ids: the ids that the file must hold, in the order of its rows.
-
-    Returns:
-        The number of instances.
-
-    Raises:
-        UserError: an image is missing, unknown or there twice, or two of its masks share a
-            pixel; then nothing is written.
-    """
-    rows: dict[str, list[str]] = {}
-    expected = set(image_ids)
-    for img_id, found in predictions:
-        if img_id not in expected or img_id in rows:
-            state = 'there twice' if img_id in rows else 'unknown'
-            raise UserError(
-                f'{path}: image {img_id!r} is {state}, expected {len(expected)} images once each')
-        rows[img_id] = _disjoint_texts(path, img_id, _runs_of(found))
-    missing = [img_id for img_id in image_ids if img_id not in rows]
-    if missing:
-        raise UserError(
-            f'{path}: image {missing[0]!r} has no predictions, expected {len(expected)} images, '
-            f'found {len(rows)}')
-    with atomic_write(path) as temporary, temporary.open('w', newline='') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(HEADER)
-        for img_id in image_ids:
-            writer.writerows((img_id, text) for text in rows[img_id] or [''])
-    return sum(map(len, rows.values()))
-
-
-def _runs_of(found: Detections | Sequence[Any]) -> Runs:
-    return found.masks.to_runs() if isinstance(found, Detections) else decode_rles(found)
-
-
-def _disjoint_texts(path: str | os.PathLike, img_id: str, runs: Runs) -> list[str]:
-    """Write the masks that are not empty as text; refuse those that share a pixel."""
-    order = np.argsort(runs.starts, kind='stable')
-    starts = runs.starts[order]
-    ends = starts + runs.lengths[order]
-    if (starts[1:] < ends[:-1]).any():
-        raise UserError(
-            f'{path}: image {img_id!r}: two predictions share a pixel, which Kaggle refuses; '
-            f'expected the post-processing with remove_overlap=True')
-    return [
-        runs_to_text(runs.starts[begin:end], runs.lengths[begin:end])
-        for begin, end in zip(runs.splits[:-1], runs.splits[1:], strict=True) if end > begin]

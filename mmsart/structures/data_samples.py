@@ -1,0 +1,120 @@
+"""From mmdet's data samples to arrays: the only door from torch to post-processing and scoring."""
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from mmengine.structures import BaseDataElement
+
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.cropped_masks import as_cropped
+from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.predictions import Predictions
+from mmsart.utils.errors import UserError
+
+Sample: TypeAlias = Mapping[str, Any] | BaseDataElement
+
+
+def to_detections(sample: Sample) -> Detections:
+    """Take the predicted instances out of a data sample.
+
+    Args:
+        sample: a `DetDataSample`, or the dict that metrics get, with ``pred_instances`` in the
+            frame of the image on disk, ``img_id`` and ``ori_shape``.
+
+    Returns:
+        The same as arrays on the CPU.
+    """
+    sample = _as_dict(sample)
+    found = sample['pred_instances']
+    probs = found.get('mask_probs')
+    return Detections(
+        scores=_to_numpy(found['scores'], np.float32),
+        labels=_to_numpy(found['labels'], np.int64),
+        masks=as_cropped(found['masks'], *_image_size(sample)),
+        bboxes=_to_numpy(found['bboxes'], np.float32),
+        img_id=image_name(sample),
+        mask_probs=None if probs is None else _to_numpy(probs, np.float16))
+
+
+def to_predictions(sample: Sample, classes: Sequence[str]) -> Predictions:
+    """Take the predicted and the true instances out of a data sample.
+
+    Args:
+        sample: see :func:`to_detections`; for the truth see :func:`true_masks`. ``cell_type`` and
+            ``sample_id`` are taken over where the sample has them.
+        classes: names in label order.
+
+    Returns:
+        Detections and truth on the CPU.
+    """
+    sample = _as_dict(sample)
+    return Predictions(
+        to_detections(sample), true_masks(sample), _cell_type(sample, classes),
+        str(sample.get('sample_id', '')))
+
+
+def true_masks(sample: Sample) -> PatchMasks | None:
+    """Take the true masks out of a data sample, in the frame of the image on disk.
+
+    Args:
+        sample: a data sample or its dict. The truth is what the dataset annotated, if
+            ``instances`` is among the ``meta_keys`` of PackDetInputs (masks as Kaggle's run-length
+            code or COCO's polygons and RLE); else the masks of ``gt_instances``, which a test
+            pipeline may load after resizing, as mmdet's own configs do. Ignored instances, such as
+            COCO's crowds, are left out.
+
+    Returns:
+        The true instances; None if the sample has neither.
+
+    Raises:
+        UserError: an instance has no mask.
+    """
+    sample = _as_dict(sample)
+    size = _image_size(sample)
+    if 'instances' in sample:
+        instances = [each for each in sample['instances'] if not each.get('ignore_flag')]
+        for number, instance in enumerate(instances):
+            if 'mask' not in instance:
+                raise UserError(f'image {image_name(sample)}: instance {number} has no mask, '
+                                'expected a segmentation for each')
+        return PatchMasks.from_annotations([each['mask'] for each in instances], *size)
+    truth = sample.get('gt_instances')
+    return None if truth is None or 'masks' not in truth else as_cropped(truth['masks'], *size)
+
+
+def image_name(sample: Mapping[str, Any]) -> str:
+    """Name an image as its file is named, also where the dataset counts images, as COCO's do."""
+    name = sample['img_id']
+    if isinstance(name, str) or 'img_path' not in sample:
+        return str(name)
+    return Path(sample['img_path']).stem
+
+
+def _cell_type(sample: Mapping[str, Any], classes: Sequence[str]) -> str:
+    """Give the type that the dataset names, else the class that all true instances share."""
+    if 'cell_type' in sample:
+        return str(sample['cell_type'])
+    if 'instances' in sample:
+        labels = {each['bbox_label'] for each in sample['instances']}
+    else:
+        labels = set(_to_numpy(sample.get('gt_instances', {}).get('labels', []), np.int64).tolist())
+    if len(classes) == 1:
+        return classes[0]
+    return classes[labels.pop()] if len(labels) == 1 else ''
+
+
+def _as_dict(sample: Sample) -> Mapping[str, Any]:
+    return sample.to_dict() if isinstance(sample, BaseDataElement) else sample
+
+
+def _image_size(sample: Mapping[str, Any]) -> tuple[int, int]:
+    height, width = sample['ori_shape'][:2]
+    return int(height), int(width)
+
+
+def _to_numpy(values: Any, dtype: type) -> np.ndarray:
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values, dtype)
