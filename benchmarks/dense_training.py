@@ -85,7 +85,7 @@ class DenseDataset(Dataset):
             img_path=image.path, img_id=0, height=image.height, width=image.width,
             instances=[dict(bbox=box, bbox_label=i % 3, ignore_flag=0, mask=mask) for i, (box, mask)
                        in enumerate(zip(image.boxes.astype(float).tolist(), masks, strict=True))])
-        loading = 'LoadSartoriusAnnotations' if ours else 'LoadAnnotations'
+        loading = 'LoadCroppedAnnotations' if ours else 'LoadAnnotations'
         options = {} if ours else dict(with_bbox=True, with_mask=True)
         self.pipeline = Compose([
             dict(type='LoadImageFromFile'), dict(type=loading, **options),

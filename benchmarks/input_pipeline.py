@@ -18,7 +18,7 @@ from mmdet.registry import TRANSFORMS
 from mmdet.utils import register_all_modules
 from pycocotools import mask as coco_mask
 
-from mmsart.datasets.transforms import LoadSartoriusAnnotations
+from mmsart.datasets.transforms import LoadCroppedAnnotations
 from mmsart.structures.mask.rle import kaggle_to_bitmap
 
 STEPS: list[dict] = [
@@ -27,7 +27,7 @@ STEPS: list[dict] = [
     dict(type='PackDetInputs'),
 ]
 STOCK_LOADING = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)
-OUR_LOADING = dict(type='LoadSartoriusAnnotations')
+OUR_LOADING = dict(type='LoadCroppedAnnotations')
 
 
 def measure(args: argparse.Namespace) -> list[Row]:
@@ -132,8 +132,8 @@ def _coco_rles(image: DenseImage) -> list[dict]:
 
 
 def _build(config: dict) -> Any:
-    if config['type'] == 'LoadSartoriusAnnotations':
-        return LoadSartoriusAnnotations()
+    if config['type'] == 'LoadCroppedAnnotations':
+        return LoadCroppedAnnotations()
     return TRANSFORMS.build(config)
 
 

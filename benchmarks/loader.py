@@ -38,7 +38,7 @@ def measure(args: argparse.Namespace) -> list[Row]:
         stock = images_per_second(_coco(root, Path(folder) / 'coco.json'), STOCK_IMAGES)[0]
         load = dict(type='LoadImageFromFile')
         decoding = images_per_second(_ours(root, [load, PACK]))[0]
-        annotations = dict(type='LoadSartoriusAnnotations')
+        annotations = dict(type='LoadCroppedAnnotations')
         plain = images_per_second(_ours(root, [load, annotations, *STEPS]))[0]
         cached = images_per_second(_ours(
             root, [dict(type='LoadCachedImage'), annotations, *STEPS]), epochs=3)

@@ -8,7 +8,7 @@ _base_ = './maskrcnn_sgd_steplr.py'
 
 train_pipeline = [
     dict(type='LoadCachedImage'),
-    dict(type='LoadSartoriusAnnotations'),
+    dict(type='LoadCroppedAnnotations'),
     dict(type='Resize', scale=(512, 512), keep_ratio=False),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.2, direction='vertical'),

@@ -26,7 +26,7 @@ model = dict(
     test_cfg=dict(rpn=dict(nms_pre=50, max_per_img=50), rcnn=dict(max_per_img=20)))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadSartoriusAnnotations'),
+    dict(type='LoadCroppedAnnotations'),
     dict(type='Resize', scale=(64, 64), keep_ratio=False),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),

@@ -3,7 +3,7 @@ _base_ = './sartorius_native.py'
 
 train_pipeline = [
     dict(type='LoadCachedImage'),
-    dict(type='LoadSartoriusAnnotations'),
+    dict(type='LoadCroppedAnnotations'),
     dict(type='RandomCrop', crop_size=(256, 256), recompute_bbox=True),
     # What is left of a cell at the border of a crop may be a few pixels.
     dict(type='FilterAnnotations', min_gt_bbox_wh=(3, 3), by_mask=True, min_gt_mask_area=15),

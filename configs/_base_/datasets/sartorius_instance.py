@@ -9,7 +9,7 @@ test_meta_keys = (*meta_keys, 'instances', 'cell_type', 'sample_id')
 
 train_pipeline = [
     dict(type='LoadCachedImage'),
-    dict(type='LoadSartoriusAnnotations'),
+    dict(type='LoadCroppedAnnotations'),
     dict(type='Resize', scale=(512, 512), keep_ratio=False),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
@@ -23,7 +23,7 @@ test_pipeline = [
 # The validation images as training would see them, for the loss on them.
 val_loss_pipeline = [
     dict(type='LoadCachedImage'),
-    dict(type='LoadSartoriusAnnotations'),
+    dict(type='LoadCroppedAnnotations'),
     dict(type='Resize', scale=(512, 512), keep_ratio=False),
     dict(type='PackDetInputs', meta_keys=meta_keys),
 ]

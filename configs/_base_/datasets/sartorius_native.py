@@ -3,7 +3,7 @@ _base_ = './sartorius_instance.py'
 
 train_pipeline = [
     dict(type='LoadCachedImage'),
-    dict(type='LoadSartoriusAnnotations'),
+    dict(type='LoadCroppedAnnotations'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
@@ -15,7 +15,7 @@ test_pipeline = [
 ]
 val_loss_pipeline = [
     dict(type='LoadCachedImage'),
-    dict(type='LoadSartoriusAnnotations'),
+    dict(type='LoadCroppedAnnotations'),
     dict(type='PackDetInputs', meta_keys={{_base_.meta_keys}}),
 ]
 train_dataloader = dict(batch_size=4, dataset=dict(pipeline=train_pipeline))

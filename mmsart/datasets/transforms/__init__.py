@@ -1,7 +1,7 @@
 """Pipeline steps that keep masks in their own boxes."""
 from mmsart.datasets.transforms.boxes_from_masks import BoxesFromMasks
 from mmsart.datasets.transforms.cached_loading import LoadCachedImage
-from mmsart.datasets.transforms.loading import LoadSartoriusAnnotations
+from mmsart.datasets.transforms.loading import LoadCroppedAnnotations
 from mmsart.datasets.transforms.mixing import (
     CroppedCopyPaste,
     CroppedRandomAffine,
@@ -10,4 +10,4 @@ from mmsart.datasets.transforms.mixing import (
 from mmsart.datasets.transforms.random_brightness_contrast import RandomBrightnessContrast
 
 __all__ = ['BoxesFromMasks', 'CroppedCopyPaste', 'CroppedRandomAffine', 'CroppedRandomErasing',
-           'LoadCachedImage', 'LoadSartoriusAnnotations', 'RandomBrightnessContrast']
+           'LoadCachedImage', 'LoadCroppedAnnotations', 'RandomBrightnessContrast']

@@ -12,7 +12,7 @@ _NOTHING = [[0.0] * 6]  # what mmdet puts in the place of a mask that it cannot 
 
 
 @TRANSFORMS.register_module()
-class LoadSartoriusAnnotations(LoadAnnotations):
+class LoadCroppedAnnotations(LoadAnnotations):
     """Load boxes, labels and masks, the masks as `CroppedMasks` and never as full-size bitmaps.
 
     Takes the competition's run-length text as well as COCO's polygons and RLE (LIVECell), where

@@ -4,7 +4,7 @@ import torch
 from mmdet.registry import TRANSFORMS
 from pycocotools import mask as coco_mask
 
-from mmsart.datasets.transforms import LoadSartoriusAnnotations
+from mmsart.datasets.transforms import LoadCroppedAnnotations
 from mmsart.structures.mask.rle import bitmap_to_kaggle
 from mmsart.utils import UserError
 
@@ -29,7 +29,7 @@ def make_results(masks, size=SIZE):
 
 def test_kaggle_runs():
     masks = make_bitmaps()
-    results = LoadSartoriusAnnotations().transform(make_results(map(bitmap_to_kaggle, masks)))
+    results = LoadCroppedAnnotations().transform(make_results(map(bitmap_to_kaggle, masks)))
     np.testing.assert_array_equal(results['gt_masks'].to_ndarray(), masks)
     assert results['gt_bboxes_labels'].tolist() == [0, 1, 2]
     assert results['gt_ignore_flags'].tolist() == [False] * 3
@@ -37,7 +37,7 @@ def test_kaggle_runs():
 
 
 def test_no_instance():
-    results = LoadSartoriusAnnotations().transform(make_results([]))
+    results = LoadCroppedAnnotations().transform(make_results([]))
     assert results['gt_masks'].to_ndarray().shape == (0, *SIZE)
     assert len(results['gt_bboxes']) == len(results['gt_ignore_flags']) == 0
 
@@ -49,7 +49,7 @@ def test_coco_annotations_as_mmdet():
              [[1.0, 1.0, 2.0, 2.0]]]  # the last has too few points and is to be ignored
     stock = TRANSFORMS.build(dict(type='LoadAnnotations', with_bbox=True, with_mask=True))
     expected = stock.transform(make_results(forms))
-    found = LoadSartoriusAnnotations().transform(make_results(forms))
+    found = LoadCroppedAnnotations().transform(make_results(forms))
     np.testing.assert_array_equal(found['gt_masks'].to_ndarray(), expected['gt_masks'].masks)
     assert found['gt_ignore_flags'].tolist() == [False, False, True]
     assert expected['gt_ignore_flags'].tolist() == [False, False, True]
@@ -58,11 +58,11 @@ def test_coco_annotations_as_mmdet():
 def test_counts_as_bytes_are_not_ignored():
     code = coco_mask.encode(np.asfortranarray(make_bitmaps()[1]))
     assert isinstance(code['counts'], bytes)
-    results = LoadSartoriusAnnotations().transform(make_results([code]))
+    results = LoadCroppedAnnotations().transform(make_results([code]))
     assert results['gt_ignore_flags'].tolist() == [False]
     np.testing.assert_array_equal(results['gt_masks'].to_ndarray()[0], make_bitmaps()[1])
 
 
 def test_image_of_another_size_is_named():
     with pytest.raises(UserError, match=r'cells\.png: image of 13 x 17 .* expected 12 x 17'):
-        LoadSartoriusAnnotations().transform(make_results(['1 1'], size=(13, 17)))
+        LoadCroppedAnnotations().transform(make_results(['1 1'], size=(13, 17)))
