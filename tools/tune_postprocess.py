@@ -11,11 +11,11 @@ from typing import Any
 
 from mmsart.apis.config import find_metric, load_config
 from mmsart.datasets.classes import CLASSES
-from mmsart.evaluation.functional import summarize
 from mmsart.formats.predictions import load_predictions
 from mmsart.postprocessing import load_postprocess
-from mmsart.postprocessing.tuning import TuningResult, tune
 from mmsart.structures.predictions import Predictions
+from mmsart.tuning import tune
+from mmsart.tuning.report import format_gains
 from mmsart.utils import UserError, atomic_write, check_target, cli_main
 
 
@@ -56,26 +56,6 @@ def load_images(path: str) -> list[Predictions]:
             raise UserError(
                 f'{path}: image {image.img_id}: no truth, expected predictions of annotated images')
     return images
-
-
-def format_gains(images: list[Predictions], result: TuningResult) -> str:
-    """Lay out the scores before and after, in a row for each type."""
-    types = [image.cell_type for image in images]
-    columns = [result.before, result.in_sample]
-    if result.folds:
-        columns.append(result.out_of_sample)
-    summaries = [summarize(scores, types) for scores in columns]
-    lines = [f'{"":12}{"images":>8}{"before":>10}{"in-sample":>11}' + (
-        f'{"out-of-sample":>15}{"gain":>9}' if result.folds else '')]
-    for key in ('mAP_shsy5y', 'mAP_astro', 'mAP_cort', 'mAP', 'mAP_mix'):
-        if key not in summaries[0]:
-            continue
-        values = [summary[key] for summary in summaries]
-        count = types.count(key[4:]) or len(types)
-        line = f'{key:12}{count:8}{values[0]:10.4f}{values[1]:11.4f}'
-        lines.append(line + (
-            f'{values[2]:15.4f}{values[2] - values[0]:+9.4f}' if result.folds else ''))
-    return '\n'.join(lines)
 
 
 @cli_main

@@ -11,10 +11,10 @@ import numpy as np
 import optuna
 
 from mmsart.datasets.classes import CLASSES
-from mmsart.postprocessing.fast_score import Curve, Trial, arrange, evaluate, side_by_side
 from mmsart.postprocessing.postprocessor import PostProcessor
 from mmsart.structures.detections import Detections
 from mmsart.structures.predictions import Predictions
+from mmsart.tuning.fast_score import Curve, Trial, arrange, evaluate, side_by_side
 
 SCORE_FLOOR = 0.05
 """Detections below it are not looked at: no useful threshold is that low."""

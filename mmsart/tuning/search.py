@@ -23,11 +23,11 @@ import optuna
 from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.splits import kfold
 from mmsart.evaluation.functional import ImageScore, score_image
-from mmsart.postprocessing.class_search import ClassSearch, MaskCuts, search_class
 from mmsart.postprocessing.config import complete_config
-from mmsart.postprocessing.fast_score import Curve
 from mmsart.postprocessing.postprocessor import PostProcessor, vote_type
 from mmsart.structures.predictions import Predictions
+from mmsart.tuning.class_search import ClassSearch, MaskCuts, search_class
+from mmsart.tuning.fast_score import Curve
 
 PIECES = ('keep', 'largest', 'drop')
 VOTE_MARGIN = 0.001

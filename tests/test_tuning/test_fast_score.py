@@ -5,11 +5,10 @@ from hypothesis import strategies as st
 
 from mmsart.evaluation.functional import score_image
 from mmsart.postprocessing import PostProcessor
-from mmsart.postprocessing.fast_score import Trial, arrange, evaluate, side_by_side
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
-
-from .scenes import random_bitmaps
+from mmsart.tuning.fast_score import Trial, arrange, evaluate, side_by_side
+from tests.test_postprocessing.scenes import random_bitmaps
 
 SEEDS = st.integers(0, 2**32 - 1)
 

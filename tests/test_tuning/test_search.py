@@ -6,11 +6,11 @@ import pytest
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing import PostProcessor, complete_config
-from mmsart.postprocessing.class_search import SCORE_FLOOR, ClassSearch, MaskCuts
-from mmsart.postprocessing.tuning import score_real, split_folds, tune
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.predictions import Predictions
+from mmsart.tuning.class_search import SCORE_FLOOR, ClassSearch, MaskCuts
+from mmsart.tuning.search import score_real, split_folds, tune
 
 SIZE, SIDE = 48, 6
 
@@ -85,7 +85,7 @@ def test_other_labels_are_dropped_where_that_is_clearly_better(images, monkeypat
         junk.append(replace(image, detections=replace(image.detections, labels=labels)))
     base = complete_config(dict(vote_min_score=0.56))  # true cells and specks vote
     assert tune(junk, base, trials=2, folds=2).config['vote'] == 'drop'
-    monkeypatch.setattr('mmsart.postprocessing.tuning.VOTE_MARGIN', 1.0)
+    monkeypatch.setattr('mmsart.tuning.search.VOTE_MARGIN', 1.0)
     assert tune(junk, base, trials=2, folds=2).config['vote'] == 'relabel'
 
 
