@@ -212,6 +212,11 @@ class PatchMasks:
         """Encode the masks as transposed COCO RLE (``size`` is [width, height])."""
         return runs_to_coco(self.to_runs(), self.height, self.width)
 
+    def to_coco(self) -> list[dict[str, Any]]:
+        """Encode the masks as COCO annotations hold them: RLE of ``size`` [height, width]."""
+        data, boxes = transpose_patches(self.data, self.boxes)  # COCO's codes run down columns
+        return PatchMasks(data, boxes, self.width, self.height).to_rles()
+
     def to_ndarray(self) -> np.ndarray:
         """Paint the masks into full-size bitmaps.
 

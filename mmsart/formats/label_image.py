@@ -1,0 +1,81 @@
+"""Label images: each pixel holds the number of its cell, 0 is background."""
+import os
+import uuid
+from collections.abc import Iterator
+
+import numpy as np
+import tifffile
+
+from mmsart.structures.image_result import ImageResult
+from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.utils import atomic_write
+
+STRIP_BYTES = 1 << 18  # of pixels, before compression: little to decode for a part of a large image
+
+
+def paint_labels(masks: PatchMasks, dtype: type[np.integer] = np.int32) -> np.ndarray:
+    """Paint masks into one image.
+
+    Args:
+        masks: N masks. A pixel that several share goes to the first.
+        dtype: of the image; it must hold N.
+
+    Returns:
+        (height, width), i + 1 in mask i and 0 outside all.
+    """
+    image = np.zeros((masks.height, masks.width), dtype)
+    boxes = masks.boxes.tolist()
+    for index in range(len(masks) - 1, -1, -1):
+        x1, y1, x2, y2 = boxes[index]
+        np.copyto(image[y1:y2, x1:x2], index + 1, where=masks.patch(index) > 0)
+    return image
+
+
+def write_label_image(path: str | os.PathLike, result: ImageResult) -> None:
+    """Write the cells as a TIFF with zlib compression, a page a frame.
+
+    Up to 65,535 cells a frame it is uint16 with the metadata of ImageJ, which knows no larger
+    whole numbers; above that int32 as OME-TIFF. Axes and pixel size are stored in either.
+
+    Args:
+        path: the file to write.
+        result: what was found; frames are numbered by themselves, each from 1.
+    """
+    most = max(len(frame.detections) for frame in result.frames)
+    dtype: type[np.integer] = np.uint16 if most <= np.iinfo(np.uint16).max else np.int32
+    num_t, num_z = result.stack_size
+    height, width = result.size
+    stack = [(axis, count) for axis, count in (('T', num_t), ('Z', num_z)) if count > 1]
+    axes = ''.join(axis for axis, _ in stack) + 'YX'
+    shape = (*(count for _, count in stack), height, width)
+    options = _imagej_options if dtype is np.uint16 else _ome_options
+
+    def pages() -> Iterator[np.ndarray]:
+        for frame in result.frames:
+            yield paint_labels(frame.detections.masks, dtype)
+
+    with atomic_write(path) as temporary, tifffile.TiffWriter(
+            temporary, imagej=dtype is np.uint16, ome=dtype is np.int32) as tif:
+        tif.write(pages(), shape=shape, dtype=dtype, compression='zlib', photometric='minisblack',
+                  rowsperstrip=max(1, STRIP_BYTES // (width * np.dtype(dtype).itemsize)),
+                  **options(axes, result))
+
+
+def _imagej_options(axes: str, result: ImageResult) -> dict:
+    size = result.pixel_size
+    if size is None:
+        return dict(metadata=dict(axes=axes))
+    return dict(metadata=dict(axes=axes, unit='um'), resolutionunit='NONE',
+                resolution=(1 / size, 1 / size))
+
+
+def _ome_options(axes: str, result: ImageResult) -> dict:
+    # tifffile would draw the UUID; the same cells are to give the same file.
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, result.name)
+    metadata: dict[str, str | float] = dict(axes=axes, UUID=f'urn:uuid:{identity}')
+    size = result.pixel_size
+    if size is None:
+        return dict(metadata=metadata)
+    metadata |= dict(PhysicalSizeX=size, PhysicalSizeXUnit='µm',
+                     PhysicalSizeY=size, PhysicalSizeYUnit='µm')
+    return dict(metadata=metadata, resolutionunit='CENTIMETER', resolution=(1e4 / size, 1e4 / size))

@@ -1,0 +1,87 @@
+"""One row about each image: how many cells there are, how large, how sure."""
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmsart.structures.image_result import ImageResult
+from mmsart.utils import atomic_write
+
+DONE = 'ok'
+"""Status of an image that was predicted."""
+
+
+def summary_columns(classes: Sequence[str]) -> list[str]:
+    """Name the columns, in order.
+
+    Args:
+        classes: names in label order.
+    """
+    return [
+        'image', 'frames', 'height', 'width', 'cells', *(f'cells_{name}' for name in classes),
+        'confluence', 'cells_per_mm2', 'median_area_px', 'median_area_um2', 'mean_score',
+        'pixel_size_um', 'pixel_size_source', 'seconds', 'status', 'warnings']
+
+
+def summarize_image(result: ImageResult) -> dict[str, Any]:
+    """Sum up an image or stack.
+
+    Args:
+        result: what was found.
+
+    Returns:
+        Values of :func:`summary_columns`: cells of all frames together; ``confluence``, the share
+        of pixels that belong to a cell; ``cells_per_mm2`` of one frame, on average; medians and
+        means over all cells; None where something is not known.
+    """
+    height, width = result.size
+    cells = [frame.detections for frame in result.frames]
+    areas = np.concatenate([each.masks.areas for each in cells])
+    labels = np.concatenate([each.labels for each in cells])
+    scores = np.concatenate([each.scores for each in cells])
+    counts = np.bincount(labels, minlength=len(result.classes))
+    median = float(np.median(areas)) if len(areas) else None
+    row: dict[str, Any] = {
+        'image': result.name, 'frames': len(cells), 'height': height, 'width': width,
+        'cells': len(areas),
+        **{f'cells_{name}': int(count)
+           for name, count in zip(result.classes, counts, strict=True)},
+        'confluence': float(np.mean([each.masks.union().mean() for each in cells])),
+        'cells_per_mm2': None, 'median_area_px': median, 'median_area_um2': None,
+        'mean_score': float(scores.mean()) if len(scores) else None,
+        'pixel_size_um': result.pixel_size, 'pixel_size_source': result.pixel_size_source,
+        'seconds': result.seconds, 'status': DONE, 'warnings': '; '.join(result.warnings)}
+    if result.pixel_size is not None:
+        row['cells_per_mm2'] = 1e6 * len(areas) / (
+            len(cells) * height * width * result.pixel_size ** 2)
+        if median is not None:
+            row['median_area_um2'] = median * result.pixel_size ** 2
+    return row
+
+
+def failed_image(name: str, reason: str) -> dict[str, Any]:
+    """Make the row of an image that could not be predicted.
+
+    Args:
+        name: of the image.
+        reason: one line.
+    """
+    return {'image': name, 'status': f'failed: {reason}'}
+
+
+def write_summary(path: str | os.PathLike, rows: Iterable[dict[str, Any]],
+                  classes: Sequence[str]) -> None:
+    """Write the rows as CSV; what a row does not hold stays empty.
+
+    Args:
+        path: the file to write.
+        rows: of :func:`summarize_image` and :func:`failed_image`.
+        classes: names in label order.
+    """
+    table = pd.DataFrame(list(rows), columns=summary_columns(classes))
+    whole = ['frames', 'height', 'width', 'cells', *(f'cells_{name}' for name in classes)]
+    table[whole] = table[whole].astype('Int64')  # with gaps, not as 337.0
+    with atomic_write(path) as temporary:
+        table.to_csv(temporary, index=False, float_format='%.6g', lineterminator='\n')

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from skimage.io import imread
+
+from mmsart.formats.label_image import paint_labels, write_label_image
+from mmsart.structures.detections import Detections
+from mmsart.structures.image_result import FrameResult, ImageResult
+from mmsart.structures.mask.cropped_masks import CroppedMasks
+from tests.test_formats.results import plain_labels, random_result
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_labels_are_those_of_full_size_bitmaps(tmp_path, seed):
+    result = random_result(seed)
+    write_label_image(tmp_path / 'x_masks.tif', result)
+    written = np.asarray(Image.open(tmp_path / 'x_masks.tif'))  # Pillow's own TIFF reader
+    assert written.dtype == np.uint16
+    np.testing.assert_array_equal(written, plain_labels(result.frames[0]))
+
+
+def test_shared_pixels_go_to_the_first_cell():
+    bitmaps = np.zeros((2, 3, 4), np.uint8)
+    bitmaps[0, :, :3] = 1
+    bitmaps[1, :, 2:] = 1
+    labels = paint_labels(CroppedMasks.from_bitmaps(bitmaps))
+    np.testing.assert_array_equal(labels, [[1, 1, 1, 2]] * 3)
+
+
+@pytest.mark.parametrize(('num_t', 'num_z', 'axes'), [(3, 1, 'TYX'), (1, 2, 'ZYX'), (3, 2, 'TZYX')])
+def test_a_stack_keeps_its_axes(tmp_path, num_t, num_z, axes):
+    result = random_result(1, num_t, num_z, pixel_size=0.65)
+    write_label_image(tmp_path / 'x_masks.tif', result)
+    with tifffile.TiffFile(tmp_path / 'x_masks.tif') as tif:
+        assert tif.is_imagej
+        assert tif.series[0].axes == axes
+        assert tif.imagej_metadata.get('frames', 1) == num_t
+        assert tif.imagej_metadata.get('slices', 1) == num_z
+        stack = tif.asarray().reshape(-1, *result.size)
+    for page, frame in zip(stack, result.frames, strict=True):
+        np.testing.assert_array_equal(page, plain_labels(frame))
+    with Image.open(tmp_path / 'x_masks.tif') as pages:
+        assert pages.n_frames == num_t * num_z
+        pages.seek(1)
+        np.testing.assert_array_equal(np.asarray(pages), plain_labels(result.frames[1]))
+
+
+def test_pixel_size_compression_and_strips(tmp_path):
+    write_label_image(tmp_path / 'x.tif', random_result(2, pixel_size=0.65, height=600, width=700))
+    with Image.open(tmp_path / 'x.tif') as image:
+        tags = image.tag_v2
+        assert tags[259] == 8  # zlib
+        assert len(tags[273]) > 1  # strips
+        assert 322 not in tags  # no tiles
+        assert float(tags[282]) == pytest.approx(1 / 0.65)
+        assert 'unit=um' in tags[270]
+
+
+def many_cells(number):
+    boxes = np.stack([np.arange(number) % 300, np.arange(number) // 300], 1)
+    masks = CroppedMasks(np.ones(number, np.uint8), np.hstack([boxes, boxes + 1]), 300, 300)
+    cells = Detections(np.ones(number), np.zeros(number), masks, masks.boxes)
+    return ImageResult('many', [FrameResult(cells, np.zeros((300, 300)))], ['cell'], pixel_size=0.5)
+
+
+@pytest.mark.parametrize(('number', 'dtype'), [(65_535, np.uint16), (65_536, np.int32)])
+def test_numbers_beyond_16_bits(tmp_path, number, dtype):
+    write_label_image(tmp_path / 'x.tif', many_cells(number))
+    labels = imread(tmp_path / 'x.tif')
+    assert labels.dtype == dtype
+    np.testing.assert_array_equal(labels.ravel()[:number], np.arange(1, number + 1))
+    assert not labels.ravel()[number:].any()
+    with tifffile.TiffFile(tmp_path / 'x.tif') as tif:
+        assert tif.is_imagej == (dtype is np.uint16)
+        if tif.ome_metadata:
+            assert 'PhysicalSizeX="0.5"' in tif.ome_metadata
+
+
+def test_the_same_result_gives_the_same_bytes(tmp_path):
+    for name in ('a', 'b'):
+        write_label_image(tmp_path / name, many_cells(65_536))
+    assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()

@@ -1,0 +1,42 @@
+import csv
+
+import numpy as np
+import pytest
+
+from mmsart.formats.summary import failed_image, summarize_image, summary_columns, write_summary
+from mmsart.structures.image_result import ImageResult
+from tests.test_formats.results import CLASSES, bitmaps_of, make_frame, random_result
+
+
+def test_a_stack_is_summed_up():
+    result = random_result(1, num_t=3, pixel_size=0.5)
+    row = summarize_image(result)
+    bitmaps = [bitmaps_of(frame) for frame in result.frames]
+    areas = np.concatenate([each.sum(axis=(1, 2)) for each in bitmaps])
+    labels = np.concatenate([frame.detections.labels for frame in result.frames])
+    assert (row['frames'], row['height'], row['width']) == (3, 40, 56)
+    assert row['cells'] == len(areas)
+    assert [row[f'cells_{name}'] for name in CLASSES] == np.bincount(labels).tolist()
+    assert row['confluence'] == pytest.approx(areas.sum() / (3 * 40 * 56))
+    assert row['cells_per_mm2'] == pytest.approx(len(areas) / 3 / (40 * 56 * 0.25e-6))
+    assert row['median_area_px'] == np.median(areas)
+    assert row['median_area_um2'] == np.median(areas) / 4
+    assert (row['pixel_size_um'], row['pixel_size_source'], row['status']) == (0.5, 'test', 'ok')
+
+
+def test_the_file(tmp_path):
+    empty = make_frame(np.zeros((0, 4, 5), bool), np.random.default_rng(0))
+    write_summary(tmp_path / 'summary.csv', [
+        summarize_image(random_result(0)),
+        summarize_image(ImageResult('empty', [empty], CLASSES, seconds=1.5,
+                                    warnings=['dark', 'flat'])),
+        failed_image('broken.tif', 'found text, expected an image')], CLASSES)
+    with (tmp_path / 'summary.csv').open(newline='', encoding='utf-8') as file:
+        found, nothing, failed = csv.DictReader(file)
+    assert list(found) == summary_columns(CLASSES)
+    assert found['cells'] == '7'  # and not 7.0, though a row has none
+    assert found['pixel_size_um'] == found['cells_per_mm2'] == found['seconds'] == ''
+    assert (nothing['cells'], nothing['confluence'], nothing['median_area_px']) == ('0', '0', '')
+    assert (nothing['seconds'], nothing['warnings']) == ('1.5', 'dark; flat')
+    assert failed['cells'] == ''
+    assert failed['status'] == 'failed: found text, expected an image'
