@@ -16,6 +16,8 @@ from typing import Any
 import cv2
 import torch
 
+import mmsart  # noqa: F401  before mmdet: mmcv's operators may be in Python
+
 Measure = Callable[[argparse.Namespace], list['Row']]
 
 

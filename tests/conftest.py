@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 from mmengine.registry import DefaultScope, init_default_scope
 
+import mmsart  # noqa: F401  before mmdet: mmcv's operators may be in Python
+
 cv2.setNumThreads(1)
 settings.register_profile('calm', deadline=None)  # a busy machine is no failure
 settings.load_profile('calm')

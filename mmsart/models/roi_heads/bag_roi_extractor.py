@@ -7,6 +7,7 @@ from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.registry import MODELS
 from torch import Tensor
 
+from mmsart.ops.bilinear import bilinear_bags
 from mmsart.utils import UserError
 
 
@@ -15,11 +16,9 @@ class BagRoIExtractor(SingleRoIExtractor):
     """`SingleRoIExtractor` with RoIAlign for the CPU: same levels, same features, less time.
 
     mmcv's RoIAlign has one thread on a CPU and weighs the neighbours of a sample anew for each
-    channel. Here the maps of all levels are the rows of one table, a bin is a bag of rows with
-    bilinear weights, and :func:`torch.nn.functional.embedding_bag` sums them: vectorised over the
-    channels and on all threads, forwards and backwards. Gives what mmcv gives up to rounding
-    (about 1e-4 for features of unit variance, from sums in another order); boxes get no gradient,
-    as with mmcv.
+    channel. Here the maps of all levels are the rows of one table, and bins are sums of its rows
+    (:mod:`mmsart.ops.bilinear`). Gives what mmcv gives up to rounding; boxes get no gradient, as
+    with mmcv.
 
     Unlike mmcv's, it reads channels_last maps right. It takes ``roi_layer`` of type 'RoIAlign',
     average pooling, ``aligned=True`` and a ``sampling_ratio`` above 0. See mmdet's
@@ -55,50 +54,13 @@ class BagRoIExtractor(SingleRoIExtractor):
         shapes = rois.new_tensor([feat.shape[2:] for feat in feats], dtype=torch.long)
         rows = shapes.prod(dim=1)
         first = (rows * feats[0].shape[0]).cumsum(0) - rows * feats[0].shape[0]
-        first_row = (first[levels] + rois[:, 0].long() * rows[levels])[:, None, None]
+        first_rows = first[levels] + rois[:, 0].long() * rows[levels]
         scales = rois.new_tensor([layer.spatial_scale for layer in self.roi_layers])[levels]
         layer = self.roi_layers[0]
-        height, width = layer.output_size
-        ratio = layer.sampling_ratio
-        y_low, y_high = rois[:, 2] * scales, rois[:, 4] * scales
-        x_low, x_high = rois[:, 1] * scales, rois[:, 3] * scales
-        y_at, y_weight = _neighbours(y_low, y_high, shapes[levels, 0], height, ratio)
-        x_at, x_weight = _neighbours(x_low, x_high, shapes[levels, 1], width, ratio)
-        y_row = first_row + y_at * shapes[levels, 1, None, None]
-        bags = y_row[:, :, None, :, None] + x_at[:, None, :, None, :]
-        weights = y_weight[:, :, None, :, None] * x_weight[:, None, :, None, :]
-        pooled = F.embedding_bag(
-            bags.reshape(-1, (2 * ratio) ** 2), table, mode='sum',
-            per_sample_weights=weights.reshape(-1, (2 * ratio) ** 2).to(table.dtype))
-        return pooled.view(len(rois), height, width, channels).permute(0, 3, 1, 2)
-
-
-def _neighbours(low: Tensor, high: Tensor, size: Tensor, bins: int,
-                ratio: int) -> tuple[Tensor, Tensor]:
-    """Find the pixels and weights that give the bins of RoIs along one axis.
-
-    As in mmcv's RoIAlign, aligned: pixel centres are at whole numbers, a RoI's bins hold ``ratio``
-    evenly spread samples each, a sample more than one pixel off the map counts as 0.
-
-    Args:
-        low: where each RoI begins, in pixels of its map, (N,).
-        high: where it ends, (N,).
-        size: height or width of its map, int64 (N,).
-        bins: bins of a RoI.
-        ratio: samples of a bin.
-
-    Returns:
-        Indices, int64, and weights, which sum up to 1 in a bin inside the map; both
-        (N, bins, 2 x ratio).
-    """
-    steps = (torch.arange(bins * ratio, dtype=low.dtype, device=low.device) + 0.5) / (bins * ratio)
-    at = (low - 0.5)[:, None] + (high - low)[:, None] * steps
-    last = (size - 1)[:, None]
-    inside = (at >= -1) & (at <= size[:, None])
-    at = at.clamp(min=0)
-    below = torch.minimum(at.long(), last)
-    share = torch.where(below < last, at - below, 0.0)
-    indices = torch.stack([below, torch.minimum(below + 1, last)], dim=-1)
-    weights = torch.stack([1 - share, share], dim=-1) * inside[..., None] / ratio
-    shape = (len(low), bins, 2 * ratio)
-    return indices.view(shape), weights.view(shape)
+        corners = rois[:, 1:] * scales[:, None] - 0.5
+        bags, weights = bilinear_bags(
+            corners[:, :2], corners[:, 2:] - corners[:, :2], shapes[levels], first_rows,
+            layer.output_size, (layer.sampling_ratio, layer.sampling_ratio))
+        pooled = F.embedding_bag(bags, table, mode='sum',
+                                 per_sample_weights=weights.to(table.dtype))
+        return pooled.view(len(rois), *layer.output_size, channels).permute(0, 3, 1, 2)
