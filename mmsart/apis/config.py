@@ -1,29 +1,44 @@
 """Reading a config file and overriding some of its keys."""
-import argparse
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from mmsart.apis.options import (
+    files_overridden,
+    get_value,
+    has_key,
+    parse_value,
+    replaced,
+    split_option,
+)
 from mmsart.utils import MissingFileError, UserError, as_user_error
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-POSTPROCESS_KEY = re.compile(r'(val|test)_evaluator\.(\d+\.)?postprocess\b\.?')
+RUN_KEYS = frozenset((
+    *LOADERS, 'activation_checkpointing', 'auto_scale_lr', 'compile', 'custom_hooks',
+    'custom_imports', 'data_preprocessor', 'default_hooks', 'default_scope',
+    'efficient_conv_bn_eval', 'env_cfg', 'experiment_name', 'find_unused_parameters', 'load_from',
+    'log_level', 'log_processor', 'model', 'model_wrapper_cfg', 'optim_wrapper',
+    'param_scheduler', 'randomness', 'resume', 'runner_type', 'sync_bn', 'test_cfg',
+    'test_evaluator', 'train_cfg', 'val_cfg', 'val_evaluator', 'val_loss_pipeline', 'visualizer',
+    'work_dir'))
+"""What a run reads of a config; everything else there is a variable for use in these."""
 
 
 def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = None) -> Config:
     """Read a config file and override some of its keys; nothing else is touched.
 
-    What overrides ``val_dataloader`` or ``val_evaluator`` overrides their test counterparts too,
-    unless those are named themselves, and ``data_root`` reaches every dataset. The config keeps
-    the overrides as ``cfg_options``.
+    An option acts as if the file said so: it reaches every place where the file, or one that
+    builds on it, uses that name. What overrides ``val_dataloader`` or ``val_evaluator`` overrides
+    their test counterparts too, unless those are named themselves. The config keeps the overrides
+    as ``cfg_options``.
 
     Args:
         path: the config file.
-        options: ``KEY=VALUE`` strings.
+        options: ``KEY=VALUE`` strings; of two for one key, the last counts.
         work_dir: folder of the run; by default the config's, else ``work_dirs/<name of config>``.
 
     Returns:
@@ -31,28 +46,14 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: the file or an option cannot be understood.
+        UserError: the file or an option cannot be understood, or an option would change nothing.
     """
     if not Path(path).is_file():
         raise MissingFileError(f'{path}: no such file, expected a config')
-    overrides = _parse_options(options)
-    with as_user_error(path):  # whatever the Python code of a config can raise
-        cfg = Config.fromfile(path)
-    for key, value in _with_test_twins(overrides).items():
-        if key.split('.')[0] not in cfg:
-            raise UserError(f'--cfg-options: found {key}, expected a key that {path} has')
-        if not _has_key(cfg, key):
-            warnings.warn(
-                f'--cfg-options: {key} is new, {path} has no such key', stacklevel=2)
-        try:
-            cfg.merge_from_dict({key: value})
-        except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
-            raise UserError(f'--cfg-options: {key}={value!r} does not fit {path}, expected a key '
-                            'that it has, with a value of its kind') from error
-    if 'data_root' in overrides:
-        for name in LOADERS:
-            for dataset in find_datasets(cfg.get(name)):
-                dataset.data_root = str(overrides['data_root'])
+    plain = _read(path, {})
+    overrides = _read_options(path, plain, options)
+    cfg = _overridden(path, plain, overrides)
+    _check_effects(path, plain, cfg, overrides)
     for name in LOADERS:
         loader = cfg.get(name)
         if isinstance(loader, dict) and loader.get('num_workers') == 0:
@@ -95,37 +96,87 @@ def find_metric(cfg: Config, name: str) -> Any | None:
     return None
 
 
-def _parse_options(options: Sequence[str]) -> dict[str, Any]:
+def _read(path: str, overrides: Mapping[str, Any]) -> Config:
+    with as_user_error(path), files_overridden(overrides):  # whatever a config's code can raise
+        return Config.fromfile(path)
+
+
+def _read_options(path: str, plain: Config, options: Sequence[str]) -> dict[str, Any]:
+    """Give the values of options by key, outer keys before the inner ones that refine them."""
+    overrides = {}
     for option in options:
-        if '=' not in option:
-            raise UserError(f'--cfg-options: found {option!r}, expected KEY=VALUE')
+        key, text = split_option(option)
+        name = key.split('.')[0]
+        if name == 'launcher':
+            raise UserError(f'--cfg-options: found {option}, expected --launcher')
+        if name not in plain and name not in RUN_KEYS:
+            raise UserError(f'--cfg-options: found {key}, expected a key that {path} has')
+        current = get_value(plain, key) if has_key(plain, key) else None
         try:
-            DictAction._parse_iterable(option.split('=', 1)[1])
-        except AssertionError as error:
-            raise UserError(f'--cfg-options: {option}: brackets do not match, expected a list or '
-                            'tuple such as [1,2]') from error
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--options', nargs='+', action=DictAction, default={})
-    return parser.parse_args(['--options', *options]).options if options else {}
+            overrides[key] = parse_value(text, current)
+        except ValueError as error:
+            raise UserError(f'--cfg-options: {option}: {error}; expected a value such as 3, word, '
+                            '[1,2], [a,b] or {"a":1}') from error
+    return dict(sorted(overrides.items(), key=lambda item: (
+        item[0].count('.'), not item[0].endswith('split.type'))))
 
 
-def _has_key(cfg: Config, key: str) -> bool:
-    """Tell whether a config has a dotted key; numbers index lists."""
-    node: Any = cfg
-    for name in key.split('.'):
-        if isinstance(node, list | tuple):
-            if not name.isdigit() or int(name) >= len(node):
-                return False
-            node = node[int(name)]
-        elif isinstance(node, Mapping | Config) and name in node:
-            node = node[name]
-        else:
-            return False
-    return True
-
-
-def _with_test_twins(overrides: dict[str, Any]) -> dict[str, Any]:
-    """Add the test counterparts of what overrides validation."""
+def _overridden(path: str, plain: Config, overrides: Mapping[str, Any]) -> Config:
+    """Read a config as if it said what the overrides say."""
+    if not overrides:
+        return plain
     twins = {'test' + key[3:]: value for key, value in overrides.items()
              if key.startswith(('val_dataloader.', 'val_evaluator.'))}
-    return {**twins, **overrides}
+    everything = {**twins, **overrides}
+    cfg = _read(path, everything)
+    for key, value in everything.items():
+        name, *inner = key.split('.')
+        if inner and not has_key(plain, key):
+            warnings.warn(f'--cfg-options: {key} is new, {path} has no such key', stacklevel=3)
+        try:
+            cfg[name] = replaced(cfg.get(name, {}), inner, value)
+        except (TypeError, IndexError) as error:
+            raise UserError(f'--cfg-options: {key}={value!r} does not fit {path} ({error}), '
+                            'expected a key that it has') from error
+    for name in {key.split('.')[0] for key in overrides} - RUN_KEYS:
+        # A config that a run has written out holds copies in place of names.
+        _replace_copies({key: cfg[key] for key in cfg if key in RUN_KEYS}, name, plain[name],
+                        cfg[name])
+    return cfg
+
+
+def _replace_copies(node: Any, name: str, old: Any, new: Any) -> None:
+    """Give every value of a name its new value, if it is the old one of the variable."""
+    children = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, child in children:
+        if key == name and child == old:
+            node[key] = new
+        elif isinstance(child, dict | list):
+            _replace_copies(child, name, old, new)
+
+
+def _check_effects(path: str, plain: Config, cfg: Config, overrides: Mapping[str, Any]) -> None:
+    """Refuse an option for a variable on which nothing in a run depends."""
+    for key, value in overrides.items():
+        name = key.split('.')[0]
+        if name in RUN_KEYS or (has_key(plain, key) and get_value(plain, key) == value):
+            continue
+        others = {other: item for other, item in overrides.items() if other != key}
+        without = _overridden(path, plain, others)
+        if any(cfg.get(part) != without.get(part) for part in RUN_KEYS):
+            continue
+        places = [place for part in sorted(RUN_KEYS)
+                  for place in _places_of(cfg.get(part), name, part)]
+        hint = f', such as {places[0]}{key[len(name):]}' if places else ''
+        raise UserError(f'--cfg-options: {key} changes nothing that a run of {path} reads, '
+                        f'expected the full key of what is meant{hint}')
+
+
+def _places_of(node: Any, name: str, place: str) -> Iterator[str]:
+    """List the full keys in a part of a config that end in a name."""
+    children: Any = (node.items() if isinstance(node, Mapping)
+                     else enumerate(node) if isinstance(node, list | tuple) else ())
+    for key, child in children:
+        if key == name:
+            yield f'{place}.{key}'
+        yield from _places_of(child, name, f'{place}.{key}')

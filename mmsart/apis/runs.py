@@ -1,5 +1,6 @@
 """Training and testing runs from a config: what tools/train.py and tools/test.py do."""
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from mmsart.apis.checks import check_data, check_launcher, check_model, check_section
-from mmsart.apis.config import POSTPROCESS_KEY, find_datasets, find_metric
+from mmsart.apis.config import find_datasets, find_metric
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import MissingFileError, UserError, check_target, check_writable
 from mmsart.weights import check_class_count, prepare_load_from, read_checkpoint
 
 POSTPROCESS_FILE = 'postprocess.json'
+POSTPROCESS_KEY = re.compile(r'^((val|test)_evaluator\.(\d+\.)?)?postprocess(\.|$)')
 
 
 def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
@@ -138,7 +140,7 @@ def choose_postprocess(
     """
     if given:
         return load_postprocess(given), str(given)
-    changed = {POSTPROCESS_KEY.sub('', key): (key, value)
+    changed = {POSTPROCESS_KEY.sub('', key, 1): (key, value)
                for key, value in cfg.get('cfg_options', {}).items() if POSTPROCESS_KEY.match(key)}
     beside = Path(checkpoint).parent / POSTPROCESS_FILE
     words = ''.join(f', {key} of --cfg-options' for key, _ in changed.values())

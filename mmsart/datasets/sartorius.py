@@ -1,6 +1,5 @@
 """The Sartorius competition's images as an mmdet dataset."""
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,9 @@ from mmdet.registry import DATASETS
 
 from mmsart.datasets.classes import CLASSES, PALETTE
 from mmsart.datasets.image_folder import image_size, list_images
-from mmsart.datasets.splits import holdout, kfold
+from mmsart.datasets.splits import SPLITS, check_split
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.utils.errors import MissingFileError, UserError
-
-_SPLITS: dict[str, Callable] = {'holdout': holdout, 'kfold': kfold}
 
 
 @DATASETS.register_module()
@@ -53,11 +50,8 @@ class SartoriusDataset(BaseDetDataset):
                  img_suffix: str = '.png', **kwargs: Any) -> None:
         if subset not in ('train', 'val', 'all'):
             raise UserError(f'subset: found {subset!r}, expected train, val or all')
-        if subset != 'all' and (
-                not isinstance(split, Mapping) or split.get('type') not in _SPLITS):
-            raise UserError(
-                f'split: found {split!r}, expected a dict with type holdout or kfold for the '
-                f'subset {subset}')
+        if subset != 'all':
+            check_split(split)
         self.subset = subset
         self.split = split
         self.keep_empty = keep_empty
@@ -98,7 +92,7 @@ class SartoriusDataset(BaseDetDataset):
             return chosen
         assert self.split is not None
         arguments = dict(self.split)
-        splitter = _SPLITS[arguments.pop('type')]
+        splitter = SPLITS[arguments.pop('type')]
         train, val = splitter(table.image_ids[chosen], table.cell_types[chosen],
                               table.sample_ids[chosen], **arguments)
         return chosen[train if self.subset == 'train' else val]

@@ -3,9 +3,11 @@
 Images of one field of view at several times look alike, so a field goes to one side as a whole
 (grouped); each side holds the cell types in like shares (stratified).
 """
+import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -65,6 +67,32 @@ def kfold(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence[
         raise UserError(f'fold: found {fold}, expected 0 to {n - 1}')
     fold_of = _folds(image_ids, cell_types, groups, n, seed)
     return np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+
+
+SPLITS: dict[str, Callable] = {'holdout': holdout, 'kfold': kfold}
+
+
+def split_settings(kind: str) -> list[str]:
+    """Name the settings of a kind of split; none for an unknown kind."""
+    return list(inspect.signature(SPLITS[kind]).parameters)[3:] if kind in SPLITS else []
+
+
+def check_split(split: Any) -> None:
+    """Check the names in a split's config.
+
+    Args:
+        split: ``type`` and the settings of that kind.
+
+    Raises:
+        UserError: there is no such kind, or it has no such setting.
+    """
+    if not isinstance(split, Mapping) or split.get('type') not in SPLITS:
+        raise UserError(f'split: found {split!r}, expected a dict with type holdout or kfold')
+    known = split_settings(split['type'])
+    for name in split:
+        if name != 'type' and name not in known:
+            raise UserError(f'split: found {name!r}, expected of type {split["type"]!r} some of '
+                            f'{", ".join(known)}')
 
 
 def _folds(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence[str],

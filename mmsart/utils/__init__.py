@@ -1,5 +1,5 @@
 """Errors, command-line glue and safe writing."""
-from mmsart.utils.cli import add_run_arguments, cli_main
+from mmsart.utils.cli import add_config_options, add_run_arguments, cli_main
 from mmsart.utils.errors import (
     IncompleteError,
     MissingFileError,
@@ -10,6 +10,6 @@ from mmsart.utils.errors import (
 )
 from mmsart.utils.files import atomic_write, check_target, check_writable
 
-__all__ = ['IncompleteError', 'MissingFileError', 'UserError', 'UserErrors', 'add_run_arguments',
-           'as_user_error', 'atomic_write', 'check_target', 'check_writable', 'cli_main',
-           'raise_problems']
+__all__ = ['IncompleteError', 'MissingFileError', 'UserError', 'UserErrors', 'add_config_options',
+           'add_run_arguments', 'as_user_error', 'atomic_write', 'check_target', 'check_writable',
+           'cli_main', 'raise_problems']

@@ -47,10 +47,16 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a tool that runs a config, alone or as one of several processes."""
-    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
-                        help='override keys of the config')
+    add_config_options(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add the option that overrides keys of a config; given twice, both count."""
+    parser.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE',
+                        default=[], help='override keys of the config: lr=0.1, data_root="/a b", '
+                        'milestones=[8,11], split.fold=1')
 
 
 def _without_worker(message: str) -> str:

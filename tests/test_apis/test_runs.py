@@ -8,7 +8,10 @@ from mmsart.apis.config import load_config
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import UserError
 
-METRIC = "test_evaluator = val_evaluator = dict(type='SartoriusMetric', postprocess=dict({}))\n"
+METRIC = """
+postprocess = dict({})
+test_evaluator = val_evaluator = dict(type='SartoriusMetric', postprocess=postprocess)
+"""
 VAL_THR = 'val_evaluator.postprocess.score_thr=0.7'
 OPTION = ', val_evaluator.postprocess.score_thr of --cfg-options'
 
@@ -21,6 +24,8 @@ OPTION = ', val_evaluator.postprocess.score_thr of --cfg-options'
     ([VAL_THR], None, True, dict(score_thr=0.7, min_area=9), 'postprocess.json' + OPTION),
     ([VAL_THR.replace('val', 'test', 1)], None, True, dict(score_thr=0.7, min_area=9),
      'postprocess.json' + OPTION.replace(' val', ' test')),
+    (['postprocess.score_thr=0.7'], None, True, dict(score_thr=0.7, min_area=9),
+     'postprocess.json, postprocess.score_thr of --cfg-options'),
     ([VAL_THR], 'mine.json', True, dict(max_area=99), 'mine.json')])
 def test_which_postprocessing_a_test_uses(tmp_path, options, given, beside, expected, source):
     """The file given, then what the command line changes, the file beside, the config."""

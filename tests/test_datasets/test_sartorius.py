@@ -91,6 +91,8 @@ def test_an_image_of_another_size_is_named(root):
     (dict(subset='train'), 'split: found None'),
     (dict(subset='train', split='all'), "split: found 'all', expected a dict"),
     (dict(subset='val', split=dict(type='random')), 'expected a dict with type holdout or kfold'),
+    (dict(subset='val', split=dict(type='kfold', val_fraction=.2)),
+     "split: found 'val_fraction', expected of type 'kfold' some of n, fold, seed"),
     (dict(subset='val', split=dict(type='kfold', n=40)), 'expected at least 40 fields'),
 ])
 def test_a_bad_subset_is_refused(root, kwargs, problem):

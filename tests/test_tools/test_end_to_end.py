@@ -98,7 +98,7 @@ def test_a_run_cut_off_resumes_to_the_same_weights(data, trained, tmp_path):
     (['train', 'none.py'], 'none.py: no such file, expected a config'),
     (['train', CONFIG, '--cfg-options', 'data_root=/nowhere'], '/nowhere/train: no such folder'),
     (['train', CONFIG, '--cfg-options', 'oops'], "--cfg-options: found 'oops', expected KEY=VALUE"),
-    (['train', CONFIG, '--cfg-options', 'a=[1,2'], 'brackets do not match'),
+    (['train', CONFIG, '--cfg-options', 'split=[1,2'], 'brackets do not match'),
     (['train', CONFIG, '--cfg-options', 'modle.depth=18'], 'found modle.depth, expected a key'),
     (['train', CONFIG, '--cfg-options', 'train_cfg.stages.9.max_epochs=1'],
      'train_cfg.stages.9.max_epochs=1 does not fit'),

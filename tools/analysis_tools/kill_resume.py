@@ -8,7 +8,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from mmsart.utils import UserError, cli_main
+from mmsart.utils import UserError, add_config_options, cli_main
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -18,8 +18,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--kills', type=int, default=20, help='number of runs to kill (20)')
     parser.add_argument('--seed', type=int, default=0, help='chooses the moments (0)')
     parser.add_argument('--work-dir', help='folder for the runs (a temporary one)')
-    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
-                        help='override keys of the config')
+    add_config_options(parser)
     return parser.parse_args(args)
 
 

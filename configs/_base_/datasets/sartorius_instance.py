@@ -1,6 +1,9 @@
 """The competition's images at 512 x 512 with flips, four of five fields of view for training."""
+import os
+
 dataset_type = 'SartoriusDataset'
-data_root = '{{$SARTORIUS_ROOT:data/sartorius/}}'
+# Not mmengine's {{$NAME:default}}, which pastes the path into this text: a quote would end it.
+data_root = os.environ.get('SARTORIUS_ROOT') or 'data/sartorius/'
 split = dict(type='holdout', val_fraction=0.2, seed=0)
 meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
              'flip_direction')
