@@ -3,9 +3,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 from typing_extensions import Self
 
+from mmsart.structures.mask.coco_segmentations import decode_segmentations
 from mmsart.structures.mask.patches import (
     box_sizes,
     gather_patches,
@@ -15,7 +15,7 @@ from mmsart.structures.mask.patches import (
 )
 from mmsart.structures.mask.ragged import exclusive_cumsum, ragged_arange
 from mmsart.structures.mask.rle import decode_rles, parse_rles, runs_to_coco
-from mmsart.structures.mask.runs import Runs, run_boxes
+from mmsart.structures.mask.runs import Runs, find_bad_runs, run_boxes
 
 
 class PatchMasks:
@@ -114,16 +114,12 @@ class PatchMasks:
 
         Returns:
             N masks with tight boxes.
+
+        Raises:
+            BadSegmentationError: a segmentation is malformed, or is none of this image.
         """
-        rles = []
-        for segmentation in segmentations:
-            if isinstance(segmentation, list):
-                segmentation = coco_mask.merge(
-                    coco_mask.frPyObjects(segmentation, height, width))
-            elif isinstance(segmentation['counts'], list):
-                segmentation = coco_mask.frPyObjects(segmentation, height, width)
-            rles.append(segmentation)
-        columns = runs_to_patches(decode_rles(rles), height)  # COCO's codes run down columns
+        runs = decode_segmentations(segmentations, height, width)
+        columns = runs_to_patches(runs, height)  # COCO's codes run down columns
         return cls(*transpose_patches(*columns), height, width)
 
     @classmethod
@@ -138,9 +134,17 @@ class PatchMasks:
 
         Returns:
             N masks with tight boxes.
+
+        Raises:
+            BadRleError: a run-length code is malformed, or leaves the image.
+            BadSegmentationError: a segmentation is malformed, or is none of this image.
         """
         if all(isinstance(mask, str) for mask in masks):
-            return cls.from_runs(parse_rles(masks), height, width)
+            runs = parse_rles(masks)
+            bad = find_bad_runs(runs, height * width)
+            if bad is not None:
+                raise bad
+            return cls.from_runs(runs, height, width)
         return cls.from_coco(masks, height, width)
 
     @classmethod

@@ -45,14 +45,29 @@ def test_no_instance():
 def test_coco_annotations_as_mmdet():
     code = coco_mask.encode(np.asfortranarray(make_bitmaps()[1]))
     text = {'size': list(SIZE), 'counts': code['counts'].decode()}
-    forms = [[[3.0, 2.0, 9.0, 2.0, 9.0, 5.5, 3.0, 5.0], [1.0, 1.0]], text,
-             [[1.0, 1.0, 2.0, 2.0]]]  # the last has too few points and is to be ignored
+    forms = [[[3.0, 2.0, 9.0, 2.0, 9.0, 5.5, 3.0, 5.0], [1.0, 1.0, 4.0, 1.0, 4.0, 4.0]], text,
+             dict(size=list(SIZE), counts=[0, 3, SIZE[0] * SIZE[1] - 3])]
     stock = TRANSFORMS.build(dict(type='LoadAnnotations', with_bbox=True, with_mask=True))
     expected = stock.transform(make_results(forms))
     found = LoadCroppedAnnotations().transform(make_results(forms))
     np.testing.assert_array_equal(found['gt_masks'].to_ndarray(), expected['gt_masks'].masks)
-    assert found['gt_ignore_flags'].tolist() == [False, False, True]
-    assert expected['gt_ignore_flags'].tolist() == [False, False, True]
+    assert found['gt_ignore_flags'].tolist() == [False] * 3
+
+
+@pytest.mark.parametrize(('mask', 'problem'), [
+    ([[1.0, 1.0, 2.0, 2.0]], 'polygon 0: found 4 numbers, expected x and y of at least 3 points'),
+    (dict(size=[17, 12], counts=[204]), r'found an RLE of size \[17, 12\], expected \[12, 17\]'),
+    (None, 'found None, expected polygons or an RLE')])
+def test_a_bad_mask_is_named_and_never_ignored(mask, problem):
+    """mmdet would ignore the first and the last, and decode the second with another size."""
+    good = [[3.0, 2.0, 9.0, 2.0, 9.0, 5.5]]
+    with pytest.raises(UserError, match=rf'cells\.png: instance 1: mask: {problem}'):
+        LoadCroppedAnnotations().transform(make_results([good, mask]))
+
+
+def test_a_bad_run_is_named():
+    with pytest.raises(UserError, match=r'cells\.png: instance 1: mask: run 204 2 ends past'):
+        LoadCroppedAnnotations().transform(make_results(['1 1', '204 2']))
 
 
 def test_counts_as_bytes_are_not_ignored():
