@@ -74,7 +74,7 @@ BAD = [
     ('12 3', "found '12 3'"),
     (TRIANGLE, 'found 2.0 in the place of a polygon'),  # not nested
     ([[TRIANGLE]], r'polygon 0: found \[2\.0, .*, expected numbers'),  # nested once too often
-    ([[[2, 1], [14, 3], [6, 11]]], r'polygon 0: found \[2, 1\], expected numbers'),  # points as pairs
+    ([[[2, 1], [14, 3], [6, 11]]], r'polygon 0: found \[2, 1\], expected numbers'),  # pairs
     ([TRIANGLE, [1, 1, 5]], 'polygon 1: found 3 numbers'),
     ([[*TRIANGLE, 1]], 'polygon 0: found 7 numbers'),
     ([[2, 1, 4, 3]], 'polygon 0: found 4 numbers'),  # pycocotools takes these for a box
