@@ -107,6 +107,8 @@ def read_run(work_dir: str | Path) -> RunLog:
         UserError: a log is not what mmengine's local backend writes, or holds no record.
     """
     path = Path(work_dir)
+    if path.is_file():
+        raise UserError(f'{path}: found a file, expected the work dir of a training')
     logs = sorted(path.glob('*/vis_data/scalars.json'))
     if not logs:
         raise MissingFileError(

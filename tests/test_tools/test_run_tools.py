@@ -51,6 +51,30 @@ def test_compare_runs_leaves_folders_without_a_training_out(work_dir, tmp_path, 
     assert 'found no training' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(('content', 'found'), [
+    ('id,predicted', 'found a file, expected the work dir'), ('', 'found a file, expected')])
+def test_compare_runs_leaves_files_out(content, found, work_dir, tmp_path, capsys):
+    """A shell's work_dirs/* names whatever is there."""
+    (tmp_path / 'table.csv').write_text(content)
+    assert tool('compare_runs')([str(tmp_path / 'table.csv'), str(work_dir)]) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2
+    assert printed.err.startswith(f'left out: {tmp_path}/table.csv: {found}')
+    assert tool('compare_runs')([str(tmp_path / 'table.csv')]) == 2
+
+
+def test_compare_runs_leaves_a_damaged_or_empty_log_out(work_dir, tmp_path, capsys):
+    for name, content in (('damaged', '{"iter": 1}\nno JSON\n{"iter": 2}'), ('begun', '')):
+        folder = tmp_path / name / '20260101_000000' / 'vis_data'
+        folder.mkdir(parents=True)
+        (folder / 'scalars.json').write_text(content)
+    assert tool('compare_runs')(list(map(str, sorted(tmp_path.iterdir())))) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2
+    assert 'line 2: expected a JSON object' in printed.err
+    assert 'begun' in printed.err
+
+
 @pytest.mark.parametrize('name', ['plot_curves', 'compare_runs'])
 def test_missing_work_dir(name, tmp_path, capsys):
     assert tool(name)([str(tmp_path / 'nothing')]) == 2

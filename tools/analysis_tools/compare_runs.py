@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmsart.utils import MissingFileError, UserError, atomic_write, cli_main
+from mmsart.utils import UserError, atomic_write, cli_main
 from mmsart.visualization.run_logs import read_run
 from mmsart.visualization.run_table import FORMATS, format_table, run_table
 
@@ -25,8 +25,8 @@ def main(args: list[str] | None = None) -> int:
     for work_dir in options.work_dirs:
         try:
             runs.append(read_run(work_dir))
-        except MissingFileError as error:
-            if not Path(work_dir).is_dir():
+        except UserError as error:
+            if not Path(work_dir).exists():  # a slip of the pen, not one of many in work_dirs/*
                 raise
             print(f'left out: {error}', file=sys.stderr)
     if not runs:

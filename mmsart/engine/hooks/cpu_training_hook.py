@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from mmsart.models.roi_heads.bag_roi_extractor import BagRoIExtractor
 from mmsart.utils import UserError
 
+SAFE_CHANNELS = 8  # floats in a vector of AVX2
+
 
 @HOOKS.register_module()
 class CpuTrainingHook(Hook):
@@ -25,7 +27,9 @@ class CpuTrainingHook(Hook):
     order rounds otherwise), so that both give the same score.
 
     mmcv's RoIAlign reads channels_last maps wrongly on a CPU, without a word; so with
-    ``channels_last`` the RoI extractors have to be :class:`BagRoIExtractor`.
+    ``channels_last`` the RoI extractors have to be :class:`BagRoIExtractor`. A model with a
+    convolution that oneDNN cannot compute in that order (see :func:`find_unsafe_conv`) keeps the
+    usual one, and the log says so.
 
     Does nothing on a GPU.
 
@@ -57,11 +61,18 @@ class CpuTrainingHook(Hook):
         if next(model.parameters()).device.type != 'cpu':
             return
         bfloat16 = self.bfloat16 and has_bfloat16_instructions()
-        if self.channels_last:
+        channels_last = self.channels_last
+        if channels_last and (unsafe := find_unsafe_conv(model)):
+            runner.logger.warning(
+                f'CpuTrainingHook: channels last is off: {unsafe} is a 1 x 1 convolution with a '
+                f'stride over fewer than {SAFE_CHANNELS} channels, which ends the process on some '
+                'processors')
+            channels_last = False
+        if channels_last:
             _check_extractors(model)
         for name in self.parts:
             part = _part(model, name)
-            if self.channels_last:
+            if channels_last:
                 self._reordered.append(part)
             if bfloat16:
                 # Functions, no methods: EMA copies the model with its hooks.
@@ -71,7 +82,7 @@ class CpuTrainingHook(Hook):
         self._reorder(torch.channels_last)
         runner.logger.info(
             f'CpuTrainingHook: {"bfloat16" if bfloat16 else "float32"}'
-            f'{", channels last" if self.channels_last else ""} in {", ".join(self.parts)}')
+            f'{", channels last" if channels_last else ""} in {", ".join(self.parts)}')
 
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was."""
@@ -98,6 +109,27 @@ class CpuTrainingHook(Hook):
 def has_bfloat16_instructions() -> bool:
     """Tell whether the CPU multiplies bfloat16 natively (AVX512-BF16 or AMX)."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def find_unsafe_conv(model: nn.Module) -> str | None:
+    """Find a convolution that oneDNN computes outside its memory when channels come last.
+
+    On processors with AVX2 alone, 1 x 1 convolutions with a stride over fewer than eight channels
+    write beyond a buffer (measured with torch 2.13 and every width from 1 to 16: aborts and
+    segmentation faults below 8, none from 8 on, none with AVX512).
+
+    Args:
+        model: the whole model; maps in that order go from one part to the next.
+
+    Returns:
+        Name of the first one, or None.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) \
+                and max(module.stride) > 1 and module.groups == 1 \
+                and module.in_channels < SAFE_CHANNELS:
+            return name
+    return None
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:

@@ -102,6 +102,26 @@ def test_channels_last_alone_changes_rounding_only(model, with_bfloat16):
     assert float(losses(model)) == pytest.approx(float(losses(plain)), rel=1e-4)
 
 
+@pytest.mark.parametrize(('conv', 'unsafe'), [
+    (dict(in_channels=7), True), (dict(in_channels=3, out_channels=64), True),
+    (dict(in_channels=4, stride=(1, 2)), True), (dict(in_channels=4, stride=3), True),
+    (dict(in_channels=8), False), (dict(in_channels=4, stride=1), False),
+    (dict(in_channels=3, kernel_size=7), False), (dict(in_channels=4, groups=4), False)])
+def test_finds_convolutions_that_channels_last_would_break(conv, unsafe):
+    model = torch.nn.Sequential(torch.nn.Conv2d(
+        **{'out_channels': 16, 'kernel_size': 1, 'stride': 2, **conv}))
+    assert cpu_training_hook.find_unsafe_conv(model) == ('0' if unsafe else None)
+
+
+def test_a_model_with_such_a_convolution_trains_in_the_usual_order(model, caplog):
+    model.backbone.layer2[0].downsample[0] = torch.nn.Conv2d(4, 16, 1, stride=2)
+    with caplog.at_level(logging.INFO):
+        CpuTrainingHook().before_train(runner_of(model))
+    assert model.backbone.conv1.weight.is_contiguous()
+    assert 'channels last is off: backbone.layer2.0.downsample.0 is a 1 x 1' in caplog.text
+    assert ', channels last in' not in caplog.text
+
+
 def test_float32_where_the_cpu_has_no_bfloat16(model, monkeypatch):
     monkeypatch.setattr(cpu_training_hook, 'has_bfloat16_instructions', lambda: False)
     seen = part_outputs(model.train())
