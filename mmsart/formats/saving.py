@@ -9,10 +9,12 @@ from mmsart.formats.coco import write_coco
 from mmsart.formats.geojson import write_geojson
 from mmsart.formats.imagej_roi import write_imagej_rois
 from mmsart.formats.label_image import write_label_image
-from mmsart.structures.image_result import ImageResult
+from mmsart.formats.overlay import FILL, write_overlay
+from mmsart.formats.submission import write_submission
+from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.utils import UserError
 
-DEFAULT_FORMATS = ('table', 'labels')
+DEFAULT_FORMATS = ('table', 'outlines', 'labels')
 
 
 @dataclass(frozen=True)
@@ -20,19 +22,21 @@ class SaveOptions:
     """How formats are written that leave a choice.
 
     Args:
+        numbers: whether pictures have the label of each cell in it.
         cellprofiler: whether the table has CellProfiler's column names.
     """
 
+    numbers: bool = False
     cellprofiler: bool = False
 
 
 @dataclass(frozen=True)
 class Saver:
-    """One format.
+    """A format of one file an image.
 
     Attributes:
         ending: of the file's name, behind that of the image.
-        write: writes a file.
+        write: writes the file.
         summary: what it is, in a few words, for ``--help``.
     """
 
@@ -40,11 +44,45 @@ class Saver:
     write: Callable[[Path, ImageResult, SaveOptions], None]
     summary: str
 
+    def __call__(self, folder: Path, stem: str, result: ImageResult,
+                 options: SaveOptions) -> list[Path]:
+        """Write the file and return its path."""
+        path = folder / f'{stem}{self.ending}'
+        self.write(path, result, options)
+        return [path]
 
-SAVERS = {
+
+@dataclass(frozen=True)
+class FrameSaver:
+    """A format of one file a frame; in a stack their names have the frame's place in them.
+
+    Attributes: as of `Saver`.
+    """
+
+    ending: str
+    write: Callable[[Path, FrameResult, ImageResult, SaveOptions], None]
+    summary: str
+
+    def __call__(self, folder: Path, stem: str, result: ImageResult,
+                 options: SaveOptions) -> list[Path]:
+        """Write the files and return their paths."""
+        paths = []
+        for frame in result.frames:
+            paths.append(folder / f'{stem}{result.frame_suffix(frame)}{self.ending}')
+            self.write(paths[-1], frame, result, options)
+        return paths
+
+
+SAVERS: dict[str, Saver | FrameSaver] = {
     'table': Saver(
         '_cells.csv', lambda path, result, options: write_cell_table(
             path, result, options.cellprofiler), 'place, shape and brightness of each cell'),
+    'outlines': FrameSaver(
+        '_outlines.png', lambda path, frame, result, options: write_overlay(
+            path, frame, result, numbers=options.numbers), 'picture with outlines'),
+    'overlay': FrameSaver(
+        '_overlay.png', lambda path, frame, result, options: write_overlay(
+            path, frame, result, fill=FILL, numbers=options.numbers), 'picture with tinted cells'),
     'labels': Saver(
         '_masks.tif', lambda path, result, _: write_label_image(path, result),
         'label image, a TIFF for ImageJ and others'),
@@ -56,8 +94,11 @@ SAVERS = {
         'detections for QuPath'),
     'coco': Saver(
         '_coco.json', lambda path, result, _: write_coco(path, result), 'COCO annotations'),
+    'submission': Saver(
+        '_submission.csv', lambda path, result, _: _write_submission(path, result),
+        'run-length code in the format of Kaggle\'s Sartorius competition'),
 }
-"""The formats by name. Each gives one file an image, or one a frame of a stack."""
+"""The formats by name."""
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
@@ -103,10 +144,12 @@ def save_result(result: ImageResult, folder: str | os.PathLike, stem: str,
         >>> save_result(result, 'out', 'dish 1', ['labels', 'rois'])  # doctest: +SKIP
         [PosixPath('out/dish 1_masks.tif'), PosixPath('out/dish 1_rois.zip')]
     """
-    paths = []
-    for name in check_formats(formats):
-        saver = SAVERS[name]
-        path = Path(folder) / f'{stem}{saver.ending}'
-        saver.write(path, result, options or SaveOptions())
-        paths.append(path)
-    return paths
+    return [path for name in check_formats(formats)
+            for path in SAVERS[name](Path(folder), stem, result, options or SaveOptions())]
+
+
+def _write_submission(path: Path, result: ImageResult) -> None:
+    """Write the frames under the id of their image; those of a stack get their place behind it."""
+    cells = {f'{frame.detections.img_id or Path(result.name).stem}{result.frame_suffix(frame)}':
+             frame.detections for frame in result.frames}
+    write_submission(path, cells.items(), list(cells))

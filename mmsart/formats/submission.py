@@ -116,6 +116,33 @@ def write_submission(
     return sum(map(len, rows.values()))
 
 
+def merge_submissions(paths: Iterable[str | os.PathLike], path: str | os.PathLike) -> int:
+    """Join the files of several images.
+
+    Args:
+        paths: submissions, in the order of their rows in the whole.
+        path: the file to write.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        UserError: a file is no submission, or an image is in two.
+    """
+    rows: list[tuple[str, str]] = []
+    owner: dict[str, str] = {}
+    for part_path in paths:
+        part = read_submission(part_path)
+        for img_id in part.ids:
+            if owner.setdefault(img_id, part.path) != part.path:
+                raise UserError(f'{part.path}: image {img_id!r} is in {owner[img_id]} too, '
+                                'expected each image in one file')
+        rows += zip(part.ids, part.predicted, strict=True)
+    with atomic_write(path) as temporary, temporary.open('w', newline='') as file:
+        csv.writer(file, lineterminator='\n').writerows([HEADER, *rows])
+    return len(rows)
+
+
 def _runs_of(found: Detections | Sequence[Any]) -> Runs:
     return found.masks.to_runs() if isinstance(found, Detections) else decode_rles(found)
 

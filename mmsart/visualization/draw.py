@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mmsart.datasets.classes import PALETTE
 from mmsart.evaluation.functional.sartorius_map import mask_ious
+from mmsart.formats.overlay import magnify, paint_cells
 from mmsart.structures.mask.cropped_masks import as_cropped
 
 TP_COLOUR = (0, 158, 115)
@@ -44,22 +45,8 @@ def draw_instances(image: np.ndarray, masks: Any, labels: np.ndarray | None = No
     cropped = as_cropped(masks, height, width)
     colours = _choose_colours(len(cropped), labels, colours)
     picture = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image.copy()
-    if scale > 1:
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    for index, (x1, y1, x2, y2) in enumerate((cropped.boxes * scale).tolist()):
-        if x1 == x2:
-            continue
-        patch = cropped.patch(index)
-        if scale > 1:
-            patch = np.kron(patch, np.ones((scale, scale), np.uint8))
-        framed = cv2.copyMakeBorder(patch, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-        edge = patch - cv2.erode(framed, np.ones((3, 3), np.uint8))[1:-1, 1:-1]
-        window = picture[y1:y2, x1:x2]
-        if fill:
-            inside = patch > 0
-            window[inside] = np.rint(
-                (1 - fill) * window[inside] + fill * colours[index]).astype(np.uint8)
-        window[edge > 0] = colours[index]
+    picture = magnify(picture, scale)
+    paint_cells(picture, cropped, colours, scale=scale, fill=fill)
     return picture
 
 

@@ -1,8 +1,10 @@
 import pytest
 
 from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS, SaveOptions, check_formats, save_result
+from mmsart.formats.submission import merge_submissions, read_submission
+from mmsart.structures.mask.rle import bitmap_to_kaggle
 from mmsart.utils import UserError
-from tests.test_formats.results import random_result
+from tests.test_formats.results import bitmaps_of, random_result
 
 
 def test_every_format_makes_its_file_and_no_other(tmp_path):
@@ -29,3 +31,35 @@ def test_formats_are_checked():
     for formats, found in ((['table', 'exe'], 'exe'), ([], 'nothing')):
         with pytest.raises(UserError, match=f'--save: found {found}, expected one or more of'):
             check_formats(formats)
+
+
+def test_pictures_of_a_stack_are_one_a_frame(tmp_path):
+    paths = save_result(random_result(0, num_t=2, num_z=3), tmp_path, 'x', ['outlines'])
+    assert [path.name for path in paths] == [
+        f'x_t0{t}_z0{z}_outlines.png' for t in range(2) for z in range(3)]
+
+
+def test_submissions_are_those_of_kaggle(tmp_path):
+    result = random_result(0)
+    [path] = save_result(result, tmp_path, 'x', ['submission'])
+    submission = read_submission(path)
+    assert submission.ids == ['scene'] * result.num_cells
+    assert submission.predicted == [
+        bitmap_to_kaggle(bitmap) for bitmap in bitmaps_of(result.frames[0])]
+    [path] = save_result(random_result(0, num_t=2), tmp_path, 'y', ['submission'])
+    assert set(read_submission(path).ids) == {'scene_t00', 'scene_t01'}
+
+
+def test_submissions_are_joined(tmp_path):
+    paths = [save_result(random_result(0, num_t=num_t), tmp_path, f'{num_t}', ['submission'])[0]
+             for num_t in (1, 2)]
+    count = merge_submissions(paths, tmp_path / 'submission.csv')
+    parts = [read_submission(path) for path in paths]
+    whole = read_submission(tmp_path / 'submission.csv')
+    assert whole.ids == parts[0].ids + parts[1].ids
+    assert whole.predicted == parts[0].predicted + parts[1].predicted
+    assert len(whole.ids) == count
+    with pytest.raises(UserError, match=r"image 'scene' is in .*1_submission.csv too"):
+        merge_submissions([paths[0], save_result(
+            random_result(1), tmp_path, 'again', ['submission'])[0]], tmp_path / 'no.csv')
+    assert not (tmp_path / 'no.csv').exists()
