@@ -18,6 +18,7 @@ custom_hooks = [
     dict(type='FiniteLossHook'),  # stops at a loss, gradient or weight that is not finite
     dict(type='RunScalarsHook'),  # lr of each part, stage, memory
     dict(type='ValLossHook'),  # needs val_loss_pipeline, which the dataset bases give
+    dict(type='CapReportHook'),  # names images of more cells than the model may find
     dict(type='CurvesHook'),
     dict(type='SyncBuffersHook'),  # equal BatchNorm statistics on all ranks
 ]
