@@ -1,0 +1,103 @@
+"""Tell images unlike those that a model knows: too dark, too flat, cells of another size, unsure.
+
+A model says nothing about the pictures that it was not made for. What it sees and what it finds
+there does: its training images span ranges of brightness, contrast, cell size and score, and an
+image outside them has to be looked at before its numbers are believed.
+"""
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from mmsart.structures.detections import Detections
+
+MIN_CELLS = 10
+"""Median areas and mean scores of fewer cells tell nothing."""
+
+Traits = dict[str, float]
+"""``brightness`` and ``contrast``, ``cells``, and ``area/CLASS`` and ``score/CLASS``."""
+
+Reference = dict[str, list[float]]
+"""Lowest and highest value of each trait among familiar images."""
+
+_QUANTILES = (0.01, 0.99)
+
+
+def image_traits(picture: np.ndarray, detections: Detections, classes: Sequence[str]) -> Traits:
+    """Measure what tells familiar images from others.
+
+    Args:
+        picture: uint8 (h, w) grey or (h, w, 3), as the network sees it.
+        detections: the final cells.
+        classes: names in label order.
+
+    Returns:
+        ``brightness`` and ``contrast``, mean and standard deviation of the grey values; ``cells``,
+        their number; for each class with at least :data:`MIN_CELLS` cells ``area/CLASS``, median
+        in pixels, and ``score/CLASS``, mean.
+    """
+    grey = picture if picture.ndim == 2 else picture.mean(axis=2)
+    traits = dict(brightness=float(grey.mean()), contrast=float(grey.std()),
+                  cells=float(len(detections)))
+    areas = detections.masks.areas
+    for label, name in enumerate(classes):
+        chosen = detections.labels == label
+        if chosen.sum() >= MIN_CELLS:
+            traits[f'area/{name}'] = float(np.median(areas[chosen]))
+            traits[f'score/{name}'] = float(detections.scores[chosen].mean())
+    return traits
+
+
+def find_reference(images: Iterable[Traits]) -> Reference:
+    """Find the ranges that familiar images span: the percentiles 1 and 99 of each trait.
+
+    Args:
+        images: traits of images like those that the model was trained on. Scores are honest only
+            on images that it was not trained on.
+
+    Returns:
+        The range of each trait, fit for JSON.
+    """
+    values: dict[str, list[float]] = {}
+    for traits in images:
+        for name, value in traits.items():
+            values.setdefault(name, []).append(value)
+    return {name: [float(f'{limit:.5g}') for limit in np.quantile(found, _QUANTILES)]
+            for name, found in values.items()}
+
+
+def describe_unlike(traits: Traits, reference: Mapping[str, Sequence[float]]) -> list[str]:
+    """Say in words how an image differs from familiar ones.
+
+    A value has to lie well outside the range: brightness by 10 grey values, contrast by a fifth,
+    the median area by a quarter, the mean score by .05 (below alone: high scores are no warning).
+
+    Args:
+        traits: of the image.
+        reference: ranges of :func:`find_reference`; a trait that it does not have is passed over.
+
+    Returns:
+        A line for each trait outside its range; empty for a familiar image.
+    """
+    lines = []
+    for name, value in traits.items():
+        if name not in reference:
+            continue
+        low, high = reference[name]
+        kind, _, cell_type = name.partition('/')
+        if kind == 'cells':
+            if value == 0 < low:
+                lines.append('no cells found')
+        elif kind == 'brightness' and not low - 10 <= value <= high + 10:
+            lines.append(f'{"darker" if value < low else "brighter"} than the training images '
+                         f'(mean grey value {value:.0f}, there {low:.0f} to {high:.0f})')
+        elif kind == 'contrast' and not low / 1.2 <= value <= high * 1.2:
+            lines.append(f'{"less" if value < low else "more"} contrast than the training images '
+                         f'(standard deviation {value:.1f}, there {low:.1f} to {high:.1f})')
+        elif kind == 'area' and not low / 1.25 <= value <= high * 1.25:
+            lines.append(f'{cell_type} cells {"smaller" if value < low else "larger"} than in the '
+                         f'training images (median area {value:.0f} px, there {low:.0f} to '
+                         f'{high:.0f}): check the magnification')
+        elif kind == 'score' and value < low - 0.05:
+            lines.append(f'scores of {cell_type} cells lower than on familiar images '
+                         f'(mean {value:.2f}, there {low:.2f} to {high:.2f})')
+    return lines
