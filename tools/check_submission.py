@@ -8,7 +8,7 @@ import sys
 from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.formats.submission import read_submission
 from mmsart.formats.submission_check import check_submission
-from mmsart.utils import UserError, cli_main
+from mmsart.utils import UserError, cli_main, raise_all
 
 LONGEST_SIDE = 1 << 20  # pixels; products stay far from the end of int64
 
@@ -31,7 +31,14 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
 
 def folder_sizes(folder: str) -> dict[str, tuple[int, int]]:
     """Read ids and (h, w) of the images of a folder."""
-    return {path.stem: image_size(path) for path in list_images(folder)}
+    sizes, errors = {}, []
+    for path in list_images(folder):
+        try:
+            sizes[path.stem] = image_size(path)
+        except UserError as error:
+            errors.append(error)
+    raise_all(errors)
+    return sizes
 
 
 def truth_sizes(path: str) -> dict[str, tuple[int, int]]:

@@ -2,15 +2,10 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
-from PIL import Image
-
+from mmsart.datasets.image_file import read_header
 from mmsart.utils.errors import MissingFileError, UserError
 
-ORIENTATION = 0x112  # EXIF's tag
-PNG_DEPTH = 24  # where a PNG file has its bits a channel
-PNG_END = b'IEND\xaeB`\x82'
 IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp')
 
 
@@ -57,35 +52,9 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
         (h, w) in pixels.
 
     Raises:
-        UserError: it is no image that can be read, a PNG file without its end, one with more than
-            8 bits a channel, or one that is to be turned before it is shown.
+        MissingFileError: there is no such file.
+        UserError: it is no image that can be loaded as it is; see
+            :func:`mmsart.datasets.image_file.read_header`.
     """
-    try:
-        with Image.open(path) as image:
-            deep = image.mode.startswith(('I', 'F'))
-            if image.format == 'PNG':
-                with open(path, 'rb') as file:
-                    deep |= file.read(PNG_DEPTH + 1)[PNG_DEPTH] > 8
-                    if not _has_png_end(file):
-                        raise UserError(f'{path}: the image is cut off, expected a whole PNG file')
-            # OpenCV would keep the upper 8 bits, where a camera of 12 leaves next to nothing.
-            if deep:
-                raise UserError(f'{path}: found more than 8 bits a channel, expected 8: scale the '
-                                'grey values to 0 to 255 first')
-            # A PNG's would need the whole file; where it swaps the sides, loading finds out.
-            turned = image.format != 'PNG' and image.getexif().get(ORIENTATION, 1) != 1
-            if turned:
-                raise UserError(f'{path}: found an orientation in its EXIF data, expected pixels '
-                                'in the order of the image')
-            return image.height, image.width
-    except (OSError, Image.DecompressionBombError) as error:  # OSError: PIL knows no such format
-        raise UserError(
-            f'{path}: not a readable image, expected {Path(path).suffix} data') from error
-
-
-def _has_png_end(file: BinaryIO) -> bool:
-    file.seek(-len(PNG_END), os.SEEK_END)
-    if file.read() == PNG_END:
-        return True
-    file.seek(0)  # some programs write data of their own behind it
-    return PNG_END in file.read()
+    header = read_header(path)
+    return header.height, header.width

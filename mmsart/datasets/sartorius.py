@@ -1,5 +1,4 @@
 """The Sartorius competition's images as an mmdet dataset."""
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from mmsart.datasets.classes import CLASSES, PALETTE
 from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.datasets.splits import SPLITS, check_split
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
-from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.errors import MissingFileError, UserError, raise_all
 
 
 @DATASETS.register_module()
@@ -127,27 +126,40 @@ def _sample(table: TrainTable, image: int, folder: Path, suffix: str) -> dict[st
 
 
 def _check_images(table: TrainTable, chosen: np.ndarray, folder: Path, suffix: str) -> None:
-    """Refuse a table whose images are missing, unreadable or of another size."""
-    present = {entry.name for entry in os.scandir(folder)}
+    """Refuse a table whose images are missing, unreadable or of another size; name them all."""
+    errors: list[UserError] = []
     for image in chosen.tolist():
         name = f'{table.image_ids[image]}{suffix}'
-        place = f'{table.path}: row {table.rows[image]}, column id'
-        if name not in present:
-            raise MissingFileError(f'{place}: image {folder / name} is missing')
-        found = image_size(folder / name)
+        place = f'{table.path}: row {table.rows[image]}, '
+        try:
+            found = image_size(folder / name)
+        except MissingFileError as error:
+            link = str(error) if (folder / name).is_symlink() else (
+                f'image {folder / name} is missing')
+            errors.append(MissingFileError(f'{place}column id: {link}'))
+            continue
+        except UserError as error:
+            errors.append(error)
+            continue
         expected = tuple(table.sizes[image].tolist())
         if found != expected:
-            raise UserError(
-                f'{table.path}: row {table.rows[image]}, columns width and height: found '
-                f'{expected[1]} x {expected[0]}, expected {found[1]} x {found[0]} as in {name}')
+            errors.append(UserError(
+                f'{place}columns width and height: found {expected[1]} x {expected[0]}, expected '
+                f'{found[1]} x {found[0]} as in {name}'))
+    raise_all(errors)
 
 
 def _list_folder(folder: Path) -> list[dict[str, Any]]:
     """List the images of a folder as samples that do not say what is in them."""
-    samples = []
+    samples, errors = [], []
     for path in list_images(folder):
-        height, width = image_size(path)
+        try:
+            height, width = image_size(path)
+        except UserError as error:
+            errors.append(error)
+            continue
         samples.append(dict(
             img_path=str(path), img_id=path.stem, height=height, width=width, cell_type='',
             sample_id=path.stem))
+    raise_all(errors)
     return samples

@@ -6,10 +6,10 @@ from mmsart.utils.errors import (
     UserError,
     UserErrors,
     as_user_error,
-    raise_problems,
+    raise_all,
 )
 from mmsart.utils.files import atomic_write, check_target, check_writable
 
 __all__ = ['IncompleteError', 'MissingFileError', 'UserError', 'UserErrors', 'add_config_options',
            'add_run_arguments', 'as_user_error', 'atomic_write', 'check_target', 'check_writable',
-           'cli_main', 'raise_problems']
+           'cli_main', 'raise_all']

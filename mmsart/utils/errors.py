@@ -63,14 +63,16 @@ def as_user_error(place: str) -> Iterator[None]:
         raise UserError(f'{place}: {type(error).__name__}: {error}') from error
 
 
-def raise_problems(problems: Sequence[str]) -> None:
-    """Raise what was found wrong, if anything was.
+def raise_all(errors: Sequence[UserError]) -> None:
+    """Raise everything that was found wrong, so that one run names it all.
 
     Args:
-        problems: one message each; they are raised together, so that one run names them all.
+        errors: what was found; nothing is raised where it is empty.
 
     Raises:
-        UserError: there is a problem.
+        UserError: the only error, or one that holds the messages of all.
     """
-    if problems:
-        raise UserErrors(*problems)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise UserErrors(*(problem for error in errors for problem in error.problems))

@@ -86,6 +86,23 @@ def test_an_image_of_another_size_is_named(root):
         build(root)
 
 
+def test_every_bad_image_is_named_in_one_go(root):
+    for name in ('i03', 'i11'):
+        (root / 'train' / f'{name}.png').unlink()
+    (root / 'train' / 'i05.png').write_bytes(b'no png')
+    (root / 'train' / 'i06.png').unlink()
+    (root / 'train' / 'i06.png').symlink_to('moved.png')
+    cv2.imwrite(str(root / 'train' / 'i17.png'), np.zeros((8, 10), np.uint16))
+    with pytest.raises(UserError) as caught:
+        build(root)
+    assert [next(name for name in ('i03', 'i05', 'i06', 'i11', 'i17') if name in line)
+            for line in caught.value.problems] == ['i03', 'i05', 'i06', 'i11', 'i17']
+    assert 'a symbolic link to moved.png' in caught.value.problems[2]
+    with pytest.raises(UserError) as caught:
+        build(root, ann_file='')
+    assert len(caught.value.problems) == 3  # a folder does not know what is missing
+
+
 @pytest.mark.parametrize(('kwargs', 'problem'), [
     (dict(subset='test'), "subset: found 'test'"),
     (dict(subset='train'), 'split: found None'),

@@ -55,6 +55,14 @@ def test_two_images_of_one_id_are_named(tmp_path, images, capsys):
     assert 'found a.png and a.tif, expected one image' in capsys.readouterr().err
 
 
+def test_every_unreadable_image_is_named(tmp_path, images, capsys):
+    (images / 'a.png').write_bytes(b'no png')
+    (images / 'c.png').symlink_to('nowhere')
+    assert run(tmp_path, 'a,1 2\n', '--images', images) == 2
+    error = capsys.readouterr().err
+    assert error.count('error: ') == error.count('\n') == 2
+
+
 def test_truth_gives_ids_and_sizes(tmp_path, capsys):
     (tmp_path / 'train.csv').write_text(
         'id,annotation,width,height,cell_type,plate_time,sample_date,sample_id,elapsed_timedelta\n'

@@ -1,7 +1,6 @@
 """Loading of images that remembers their pixels, for all workers together."""
 import mmap
 import multiprocessing
-import os
 from hashlib import blake2b
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 
-from mmsart.datasets.image_folder import image_size
-from mmsart.utils import MissingFileError, UserError
+from mmsart.datasets.image_file import read_header
+from mmsart.utils import UserError
 
 _ENTRY = np.dtype([('key', np.uint64), ('begin', np.int64), ('shape', np.int64, 3)])
 
@@ -98,26 +97,20 @@ class LoadCachedImage(LoadImageFromFile):
     def __init__(self, max_mb: int = 2048, max_images: int = 65536, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.cache = SharedImageCache(max_mb, max_images)
+        self._by_pillow = LoadImageFromFile(**{**kwargs, 'imdecode_backend': 'pillow'})
 
     def transform(self, results: dict) -> dict | None:
         """Put ``img``, ``img_shape`` and ``ori_shape`` into the results.
 
         Raises:
             MissingFileError: the file is gone.
-            UserError: the file is damaged, has more than 8 bits a channel, is to be turned, or has
-                not the size that the dataset gives.
+            UserError: the file is damaged, would be loaded as something else, or has not the size
+                that the dataset gives; see :func:`mmsart.datasets.image_file.read_header`.
         """
         place, name = results.get('sample_idx', -1), results['img_path']
         kept = self.cache.get(place, name)
         if kept is None:
-            try:
-                loaded = super().transform(results)
-            except FileNotFoundError as error:  # a worker would lose the name of the file
-                raise MissingFileError(f'{name}: no such file, expected an image') from error
-            except (AssertionError, cv2.error) as error:  # what mmcv makes of a damaged file
-                raise UserError(f'{name}: the image cannot be decoded, expected a whole '
-                                f'{name.rpartition(".")[2]} file') from error
-            _check_file(loaded, name)
+            loaded = self._decode(results, name)
             if loaded is not None and loaded['img'].dtype == np.uint8:
                 self.cache.put(place, name, self._thin(loaded['img']))
             return loaded
@@ -126,24 +119,31 @@ class LoadCachedImage(LoadImageFromFile):
         results['img_shape'] = results['ori_shape'] = kept.shape[:2]
         return results
 
+    def _decode(self, results: dict, name: str) -> dict | None:
+        decode = super().transform
+        if self.backend_args is None and '://' not in name:  # else it is elsewhere
+            header = read_header(name)
+            if self.imdecode_backend == 'cv2' and header.backend == 'pillow':
+                decode = self._by_pillow.transform
+        try:
+            loaded = decode(results)
+        except (AssertionError, cv2.error, OSError) as error:  # what a damaged file gives
+            raise UserError(f'{name}: the image cannot be decoded, expected a whole '
+                            f'{name.rpartition(".")[2]} file') from error
+        _check_size(loaded, name)
+        return loaded
+
     def _thin(self, image: np.ndarray) -> np.ndarray:
         """Drop two channels of a colour image whose three channels are the same."""
         grey = self.color_type == 'color' and (image == image[..., :1]).all()
         return image[..., 0] if grey else image
 
 
-def _check_file(results: dict | None, name: str) -> None:
-    """Refuse what OpenCV changes without a word, and another size than the dataset's.
-
-    Masks are run-length codes of that many pixels.
-    """
-    if results is None:
+def _check_size(results: dict | None, name: str) -> None:
+    """Refuse another size than the dataset's: masks are run-length codes of that many pixels."""
+    if results is None or not results.get('height') or not results.get('width'):
         return
-    if os.path.isfile(name):  # mmcv can also load from elsewhere
-        image_size(name)
     height, width = results['ori_shape']
-    if not results.get('height') or not results.get('width'):
-        return
     if (height, width) != (results['height'], results['width']):
         raise UserError(f'{name}: found {height} x {width} pixels, expected {results["height"]} x '
                         f'{results["width"]}')
