@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmsart.apis.checks import check_data, check_launcher, check_model, check_section
 from mmsart.apis.config import find_datasets, find_metric
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
+from mmsart.engine.runner.resume_check import check_resume
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import MissingFileError, UserError, check_target, check_writable
 from mmsart.weights import check_class_count, prepare_load_from, read_checkpoint
@@ -55,10 +56,11 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
             if not Path(resume).is_file():
                 raise MissingFileError(
                     f'{resume}: no such file, expected a checkpoint to go on from')
-            read_checkpoint(resume)  # refuses a damaged one before anything is written
             cfg.load_from = resume
-    goes_on = cfg.get('resume') and (cfg.resume != 'auto' or find_resumable(cfg.work_dir))
-    if not goes_on:  # a run that does takes nothing but its own checkpoint
+    begun = _begun(cfg)
+    if begun:  # such a run takes nothing but its own checkpoint
+        check_resume(read_checkpoint(begun), cfg)
+    else:
         prepare_load_from(cfg)
         if cfg.get('load_from') and Path(cfg.load_from).is_file():
             read_checkpoint(cfg.load_from)  # refused now rather than in a run begun
@@ -66,6 +68,13 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
     check_writable(cfg.work_dir)
     _build_runner(cfg).train()
     _leave_group()
+
+
+def _begun(cfg: Config) -> str | None:
+    """Give the checkpoint that a run goes on from, if it resumes and there is one."""
+    if cfg.get('resume') and cfg.resume != 'auto' and cfg.get('load_from'):
+        return str(cfg.load_from)
+    return find_resumable(cfg.work_dir) if cfg.get('resume') else None
 
 
 def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission: str | None = None,

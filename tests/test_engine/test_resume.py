@@ -209,9 +209,18 @@ def test_only_the_newest_are_kept(finished):
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (lambda stages: stages[1].update(max_epochs=5),
-     r'stages\[1\].max_epochs: 5 in the config, 2 in the checkpoint'),
-    (lambda stages: stages[0].update(trainable=['head.fc']), r'stages\[0\].trainable: \["head'),
+    (lambda stages: stages[0].update(max_epochs=5),
+     r'stages\[0\].max_epochs: 5 in the config, 2 in the checkpoint; resume with the settings of'),
+    (lambda stages: stages[1].update(max_epochs=1),
+     r'stages\[1\].max_epochs: 1 in the config, 2 are done in the checkpoint; expected at least 2'),
+    (lambda stages: stages[1].update(max_epochs=None, max_iters=9),
+     r'stages\[1\].max_epochs: null in the config, 2 in the checkpoint'),
+    (lambda stages: stages[0].update(trainable=['head.fc']),
+     r'stages\[0\].trainable\[0\]: "head.fc" in the config, "head" in the checkpoint'),
+    (lambda stages: stages[1]['optim_wrapper']['optimizer'].update(lr=1.0),
+     r'stages\[1\].optim_wrapper.optimizer.lr: 1.0 in the config, 0.01 in the checkpoint'),
+    (lambda stages: stages[1]['param_scheduler'].pop(),
+     r'stages\[1\].param_scheduler: \[\{'),
     (lambda stages: stages.pop(1), r'stage 2 \("all"\), the config has 1'),
 ])
 def test_other_stages_are_refused_in_one_line(finished, change, message):
@@ -234,6 +243,92 @@ def test_stages_to_come_may_change(finished, tmp_path):
         tmp_path / 'copy', resume=True, train_cfg=dict(type='StagedTrainLoop', stages=stages))
     longer.train()
     assert (longer.epoch, longer.iter, longer.max_iters) == (5, 20, 20)
+
+
+def lrs_of(runner):
+    """Note the learning rate of every iteration of a run."""
+    rates = []
+
+    class Rates(Hook):
+        def after_train_iter(self, runner, *args, **kwargs):
+            rates.append(runner.optim_wrapper.get_lr()['lr'][0])
+
+    runner.register_hook(Rates())
+    runner.train()
+    return rates
+
+
+PLAIN = dict(train_cfg=dict(by_epoch=True, max_epochs=2), param_scheduler=[
+    dict(type='MultiStepLR', milestones=[1, 2, 3], gamma=0.5)],
+    optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)))
+
+
+def longer(settings, epochs):
+    """Give the same settings for more epochs."""
+    settings = copy.deepcopy(settings)
+    train_cfg = settings['train_cfg']
+    train_cfg.get('stages', [train_cfg])[-1]['max_epochs'] = epochs
+    return settings
+
+
+@pytest.mark.parametrize('settings', [
+    PLAIN,
+    {**PLAIN, 'param_scheduler': [dict(type='StepLR', step_size=1, gamma=0.5)]},
+    {**PLAIN, 'param_scheduler': [
+        dict(type='ExponentialLR', gamma=0.9, by_epoch=False),
+        dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=10)]},
+    dict(train_cfg=dict(type='StagedTrainLoop', stages=toy_run.stages()))])
+def test_going_on_for_longer_is_as_if_it_had_been_meant_from_the_start(tmp_path, settings):
+    whole = lrs_of(toy_run.build(tmp_path / 'whole', **longer(settings, 5)))
+    begun = lrs_of(toy_run.build(tmp_path / 'run', **copy.deepcopy(settings)))
+    rest = lrs_of(toy_run.build(tmp_path / 'run', resume='auto', **longer(settings, 5)))
+    assert begun + rest == pytest.approx(whole, rel=1e-12)
+
+
+def test_a_curve_over_the_length_of_the_run_stays_at_its_end(tmp_path, caplog):
+    settings = {**PLAIN, 'param_scheduler': [dict(type='CosineAnnealingLR', eta_min=0.01)]}
+    toy_run.build(tmp_path, **copy.deepcopy(settings)).train()
+    resumed = toy_run.build(tmp_path, resume='auto', **longer(settings, 3))
+    resumed.logger.addHandler(caplog.handler)
+    rates = lrs_of(resumed)
+    assert rates == [rates[0]] * 4
+    assert ('CosineAnnealingLR was made for a run of 2 epochs, not 3; its last value '
+            f'{rates[0]:.3g} stays from there on') in caplog.text
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.5))),
+     r'^optim_wrapper.optimizer.lr: 0.5 in the config, 0.1 in the checkpoint; resume with'),
+    (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1), accumulative_counts=2)),
+     r'^optim_wrapper.accumulative_counts: 2 in the config, null in the checkpoint'),
+    (dict(param_scheduler=[dict(type='MultiStepLR', milestones=[1, 2, 5], gamma=0.5)]),
+     r'^param_scheduler\[0\].milestones\[2\]: 5 in the config, 3 in the checkpoint'),
+    (dict(param_scheduler=None), r'^param_scheduler: null in the config, \['),
+    (dict(train_cfg=dict(type='StagedTrainLoop', stages=toy_run.stages())),
+     'not of a run in stages'),
+])
+def test_a_plain_schedule_does_not_resume_with_other_settings(tmp_path, change, message):
+    toy_run.build(tmp_path, **copy.deepcopy(PLAIN)).train()
+    runner = toy_run.build(tmp_path, resume='auto', **{**longer(PLAIN, 4), **change})
+    with pytest.raises(UserError, match=message):
+        runner.train()
+
+
+def test_stages_do_not_resume_as_a_plain_schedule(finished):
+    _, folder = finished
+    with pytest.raises(UserError, match='the checkpoint is of a run in stages, the config has no'):
+        toy_run.build(folder, resume=True, **copy.deepcopy(PLAIN)).train()
+
+
+def test_a_checkpoint_that_does_not_tell_its_settings_is_named(tmp_path, caplog):
+    toy_run.build(tmp_path, **copy.deepcopy(PLAIN)).train()
+    checkpoint = torch.load(tmp_path / 'epoch_2.pth', weights_only=False)
+    del checkpoint['schedule']
+    torch.save(checkpoint, tmp_path / 'epoch_2.pth')
+    runner = toy_run.build(tmp_path, resume='auto', **longer(PLAIN, 3))
+    runner.logger.addHandler(caplog.handler)
+    runner.train()
+    assert 'does not say with which settings it was made' in caplog.text
 
 
 def test_weights_alone_are_refused(tmp_path):

@@ -94,6 +94,16 @@ def test_a_run_cut_off_resumes_to_the_same_weights(data, trained, tmp_path):
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
+def test_a_run_does_not_resume_with_other_rates(data, trained):
+    before = sorted((path, path.stat().st_mtime_ns) for path in trained.rglob('*'))
+    code, _, err = run_tool(
+        'train', CONFIG, '--work-dir', str(trained), '--resume', '--cfg-options',
+        f'data_root={data}', *SMALL, 'train_cfg.stages.1.optim_wrapper.optimizer.lr=0.5')
+    assert code == 2
+    assert 'train_cfg.stages[1].optim_wrapper.optimizer.lr: 0.5 in the config, ' in err
+    assert sorted((path, path.stat().st_mtime_ns) for path in trained.rglob('*')) == before
+
+
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['train', 'none.py'], 'none.py: no such file, expected a config'),
     (['train', CONFIG, '--cfg-options', 'data_root=/nowhere'], '/nowhere/train: no such folder'),

@@ -5,8 +5,6 @@ from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
 
-from mmsart.utils import UserError
-
 
 class StageHook(Hook):
     """Carry the position of a staged run into its checkpoints and back.
@@ -42,16 +40,9 @@ class StageHook(Hook):
                 if parameter.grad is not None}
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Rebuild the stage of a run that is resumed.
-
-        Raises:
-            UserError: the checkpoint holds weights only.
-        """
+        """Rebuild the stage of a run that is resumed."""
         if not runner._resume:
             return
-        if 'optimizer' not in checkpoint:
-            raise UserError('resume: the checkpoint holds weights only, as best_*.pth do; resume '
-                            'from an epoch_*.pth, or give it as load_from')
         runner.train_loop.restore(checkpoint)
         saved = checkpoint.get('early_stopping', [])
         for hook, (wait_count, best_score) in zip(_early_stopping(runner), saved, strict=False):

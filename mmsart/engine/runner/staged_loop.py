@@ -16,7 +16,7 @@ from mmsart.engine.runner.freezing import describe_trainable, set_trainable
 from mmsart.engine.runner.random_state import preserve_random_state, set_random_state
 from mmsart.engine.runner.rank_check import check_ranks_agree
 from mmsart.engine.runner.seeded_data import SeededBatchSampler, seeded_dataloader
-from mmsart.engine.runner.stages import Stage, check_same_stages, read_stages
+from mmsart.engine.runner.stages import Stage, read_stages
 from mmsart.utils import UserError
 
 
@@ -250,13 +250,9 @@ class StagedTrainLoop(BaseLoop):
             checkpoint: as :class:`StageHook` has completed it.
 
         Raises:
-            UserError: it is of a run without stages, or of other ones.
+            UserError: the run now has batches of another size, in the middle of an epoch.
         """
-        state = checkpoint.get('stage_state')
-        if state is None:
-            raise UserError('resume: the checkpoint is not of a run in stages; '
-                            'give it as load_from to start from its weights')
-        check_same_stages(state['stages'], self.stages, state['stage_index'])
+        state = checkpoint['stage_state']
         same = state['epoch_length'] == len(self.dataloader)
         if not same and state['batch']:
             raise UserError(

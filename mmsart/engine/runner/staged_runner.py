@@ -11,7 +11,9 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
+from mmsart.engine.hooks.schedule_hook import ScheduleHook
 from mmsart.engine.runner.checkpoint_files import find_resumable, publish
+from mmsart.engine.runner.longer_schedules import curves_of, lengthen
 from mmsart.engine.runner.random_state import get_random_state
 from mmsart.utils import MissingFileError
 
@@ -25,6 +27,8 @@ class StagedRunner(Runner):
     - `optim_wrapper` may be left out when `train_cfg` declares stages;
     - ``resume='auto'`` goes on from the newest whole checkpoint of the work dir and, if there is
       none, starts from `load_from` as if it had not been asked to resume;
+    - it does not go on with other settings of optimizer or schedulers than the checkpoint's; a
+      longer run goes on as if it had been as long from the start;
     - a checkpoint appears under its name when it is complete and, of a run in stages, holds the
       random states of all processes;
     - without CUDA, processes talk by gloo whatever ``env_cfg.dist_cfg`` says.
@@ -39,6 +43,7 @@ class StagedRunner(Runner):
         self._resume: bool | str
         self._load_from: str | None
         super().__init__(*args, **kwargs)
+        self.register_hook(ScheduleHook())
         # The work dir has the config in a layout for reading; laying it out again for each
         # checkpoint takes longer than all else in saving a small model.
         object.__setattr__(self.cfg, '_format_python_code', False)
@@ -78,6 +83,17 @@ class StagedRunner(Runner):
         elif not Path(self._load_from).is_file():
             raise MissingFileError(f'resume: there is no checkpoint {self._load_from}')
         super().load_or_resume()
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
+        """Load a checkpoint as mmengine does."""
+        checkpoint = super().load_checkpoint(*args, **kwargs)
+        self.curves = curves_of(self.param_schedulers)
+        return checkpoint
+
+    def resume(self, *args: Any, **kwargs: Any) -> None:
+        """Resume as mmengine does, with schedulers as long as the config's."""
+        super().resume(*args, **kwargs)
+        lengthen(self.param_schedulers, self.curves, self.logger)
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
         """Save a checkpoint atomically; all processes must call this.

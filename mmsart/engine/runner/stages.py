@@ -105,16 +105,16 @@ class Stage:
 
     def fingerprint(self) -> dict[str, str]:
         """Describe the stage by one line of text a key, to compare with a resumed run's."""
-        return {item.name: json.dumps(_plain(getattr(self, item.name)), sort_keys=True)
+        return {item.name: json.dumps(plain_types(getattr(self, item.name)), sort_keys=True)
                 for item in fields(self) if item.name != 'val_interval'}
 
 
-def _plain(value: Any) -> Any:
-    """Turn config types into types that JSON knows."""
+def plain_types(value: Any) -> Any:
+    """Turn the types of a config into types that JSON knows."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_types(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_types(item) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
@@ -132,28 +132,3 @@ def read_stages(configs: list[dict]) -> list[Stage]:
     if len(set(names)) < len(names):
         raise UserError(f'train_cfg.stages: expected different names, found {names}')
     return stages
-
-
-def check_same_stages(saved: list[dict[str, str]], stages: list[Stage], current: int) -> None:
-    """Check that a checkpoint's stages, as far as they have begun, are those of the config.
-
-    Args:
-        saved: fingerprints from the checkpoint.
-        stages: stages of the config.
-        current: the stage in which the checkpoint was written.
-
-    Raises:
-        UserError: a stage up to `current` is missing or differs.
-    """
-    if len(stages) <= current:
-        raise UserError(
-            f'train_cfg.stages: the checkpoint was written in stage {current + 1} '
-            f'({saved[current]["name"]}), the config has {len(stages)}; '
-            'resume with the config of the run')
-    for number, stage in enumerate(stages[:current + 1]):
-        for key, value in stage.fingerprint().items():
-            found = saved[number].get(key)
-            if value != found:
-                raise UserError(
-                    f'train_cfg.stages[{number}].{key}: {value} in the config, {found} in the '
-                    'checkpoint; resume with the config of the run, or start a new work_dir')
