@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from mmengine.logging import HistoryBuffer
 
@@ -161,8 +162,9 @@ def read_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> dict[str
     """Read a checkpoint file of any of the supported libraries, running none of its code.
 
     Files of `torch.save` are read with ``weights_only``; other files must be pickles of NumPy
-    arrays, as Detectron2's model zoo has them. Settings that programs save beside weights, such as
-    the arguments of torchvision's training script, come back as plain records or empty.
+    arrays, as Detectron2's model zoo has them, or safetensors. Settings that programs save beside
+    weights, such as the arguments of torchvision's training script, come back as plain records or
+    empty.
 
     Args:
         path: the file.
@@ -179,6 +181,8 @@ def read_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> dict[str
     if not path.is_file():
         raise MissingFileError(f'{path}: expected a checkpoint file, found none')
     try:
+        if path.suffix == '.safetensors':
+            return safetensors.torch.load(path.read_bytes())
         if path.suffix == '.pkl' and not zipfile.is_zipfile(path):
             with path.open('rb') as file:
                 content = ArrayUnpickler(file, encoding='latin1').load()

@@ -1,0 +1,178 @@
+"""Making a trained model one that needs nothing else: the folders of :mod:`mmsart.zoo`."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from mmengine.config import Config
+
+from mmsart.apis.literal_config import read_literal_config
+from mmsart.apis.models import ModelSource
+from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
+from mmsart.weights import import_checkpoint
+from mmsart.zoo.models import (
+    CARD_FILE,
+    CONFIG_FILE,
+    SETTINGS_FILE,
+    WEIGHTS_FILE,
+    ZooModel,
+    open_model,
+)
+
+FACTS: dict[str, type | tuple[type, ...]] = {
+    'title': str, 'licence': str, 'training': str, 'purpose': list, 'limits': list, 'score': dict,
+    'score_source': str, 'count_error': dict}
+"""What a card has to say, and of which kind; docs/zoo.md tells what each is."""
+OPTIONAL_FACTS: dict[str, type | tuple[type, ...]] = {'training_images': dict}
+
+
+def read_facts(path: str | os.PathLike) -> dict[str, Any]:
+    """Read what the card of a model is to say.
+
+    Args:
+        path: a JSON file with the keys of :data:`FACTS`, and of :data:`OPTIONAL_FACTS` if known.
+
+    Returns:
+        The facts.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: it is no JSON, lacks a fact, or has one that no card has.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise MissingFileError(f'{path}: no such file, expected the facts of a model as JSON')
+    try:
+        facts = json.loads(file.read_text())
+    except ValueError as error:
+        raise UserError(f'{path}: expected JSON, found: {error}') from error
+    if not isinstance(facts, dict):
+        raise UserError(f'{path}: found {type(facts).__name__}, expected facts by name')
+    known = FACTS | OPTIONAL_FACTS
+    for key in (*FACTS, *facts):
+        if key not in known:
+            raise UserError(f'{path}: found {key!r}, expected some of {", ".join(known)}')
+        if not isinstance(facts.get(key), known[key]):
+            raise UserError(f'{path}: {key}: found {facts.get(key)!r}, expected a '
+                            f'{getattr(known[key], "__name__", known[key])}')
+    return facts
+
+
+def export_model(source: ModelSource, folder: str | os.PathLike, facts: Mapping[str, Any],
+                 default: bool = False) -> ZooModel:
+    """Write a model's folder: weights in half precision, config, settings and card.
+
+    Weights of one dimension, biases and the statistics of normalisation, stay in single
+    precision: they are few, and variances can leave the range of half precision.
+
+    Args:
+        source: the trained model.
+        folder: where to write; its name becomes the model's.
+        facts: of :func:`read_facts`.
+        default: whether to take this model where none is named.
+
+    Returns:
+        The model as it lies on the disk.
+
+    Raises:
+        UserError: a weight does not fit half precision, or the config holds more than literals.
+    """
+    target = check_writable(folder)
+    content = safetensors.torch.save(_half(source))
+    with atomic_write(target / WEIGHTS_FILE) as temporary:
+        temporary.write_bytes(content)
+    settings = {
+        'title': facts['title'], 'default': default, 'classes': source.classes,
+        'palette': source.palette, 'postprocess': source.postprocess,
+        'sha256': hashlib.sha256(content).hexdigest(), 'licence': facts['licence'],
+        **{key: facts[key] for key in ('score', 'count_error', *OPTIONAL_FACTS) if key in facts}}
+    text = '"""Model, test pipeline and tiles."""\n' + _config_text(source)
+    for name, written in ((CONFIG_FILE, text), (SETTINGS_FILE, json.dumps(settings, indent=2)),
+                          (CARD_FILE, _card(target.name, settings, facts))):
+        with atomic_write(target / name) as temporary:
+            temporary.write_text(written.rstrip('\n') + '\n')
+    return open_model(target)
+
+
+def _half(source: ModelSource) -> dict[str, torch.Tensor]:
+    weights = {}
+    for name, value in import_checkpoint(source.weights).state_dict.items():
+        if name.endswith('num_batches_tracked'):
+            continue
+        is_large = value.is_floating_point() and value.ndim > 1
+        weights[name] = (value.half() if is_large else value).contiguous()
+        if is_large and not torch.isfinite(weights[name]).all():
+            raise UserError(f'{source.weights}: {name}: found values beyond half precision, '
+                            f'expected less than {torch.finfo(torch.half).max:g}')
+    return weights
+
+
+def _config_text(source: ModelSource) -> str:
+    cfg = Config(dict(
+        model=_without_training(source.model), test_pipeline=source.pipeline,
+        tiles=vars(source.tiles)))
+    text = cfg.pretty_text
+    if read_literal_config(text, str(source.weights)).to_dict() != cfg.to_dict():
+        raise UserError(f'{source.weights}: found a config with more than literals, expected '
+                        'numbers, text, lists and dicts')
+    return text
+
+
+def _without_training(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what only training reads: assigners, samplers, weights to begin with."""
+    return {**{key: value for key, value in model.items() if key != 'init_cfg'}, 'train_cfg': None}
+
+
+def _card(name: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Lay the facts out as Markdown."""
+    score = '\n'.join(f'| {key} | {value:.3f} |' for key, value in facts['score'].items())
+    errors = '\n'.join(f'| {key} | {value:.1%} |' for key, value in facts['count_error'].items())
+    return f"""# {name}
+
+{facts['title']}
+
+{facts['training']}
+
+**Licence of the weights**: {facts['licence']}. The code is under the Apache License 2.0.
+
+## What it is for
+
+{_bullets(facts['purpose'])}
+
+## What it is not for
+
+{_bullets(facts['limits'])}
+
+## How good it is
+
+{facts['score_source']}
+
+| score | |
+|---|---|
+{score}
+
+Error of the number of cells of an image, as a mean of |found - true| / true:
+
+| type | |
+|---|---|
+{errors}
+
+## Files
+
+`weights.safetensors`, SHA-256 `{settings['sha256']}`, checked when it is read;
+`config.py`, the network; `settings.json`, classes and post-processing.
+
+```sh
+mmsart predict IMAGES --out RESULTS --weights {name}
+```
+"""
+
+
+def _bullets(lines: list[str]) -> str:
+    return '\n'.join(f'- {line}' for line in lines)

@@ -1,0 +1,334 @@
+"""The cells of pictures in one line: `CellSegmenter`."""
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from mmdet.registry import MODELS
+
+from mmsart.apis.models import ModelSource, find_source
+from mmsart.apis.predictor import Crop, Predictor
+from mmsart.formats.cell_table import cell_table
+from mmsart.formats.label_image import paint_labels
+from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
+from mmsart.imaging import ImageStack, Normalization, image_id, open_image
+from mmsart.imaging.normalization import Normalize
+from mmsart.postprocessing.seams import TilePart
+from mmsart.structures.detections import Detections
+from mmsart.structures.image_result import FrameResult, ImageResult
+from mmsart.utils import UserError
+
+Image = str | os.PathLike | np.ndarray
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How files are read; see :func:`mmsart.imaging.open_image`.
+
+    Attributes:
+        axes: letters of the axes, in place of what a file says.
+        channel: number or name of the channel.
+        series: number of the image in its file.
+        normalize: None, ``'none'`` or ``(low, high)``.
+        pixel_size: micrometres, in place of what a file says.
+    """
+
+    axes: str | None = None
+    channel: int | str | None = None
+    series: int | None = None
+    normalize: Normalize = None
+    pixel_size: float | None = None
+
+    def open(self, image: Image) -> ImageStack:
+        """Open an image this way."""
+        return open_image(image, **vars(self))
+
+
+class RawPlane:
+    """The grey values of a frame, read from the file whenever they are asked for.
+
+    Args:
+        stack: the open file.
+        number: of the frame.
+    """
+
+    def __init__(self, stack: ImageStack, number: int) -> None:
+        self._stack, self._number = stack, number
+        self.shape = (stack.height, stack.width)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Read the grey values."""
+        return np.asarray(self._stack[self._number].raw, dtype)
+
+
+@dataclass(frozen=True)
+class Segmentation(ImageResult):
+    """The cells of an image, to look at, count and save.
+
+    Attributes:
+        normalization: how grey values became 8 bits.
+        stack: the file; the frames of a stack read their grey values from it on demand.
+    """
+
+    normalization: Normalization | None = None
+    stack: ImageStack | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def masks(self) -> np.ndarray:
+        """int32 (h, w): i + 1 in cell i, 0 outside all; (t, h, w), (z, h, w) or (t, z, h, w)
+        for a stack, each frame numbered by itself."""
+        planes = np.stack([paint_labels(frame.detections.masks) for frame in self.frames])
+        return planes.reshape([n for n in self.stack_size if n > 1] + list(self.size))
+
+    @property
+    def scores(self) -> np.ndarray:
+        """float32 (N,): how sure each cell is, in [0, 1], frame after frame."""
+        return np.concatenate([frame.detections.scores for frame in self.frames])
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (N,): the class of each cell, an index into ``classes``, frame after frame."""
+        return np.concatenate([frame.detections.labels for frame in self.frames])
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Measure the cells; see :func:`mmsart.formats.cell_table.cell_table`."""
+        return cell_table(self)
+
+    def save(self, folder: str | os.PathLike, formats: Sequence[str] = DEFAULT_FORMATS,
+             options: SaveOptions | None = None) -> list[Path]:
+        """Write the cells to a folder; see :func:`mmsart.formats.saving.save_result`.
+
+        Args:
+            folder: where; made if it is missing.
+            formats: names of formats.
+            options: of formats that leave a choice.
+
+        Returns:
+            The files.
+        """
+        return save_result(self, folder, image_id(self.name), formats, options)
+
+    def close(self) -> None:
+        """Close the file; grey values of a stack cannot be read any more."""
+        if self.stack is not None:
+            self.stack.close()
+
+    def __len__(self) -> int:
+        return self.num_cells
+
+
+class CellSegmenter:
+    """Find cells in pictures.
+
+    Args:
+        weights: name of a model of the package, a checkpoint, or the work dir of a run; None for
+            the package's own.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'`` ...; None for a GPU if there is one.
+        config: config file of a checkpoint that carries none.
+        cfg_options: ``KEY=VALUE`` strings for that config.
+        postprocess: file of post-processing settings in place of the model's own.
+        flips: False looks at each image once rather than at its mirror images too: faster by the
+            number of views, and a little less exact. None for what the model says.
+        batch_size: images or tiles of one size that are computed together.
+        tile_size: pixels of the side of a tile, in place of the model's.
+        tile_overlap: pixels that tiles share, in place of the model's.
+
+    Raises:
+        MissingFileError: there is no such model.
+        UserError: an option is wrong, or the files of the model do not fit together.
+
+    Example:
+        >>> segmenter = CellSegmenter()                    # doctest: +SKIP
+        >>> result = segmenter('picture.tif')              # doctest: +SKIP
+        >>> len(result), result.masks.max(), result.scores.mean()    # doctest: +SKIP
+        (337, 337, 0.61)
+        >>> result.save('results')                         # doctest: +SKIP
+    """
+
+    def __init__(
+            self, weights: str | os.PathLike | None = None, device: str | None = None, *,
+            config: str | None = None, cfg_options: Sequence[str] = (),
+            postprocess: str | None = None, flips: bool | None = None, batch_size: int = 1,
+            tile_size: int | None = None, tile_overlap: int | None = None) -> None:
+        if batch_size < 1:
+            raise UserError(f'--batch-size: found {batch_size}, expected at least 1')
+        source = find_source(weights, config, cfg_options, postprocess)
+        self.source = _adapted(source, flips, tile_size, tile_overlap)
+        self.device = choose_device(device)
+        self._predictor = Predictor(self.source, self.device, batch_size)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in label order."""
+        return self.source.classes
+
+    def __call__(self, image: Image | Sequence[Image], **options: Any) -> Any:
+        """Find the cells of an image or of several.
+
+        Args:
+            image: a file, an array (h, w) or (h, w, 3) RGB, or a list of these.
+            **options: see :class:`ReadOptions`.
+
+        Returns:
+            A :class:`Segmentation`, or a list of them.
+
+        Raises:
+            UserError: a file cannot be read, or not without an option that the line names.
+        """
+        if not isinstance(image, str | os.PathLike | np.ndarray):
+            return [self(each, **options) for each in image]
+        (_, found), = self.stream([(image, ReadOptions(**options))])
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    def stream(
+            self, images: Iterable[tuple[Image, ReadOptions]], names: Iterable[str] | None = None,
+    ) -> Iterator[tuple[Image, Segmentation | UserError]]:
+        """Find the cells of many images, one after another.
+
+        Batches reach across images; one image is in memory at a time, and one batch.
+
+        Args:
+            images: each with the way of reading it.
+            names: of the images in results; by default their files'.
+
+        Yields:
+            Each image with its cells, or with what is wrong with the file.
+        """
+        for job, detections in self._predictor.detect(self._crops(images, names)):
+            if isinstance(job, _Failed):
+                yield job.image, job.error
+                continue
+            owner, frame = job.owner
+            owner.add(job, frame, detections, self._predictor)
+            if owner.is_complete:
+                yield owner.image, owner.result(self.source, self._predictor)
+
+    def _crops(self, images: Iterable[tuple[Image, ReadOptions]],
+               names: Iterable[str] | None) -> Iterator[Crop | _Failed]:
+        given = iter(names) if names is not None else None
+        for image, options in images:
+            name = next(given) if given is not None else _name(image)
+            try:
+                owner = _OpenImage(image, name, options.open(image))
+                for number in range(len(owner.stack)):
+                    yield from owner.cut(number, self._predictor)
+            except UserError as error:
+                yield _Failed(image, error)
+            except OSError as error:
+                yield _Failed(image, UserError(f'{image}: {error.strerror or error}'))
+
+
+@dataclass(frozen=True)
+class _Failed:
+    image: Image
+    error: UserError
+
+
+class _OpenImage:
+    """An image on its way: its file and what was found so far."""
+
+    def __init__(self, image: Image, name: str, stack: ImageStack) -> None:
+        self.image, self.name, self.stack = image, name, stack
+        self.started = time.perf_counter()
+        self._size = (stack.height, stack.width)
+        self._expected: dict[int, int] = {}
+        self._parts: dict[int, list[TilePart]] = {}
+        self._found: dict[int, Detections] = {}
+        self._full = 0
+        self._raw: np.ndarray | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self._found) == len(self.stack)
+
+    def cut(self, number: int, predictor: Predictor) -> list[Crop]:
+        frame = self.stack[number]
+        if len(self.stack) == 1:
+            self._raw = frame.raw
+        crops = predictor.cut(frame.image, image_id(self.name), (self, number))
+        self._expected[number] = len(crops)
+        return crops
+
+    def add(self, crop: Crop, number: int, detections: Detections, predictor: Predictor) -> None:
+        self._full += predictor.is_full(crop, detections)
+        if crop.tile is None:
+            self._found[number] = predictor.finish(detections)
+            return
+        parts = self._parts.setdefault(number, [])
+        parts.append(predictor.finish_tile(crop, detections, self._size))
+        if len(parts) == self._expected[number]:
+            self._found[number] = predictor.join(
+                self._parts.pop(number), crop.img_id, self._size)
+
+    def result(self, source: ModelSource, predictor: Predictor) -> Segmentation:
+        stack = self.stack
+        places = list(np.ndindex(stack.sizes.get('T', 1), stack.sizes.get('Z', 1)))
+        frames = [
+            FrameResult(self._found[number],
+                        RawPlane(stack, number) if self._raw is None else self._raw, t, z)
+            for number, (t, z) in enumerate(places)]
+        notes = list(stack.warnings)
+        if self._full:
+            notes.append(f'the most detections that the model gives were reached in {self._full} '
+                         'looks: cells may be missing, a smaller --tile finds them')
+        as_is = stack.normalization.source == '8 bits'
+        return Segmentation(
+            name=self.name, frames=frames, classes=source.classes, palette=source.palette,
+            pixel_size=stack.pixel_size.um if stack.pixel_size else None,
+            pixel_size_source=stack.pixel_size.source if stack.pixel_size else '',
+            display_range=None if as_is else (stack.normalization.low, stack.normalization.high),
+            seconds=time.perf_counter() - self.started, warnings=notes,
+            normalization=stack.normalization, stack=stack)
+
+
+def choose_device(device: str | None = None) -> torch.device:
+    """Choose where to compute.
+
+    Args:
+        device: as torch names it; None for a GPU if there is one.
+
+    Returns:
+        The device.
+
+    Raises:
+        UserError: there is no such device.
+    """
+    if device is None:
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f'--device: found {device!r}, expected cpu or a GPU that is there '
+                        f'({reason})') from error
+    return chosen
+
+
+def _name(image: Image) -> str:
+    return 'array' if isinstance(image, np.ndarray) else os.path.basename(os.fspath(image))
+
+
+def _adapted(source: ModelSource, flips: bool | None, tile_size: int | None,
+             tile_overlap: int | None) -> ModelSource:
+    """Change what the caller wants otherwise than the model says."""
+    tiles = source.tiles
+    if tile_size is not None:
+        tiles = replace(tiles, size=(tile_size, tile_size))
+    if tile_overlap is not None:
+        tiles = replace(tiles, overlap=tile_overlap)
+    if flips is False:
+        detector = MODELS.get(source.model.type)
+        if 'flip_directions' in inspect.signature(detector).parameters:
+            source.model.flip_directions = []
+    return replace(source, tiles=tiles)

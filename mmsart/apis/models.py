@@ -1,0 +1,215 @@
+"""From the name of a model to what prediction needs of it."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+
+import mmsart.registration  # noqa: F401  registers our parts
+from mmsart.apis.config import find_datasets, load_config
+from mmsart.apis.literal_config import read_literal_config
+from mmsart.apis.runs import choose_postprocess
+from mmsart.engine.runner.checkpoint_files import find_checkpoint
+from mmsart.postprocessing import complete_config, load_postprocess
+from mmsart.utils import MissingFileError, UserError, as_user_error
+from mmsart.weights import check_class_count, load_weights, read_checkpoint
+from mmsart.zoo import ZooModel, default_model, find_model, list_models, open_model
+from mmsart.zoo.models import SETTINGS_FILE, WEIGHTS_FILE
+
+TRAINING_SIZE = (520, 704)
+TILE_SIZE = (1024, 1024)
+TILE_OVERLAP = 192
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How a model looks at images that are larger than those it knows.
+
+    Attributes:
+        size: (h, w) of the largest image that is looked at in one piece.
+        overlap: pixels that neighbouring tiles share; a cell no longer than this is whole in one
+            of them. 192 is more than 99 % of astrocytes measure.
+        image_size: (h, w) of the images that the model's limits are made for: the most proposals
+            and detections an image grow with the area of a tile.
+    """
+
+    size: tuple[int, int] = TILE_SIZE
+    overlap: int = TILE_OVERLAP
+    image_size: tuple[int, int] = TRAINING_SIZE
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A trained model before it is built.
+
+    Attributes:
+        name: of the model, for messages and results.
+        weights: the file.
+        model: config of the detector.
+        pipeline: transforms of a test image.
+        classes: names in label order.
+        palette: RGB of each class, or None.
+        postprocess: complete settings of post-processing.
+        postprocess_source: in words, where they come from.
+        tiles: for large images.
+        facts: what the zoo says of the model; empty for others.
+    """
+
+    name: str
+    weights: Path
+    model: ConfigDict
+    pipeline: list[dict[str, Any]]
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...] | None
+    postprocess: dict[str, Any]
+    postprocess_source: str
+    tiles: Tiles
+    facts: dict[str, Any]
+
+    def fingerprint(self) -> str:
+        """Give a hash of all that decides what the model finds."""
+        what = dict(
+            weights=hashlib.sha256(self.weights.read_bytes()).hexdigest(), model=self.model,
+            pipeline=self.pipeline, classes=self.classes, postprocess=self.postprocess,
+            tiles=vars(self.tiles))
+        text = json.dumps(what, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def build(self, device: str | torch.device) -> torch.nn.Module:
+        """Build the detector with its weights, ready to predict.
+
+        Args:
+            device: where it is to compute.
+
+        Returns:
+            The detector.
+
+        Raises:
+            UserError: the weights are not those of this model.
+        """
+        with as_user_error(f'{self.weights}: model'):
+            check_class_count(str(self.weights), self.model)
+            detector = MODELS.build(self.model)
+            load_weights(detector, str(self.weights))
+        return detector.to(device).eval()
+
+
+def find_source(
+        weights: str | os.PathLike | None = None, config: str | None = None,
+        cfg_options: Sequence[str] = (), postprocess: str | None = None) -> ModelSource:
+    """Find a trained model and its settings.
+
+    Args:
+        weights: name of a model of the package, its folder, a checkpoint, or the work dir of a
+            run; None for the package's default.
+        config: config file of a checkpoint; by default the config that the checkpoint carries.
+        cfg_options: ``KEY=VALUE`` strings for the config.
+        postprocess: file of settings to use in place of the model's own.
+
+    Returns:
+        The model.
+
+    Raises:
+        MissingFileError: there is no such model.
+        UserError: its files do not fit together.
+    """
+    init_default_scope('mmdet')
+    zoo = _find_zoo_model(weights)
+    if zoo is None:
+        return _from_checkpoint(str(weights), config, cfg_options, postprocess)
+    if config or cfg_options:
+        raise UserError(f'{zoo.name}: found --config or --cfg-options, expected neither for a '
+                        'model with settings of its own')
+    return _from_zoo(zoo, postprocess)
+
+
+def _find_zoo_model(weights: str | os.PathLike | None) -> ZooModel | None:
+    if weights is None:
+        return default_model()
+    path = Path(weights)
+    if path.name == WEIGHTS_FILE:
+        path = path.parent
+    if (path / SETTINGS_FILE).is_file():
+        return open_model(path)
+    found = None if path.exists() else find_model(str(weights))
+    if found is None and not path.exists():
+        names = ', '.join(model.name for model in list_models()) or 'none'
+        raise MissingFileError(f'{weights}: no such file, expected a checkpoint, a work dir or a '
+                               f'model of the package ({names})')
+    return found
+
+
+def _from_zoo(zoo: ZooModel, postprocess: str | None) -> ModelSource:
+    zoo.check_weights()
+    cfg = read_literal_config(zoo.config.read_text(), str(zoo.config))
+    classes = tuple(zoo.settings['classes'])
+    settings = complete_config(
+        zoo.settings['postprocess'], classes, str(zoo.folder / SETTINGS_FILE))
+    return _make_source(
+        zoo.name, zoo.weights, cfg, cfg.test_pipeline, classes, zoo.settings.get('palette'),
+        load_postprocess(postprocess) if postprocess else settings,
+        str(postprocess or zoo.name), zoo.settings)
+
+
+def _from_checkpoint(
+        weights: str, config: str | None, cfg_options: Sequence[str],
+        postprocess: str | None) -> ModelSource:
+    checkpoint = find_checkpoint(weights)
+    meta = read_checkpoint(checkpoint).get('meta') or {}
+    if config:
+        cfg = load_config(config, cfg_options)
+    elif isinstance(meta.get('cfg'), str):
+        cfg = read_literal_config(meta['cfg'], f'{checkpoint}: cfg')
+        cfg.cfg_options = {}  # those of the training; its config has them already
+        if cfg_options:
+            raise UserError('--cfg-options: found no --config, expected one to change')
+    else:
+        raise UserError(f'{checkpoint}: found no config in the checkpoint, expected --config')
+    data = next((dataset for dataset in find_datasets(cfg.get('test_dataloader'))
+                 if dataset.get('pipeline')), None)
+    if data is None or 'model' not in cfg:
+        raise UserError(f'{config or checkpoint}: expected a config with model and '
+                        'test_dataloader.dataset.pipeline')
+    known = meta.get('dataset_meta') or data.get('metainfo') or {}
+    classes = tuple(known.get('classes') or ())
+    if not classes:
+        raise UserError(f'{checkpoint}: found no names of classes, expected them in dataset_meta, '
+                        'as mmengine saves them')
+    settings, source = choose_postprocess(cfg, checkpoint, postprocess)
+    return _make_source(Path(checkpoint).stem, Path(checkpoint), cfg, data.pipeline, classes,
+                        known.get('palette'), settings, source, {})
+
+
+def _make_source(
+        name: str, weights: Path, cfg: Config, pipeline: Sequence[dict], classes: tuple[str, ...],
+        palette: Any, postprocess: dict[str, Any], source: str, facts: dict) -> ModelSource:
+    model = cfg.model
+    for part in ('backbone', 'neck'):  # weights to begin with, of no use to a trained model
+        if isinstance(model.get(part), dict):
+            model[part].init_cfg = None
+    return ModelSource(
+        name, weights, model, list(pipeline), classes,
+        tuple(tuple(colour) for colour in palette) if palette else None, postprocess, source,
+        _read_tiles(cfg, pipeline), facts)
+
+
+def _read_tiles(cfg: Config, pipeline: Sequence[dict]) -> Tiles:
+    """Read the key ``tiles`` of a config, or find what fits its pipeline.
+
+    A pipeline that brings every image to one size has shown the model cells at the scale that
+    images of the training's size give; tiles then have that size.
+    """
+    given = dict(cfg.get('tiles') or {})
+    image_size = tuple(given.get('image_size', TRAINING_SIZE))
+    resized = any(step.get('type') == 'Resize' and step.get('scale') for step in pipeline)
+    size = tuple(given.get('size', image_size if resized else TILE_SIZE))
+    return Tiles(size, int(given.get('overlap', TILE_OVERLAP)), image_size)

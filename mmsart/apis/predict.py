@@ -1,0 +1,334 @@
+"""Folders of pictures into folders of results: what ``mmsart predict`` does."""
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from tqdm import tqdm
+
+from mmsart import __version__
+from mmsart.apis.inference import CellSegmenter, ReadOptions, Segmentation
+from mmsart.formats.coco import merge_coco
+from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS, SaveOptions, check_formats, save_result
+from mmsart.formats.submission import write_submission
+from mmsart.formats.summary import DONE, failed_image, summarize_image, write_summary
+from mmsart.imaging.inputs import InputImage, find_inputs, with_series
+from mmsart.structures.image_result import FrameResult
+from mmsart.utils import IncompleteError, UserError, atomic_write, check_writable
+
+RECORDS = '.mmsart'
+"""Folder of records in the folder of results: one JSON file an image, written last."""
+
+SUBMISSION = 'submission'
+SUMMARY_FILE, SUBMISSION_FILE, COCO_FILE = 'summary.csv', 'submission.csv', 'coco.json'
+COCO_RESULTS_FILE = 'coco_results.json'
+TEMPORARY = re.compile(r'\.(.+)-\w{8}(\.\w+)')  # as atomic_write names its files
+PATIENCE = datetime.timedelta(days=7)  # that fast processes have with slow ones
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """What a batch does beside finding cells.
+
+    Attributes:
+        save: names of formats; ``'submission'`` stands for one file of all images.
+        cellprofiler: whether tables have CellProfiler's column names.
+        read: how files are read.
+        all_series: look at every image of files that hold several.
+        recursive: also look into folders of folders.
+        resume: pass over images that are done with the same settings.
+        overwrite: take the place of results that are there.
+        quiet: print no line an image and no bar.
+    """
+
+    save: Sequence[str] = DEFAULT_FORMATS
+    cellprofiler: bool = False
+    read: ReadOptions = field(default_factory=ReadOptions)
+    all_series: bool = False
+    recursive: bool = False
+    resume: bool = False
+    overwrite: bool = False
+    quiet: bool = False
+
+
+def predict_files(
+        make_segmenter: Callable[[], CellSegmenter], inputs: Sequence[str | os.PathLike],
+        out: str | os.PathLike, options: PredictOptions | None = None) -> None:
+    """Find the cells of all images and write what was found, image by image.
+
+    Every file appears whole or not at all, and an image's record comes last, so that a batch may
+    be killed at any time and resumed. Started by torchrun, each process takes its share of the
+    images, and the first writes what belongs to all.
+
+    Args:
+        make_segmenter: builds the model, once everything else was checked.
+        inputs: files, folders and patterns.
+        out: folder of the results.
+        options: of the batch.
+
+    Raises:
+        UserError: an option is wrong, or `out` is in use; nothing is written then.
+        IncompleteError: all is done but for the files that it names.
+    """
+    options = options or PredictOptions()
+    formats = _check_options(options)
+    images = find_inputs(inputs, options.recursive, exclude=out)
+    if options.all_series:
+        images = [each for image in images for each in with_series(image)]
+    with _processes() as (rank, count):
+        _together(rank, lambda: _check_folder(Path(out), options))
+        segmenter = make_segmenter()
+        if SUBMISSION in options.save and not segmenter.source.postprocess['remove_overlap']:
+            raise UserError('--save submission: post-processing has remove_overlap off, expected '
+                            'it on, since the masks of a submission must not share a pixel')
+        _together(rank, lambda: _prepare_folder(Path(out), options))
+        batch = _Batch(segmenter, Path(out), options, formats)
+        batch.run(images[rank::count])
+        problems = _together(rank, lambda: batch.finish(images))
+    if problems and rank == 0:  # one voice is enough
+        raise IncompleteError(*problems)
+
+
+def _check_options(options: PredictOptions) -> tuple[str, ...]:
+    """Check the formats; give those that each image has files of."""
+    if options.resume and options.overwrite:
+        raise UserError('--resume: found --overwrite too, expected one of them')
+    names = [name for name in options.save if name != SUBMISSION]
+    unknown = [name for name in names if name not in SAVERS]
+    if unknown or not options.save:
+        raise UserError(f'--save: found {unknown[0] if unknown else "nothing"}, expected one or '
+                        f'more of {", ".join([*SAVERS, SUBMISSION])}')
+    return check_formats(names) if names else ()
+
+
+def _check_folder(out: Path, options: PredictOptions) -> None:
+    """Leave a folder alone that is in use, unless the user says what to do with it."""
+    if out.is_dir() and any(out.iterdir()) and not (options.resume or options.overwrite):
+        raise UserError(f'{out}: found files in the folder, expected an empty one, --resume or '
+                        '--overwrite')
+
+
+def _prepare_folder(out: Path, options: PredictOptions) -> None:
+    """Make the folder, without the results of an earlier batch that are to be overwritten."""
+    if options.overwrite:
+        for record in _records(out):
+            for name in record.get('files', ()):
+                (out / name).unlink(missing_ok=True)
+        for name in (SUMMARY_FILE, SUBMISSION_FILE, COCO_FILE, COCO_RESULTS_FILE):
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / RECORDS, ignore_errors=True)
+    check_writable(out)
+    check_writable(out / RECORDS)
+
+
+class _Batch:
+    """The images of one process, and at the end what belongs to all."""
+
+    def __init__(self, segmenter: CellSegmenter, out: Path, options: PredictOptions,
+                 formats: tuple[str, ...]) -> None:
+        self.segmenter, self.out, self.options, self.formats = segmenter, out, options, formats
+        settings = dict(
+            version=__version__, model=segmenter.source.fingerprint(), read=vars(options.read),
+            save=sorted(options.save), cellprofiler=options.cellprofiler)
+        self._settings = json.dumps(settings, sort_keys=True, default=str)
+        self._started = time.perf_counter()
+
+    def run(self, images: Sequence[InputImage]) -> None:
+        """Look at the images that are not done yet."""
+        waiting = [image for image in images if not self._is_done(image)]
+        if self.options.resume:
+            self._remove_leftovers(waiting)
+        if len(waiting) < len(images):
+            self._say(f'{len(images) - len(waiting)} of {len(images)} images are done already')
+        jobs = ((image.path, replace(
+            self.options.read, series=self.options.read.series if image.series is None
+            else image.series)) for image in waiting)
+        found = self.segmenter.stream(jobs, names=(image.name for image in waiting))
+        # The bar shows the time that is left; on what is no terminal it is left out.
+        bar = tqdm(total=len(waiting), unit='image', dynamic_ncols=True,
+                   disable=True if self.options.quiet else None)
+        with bar:
+            for image, (_, result) in zip(waiting, found, strict=True):
+                self._write(image, result)
+                bar.update()
+
+    def finish(self, images: Sequence[InputImage]) -> list[str]:
+        """Write the files of all images together.
+
+        Returns:
+            A line on each image that could not be predicted.
+        """
+        records = [self._read_record(image) for image in images]
+        classes = self.segmenter.classes
+        write_summary(self.out / SUMMARY_FILE, (record['row'] for record in records), classes)
+        done = [record for record in records if record['row']['status'] == DONE]
+        if SUBMISSION in self.options.save:
+            masks = {img_id: [dict(size=size, counts=counts) for counts in texts]
+                     for record in done
+                     for img_id, (size, texts) in record['submission'].items()}
+            write_submission(self.out / SUBMISSION_FILE, masks.items(), list(masks))
+        if 'coco' in self.formats:
+            ending = SAVERS['coco'].ending
+            files = [self.out / name for record in done for name in record['files']
+                     if name.endswith(ending)]
+            merge_coco(files, self.out / COCO_FILE, self.out / COCO_RESULTS_FILE)
+        self._summarize([record['row'] for record in done], len(images))
+        return [record['error'] for record in records if 'error' in record]
+
+    def _write(self, image: InputImage, result: Segmentation | UserError) -> None:
+        """Save what was found, and the record when everything else is there."""
+        record: dict[str, Any] = dict(fingerprint=self._fingerprint(image), files=[])
+        if isinstance(result, Segmentation):
+            try:
+                files = save_result(
+                    result, self.out, image.stem, self.formats,
+                    SaveOptions(cellprofiler=self.options.cellprofiler)) if self.formats else []
+                record['files'] = [str(path.relative_to(self.out)) for path in files]
+                record['row'] = summarize_image(result)
+                if SUBMISSION in self.options.save:
+                    record['submission'] = dict(_submission_rows(image, result))
+                self._say(_line(result))
+            except UserError as error:
+                result = error
+            else:
+                result.close()
+        if isinstance(result, UserError):
+            record |= dict(row=failed_image(image.name, str(result)), error=str(result), files=[])
+            self._say(f'{image.name}: failed')
+        path = self._record_path(image)
+        check_writable(path.parent)
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(record))
+
+    def _remove_leftovers(self, images: Sequence[InputImage]) -> None:
+        """Take away the half-written files of a batch that was killed."""
+        names: dict[Path, set[str]] = {}
+        for image in images:
+            files = [self.out / f'{image.stem}{SAVERS[name].ending}' for name in self.formats]
+            for path in (*files, self._record_path(image)):
+                names.setdefault(path.parent, set()).add(path.name)
+        for folder, expected in names.items():
+            for entry in folder.glob('.*') if folder.is_dir() else ():
+                found = TEMPORARY.fullmatch(entry.name)
+                if found and found[1] + found[2] in expected:
+                    entry.unlink()
+
+    def _summarize(self, rows: list[dict[str, Any]], count: int) -> None:
+        cells = sum(row['cells'] for row in rows)
+        kinds = ', '.join(f'{sum(row[f"cells_{name}"] for row in rows):,} {name}'
+                          for name in self.segmenter.classes)
+        failed = f', {count - len(rows)} failed' if len(rows) < count else ''
+        seconds = time.perf_counter() - self._started
+        self._say(f'{len(rows)} of {count} images{failed}: {cells:,} cells ({kinds}) in '
+                  f'{seconds:.1f} s; results in {self.out}')
+
+    def _say(self, text: str) -> None:
+        if not self.options.quiet:
+            tqdm.write(text)
+
+    def _is_done(self, image: InputImage) -> bool:
+        try:
+            record = json.loads(self._record_path(image).read_text())
+        except (OSError, ValueError):
+            return False
+        return ('error' not in record and record.get('fingerprint') == self._fingerprint(image)
+                and all((self.out / name).is_file() for name in record['files']))
+
+    def _fingerprint(self, image: InputImage) -> str:
+        """Hash the settings, the file's size and the time of its last change."""
+        try:
+            state = image.path.stat()
+            known = (state.st_size, state.st_mtime_ns)
+        except OSError:
+            known = (0, 0)
+        text = f'{self._settings} {image.path.resolve()} {image.series} {known}'
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _record_path(self, image: InputImage) -> Path:
+        return self.out / RECORDS / f'{image.stem}.json'
+
+    def _read_record(self, image: InputImage) -> dict[str, Any]:
+        return json.loads(self._record_path(image).read_text())
+
+
+def _submission_rows(
+        image: InputImage, result: Segmentation) -> Iterator[tuple[str, tuple[list, list[str]]]]:
+    """Yield id, and size and text of the masks' transposed COCO RLE, of each frame."""
+    for frame in result.frames:
+        rles = frame.detections.masks.to_rles()
+        yield (_frame_id(image, result, frame),
+               ([result.size[1], result.size[0]], [rle['counts'].decode() for rle in rles]))
+
+
+def _frame_id(image: InputImage, result: Segmentation, frame: FrameResult) -> str:
+    return image.stem + result.frame_suffix(frame)
+
+
+def _line(result: Segmentation) -> str:
+    """Say in a line what was found in an image."""
+    counts = [sum(int((frame.detections.labels == label).sum()) for frame in result.frames)
+              for label in range(len(result.classes))]
+    kinds = ', '.join(f'{count} {name}' for count, name
+                      in zip(counts, result.classes, strict=True) if count)
+    frames = f' in {len(result.frames)} frames' if len(result.frames) > 1 else ''
+    notes = [] if result.display_range is None else [str(result.normalization)]
+    notes += result.warnings
+    return (f'{result.name}: {len(result)} cells{f" ({kinds})" if kinds else ""}{frames}, '
+            f'{result.seconds:.1f} s' + ''.join(f'; {note}' for note in notes))
+
+
+def _records(out: Path) -> Iterator[dict[str, Any]]:
+    for path in (out / RECORDS).rglob('*.json'):
+        try:
+            yield json.loads(path.read_text())
+        except ValueError:
+            continue
+
+
+class _processes:
+    """Join the processes of torchrun, if it has started this one.
+
+    Yields:
+        The number of this process and how many there are.
+    """
+
+    def __enter__(self) -> tuple[int, int]:
+        self.count = int(os.environ.get('WORLD_SIZE', 1))
+        if self.count > 1:
+            dist.init_process_group('gloo', timeout=PATIENCE)
+        return int(os.environ.get('RANK', 0)) if self.count > 1 else 0, self.count
+
+    def __exit__(self, *_: Any) -> None:
+        if self.count > 1:
+            dist.destroy_process_group()
+
+
+def _together(rank: int, action: Callable[[], Any]) -> Any:
+    """Let the first process act when all have come this far, and give all what came of it.
+
+    Raises:
+        UserError: whatever the action raised, in every process.
+    """
+    if not dist.is_initialized():
+        return action()
+    dist.barrier()
+    outcome: list[Any] = [None]
+    if rank == 0:
+        try:
+            outcome = [action()]
+        except UserError as error:
+            outcome = [error]
+    dist.broadcast_object_list(outcome)
+    if isinstance(outcome[0], UserError):
+        raise outcome[0]
+    return outcome[0]

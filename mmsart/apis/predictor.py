@@ -1,0 +1,207 @@
+"""A detector and its post-processing, from pixels to final cells."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmdet.registry import TRANSFORMS
+
+from mmsart.apis.models import ModelSource
+from mmsart.imaging.tiles import Tile, tile_grid
+from mmsart.postprocessing import PostProcessor
+from mmsart.postprocessing.seams import TilePart, join_parts, take_core
+from mmsart.structures.data_samples import to_detections
+from mmsart.structures.detections import Detections
+from mmsart.utils import as_user_error
+
+DOUBTFUL_SHARE = 0.5
+"""Of the lowest score threshold. Scores fall in the mask head, by up to about half; if even the
+least of as many detections as a model gives is above this, those left out may have been cells."""
+
+NO_LONGER_ASKED = dict(
+    vote='off', score_thr=0.0, mask_thr=None, fill_holes=False, largest_component=False,
+    max_area=None, nms_iou_thr=None)
+"""Settings that leave of the post-processing what cells of different tiles need: one owner for
+each pixel."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What the network is shown at a time: an image, or a tile of one.
+
+    Attributes:
+        pixels: uint8 (h, w) grey or (h, w, 3) RGB.
+        img_id: of the image.
+        owner: whatever the caller wants back with the detections.
+        tile: where it lies in a larger image; None for a whole image.
+    """
+
+    pixels: np.ndarray
+    img_id: str
+    owner: Any
+    tile: Tile | None = None
+
+
+class Predictor:
+    """Find the cells of images as tools/test.py does, and of large ones tile by tile.
+
+    An image that is no larger than a tile goes the very way of a test: the transforms of the test
+    pipeline, the detector's `test_step`, one `PostProcessor`. Of a larger image each tile does,
+    with the detector's limits on detections raised by its area.
+
+    Args:
+        source: the model.
+        device: where to compute.
+        batch_size: crops of one size that are computed together. More than one rounds otherwise
+            in the last digit than tools/test.py does with its own batch size of one.
+    """
+
+    def __init__(self, source: ModelSource, device: str | torch.device = 'cpu',
+                 batch_size: int = 1) -> None:
+        self.source = source
+        self.batch_size = batch_size
+        self.model: Any = source.build(device)
+        with as_user_error(f'{source.name}: test pipeline'):
+            self._transform = Compose([
+                TRANSFORMS.build(dict(step)) for step in source.pipeline
+                if not str(step['type']).startswith('Load')])
+        self._post_processor = PostProcessor(source.classes, **source.postprocess)
+        self._separator = PostProcessor(
+            source.classes, **{**source.postprocess, **NO_LONGER_ASKED})
+        self._limits = [(cfg, key, cfg[key]) for head in ('rpn_head', 'roi_head')
+                        if isinstance(cfg := getattr(getattr(self.model, head, None),
+                                                     'test_cfg', None), dict)
+                        for key in ('nms_pre', 'max_per_img') if cfg.get(key, 0) > 0]
+        self._max_detections = next(
+            (value for cfg, key, value in reversed(self._limits) if key == 'max_per_img'), np.inf)
+
+    def cut(self, image: np.ndarray, img_id: str, owner: Any) -> list[Crop]:
+        """Cut an image into what the network is shown.
+
+        Args:
+            image: uint8 (h, w) or (h, w, 3) RGB.
+            img_id: its name.
+            owner: whatever the caller wants back.
+
+        Returns:
+            The image itself, or its tiles.
+        """
+        height, width = image.shape[:2]
+        grid = tile_grid((height, width), self.source.tiles.size, self.source.tiles.overlap)
+        if len(grid) == 1:
+            return [Crop(image, img_id, owner)]
+        return [Crop(image[tile.rows.begin:tile.rows.end, tile.columns.begin:tile.columns.end],
+                     img_id, owner, tile) for tile in grid]
+
+    def detect(self, crops: Iterable[Crop | Any]) -> Iterator[tuple[Any, Detections | None]]:
+        """Run the detector.
+
+        Args:
+            crops: what to look at. Whatever is no `Crop` is handed through in its turn.
+
+        Yields:
+            Each crop with its detections before post-processing, in the order of `crops`.
+        """
+        waiting: list[Crop] = []
+        for crop in crops:
+            alike = isinstance(crop, Crop) and (
+                not waiting or _kind(crop) == _kind(waiting[0]))
+            if waiting and (not alike or len(waiting) == self.batch_size):
+                yield from zip(waiting, self._forward(waiting), strict=True)
+                waiting = []
+            if isinstance(crop, Crop):
+                waiting.append(crop)
+            else:
+                yield crop, None
+        if waiting:
+            yield from zip(waiting, self._forward(waiting), strict=True)
+
+    def finish(self, detections: Detections) -> Detections:
+        """Post-process the detections of a whole image.
+
+        Args:
+            detections: before post-processing.
+
+        Returns:
+            The final cells, by falling score.
+        """
+        return self._post_processor(detections)
+
+    def finish_tile(self, crop: Crop, detections: Detections, size: tuple[int, int]) -> TilePart:
+        """Post-process the detections of a tile and keep the cells of its core.
+
+        Args:
+            crop: a crop with a tile.
+            detections: before post-processing.
+            size: (h, w) of the image.
+
+        Returns:
+            The tile's part of the image's cells.
+        """
+        assert crop.tile is not None
+        return take_core(
+            self._post_processor(detections), crop.tile.box, crop.tile.core, size)
+
+    def join(self, parts: list[TilePart], img_id: str, size: tuple[int, int]) -> Detections:
+        """Put the parts of an image together.
+
+        Args:
+            parts: of all its tiles.
+            img_id: its name.
+            size: (h, w) of the image.
+
+        Returns:
+            The final cells, by falling score.
+        """
+        return self._separator(join_parts(parts, img_id, size))
+
+    def is_full(self, crop: Crop, detections: Detections) -> bool:
+        """Tell whether the detector's limit may have left out cells.
+
+        Args:
+            crop: what was looked at.
+            detections: before post-processing.
+
+        Returns:
+            Whether there are as many detections as the detector gives, and none of them is
+            clearly below the thresholds.
+        """
+        limit = np.rint(self._max_detections * self._area_factor(crop))
+        thresholds = self.source.postprocess['score_thr'].values()
+        return len(detections) >= max(limit, 1) and bool(
+            detections.scores.min() >= DOUBTFUL_SHARE * min(thresholds))
+
+    def _area_factor(self, crop: Crop) -> float:
+        if crop.tile is None:
+            return 1.0
+        height, width = self.source.tiles.image_size
+        return max(1.0, crop.pixels.shape[0] * crop.pixels.shape[1] / (height * width))
+
+    @torch.no_grad()
+    def _forward(self, crops: list[Crop]) -> list[Detections]:
+        for cfg, key, value in self._limits:
+            cfg[key] = round(value * self._area_factor(crops[0]))
+        packed = [self._transform(_as_loaded(crop)) for crop in crops]
+        samples = self.model.test_step(dict(
+            inputs=[each['inputs'] for each in packed],
+            data_samples=[each['data_samples'] for each in packed]))
+        return [to_detections(sample) for sample in samples]
+
+
+def _kind(crop: Crop) -> tuple:
+    """Tell what crops must share to be computed together."""
+    return crop.pixels.shape[:2], crop.tile is None
+
+
+def _as_loaded(crop: Crop) -> dict[str, Any]:
+    """Give a crop the form that a pipeline's loading gives an image."""
+    code = cv2.COLOR_GRAY2BGR if crop.pixels.ndim == 2 else cv2.COLOR_RGB2BGR
+    size = crop.pixels.shape[:2]
+    return dict(img=cv2.cvtColor(np.ascontiguousarray(crop.pixels), code), img_shape=size,
+                ori_shape=size, height=size[0], width=size[1], img_id=crop.img_id,
+                img_path=crop.img_id)

@@ -1,0 +1,216 @@
+"""`CellSegmenter`, and that every way from an image to cells gives the same cells."""
+import csv
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from mmsart.apis import CellSegmenter
+from mmsart.apis.inference import ReadOptions, choose_device
+from mmsart.formats.predictions import load_predictions
+from mmsart.imaging.tiles import tile_grid
+from mmsart.utils import MissingFileError, UserError
+from mmsart.visualization.draw import draw_instances
+from mmsart.visualization.prediction_pictures import write_pictures
+from tests.run_tool import run_tool
+from tests.test_apis.tiny_model import CONFIG, SMALL, write_checkpoint
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp('sample') / 'data'
+    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(root), '--images', '15',
+                            '--size', '96', '96', '--seed', '1')
+    assert code == 0, out
+    return root
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
+    write_checkpoint(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def segmenter(checkpoint):
+    return CellSegmenter(checkpoint, 'cpu')
+
+
+def noise(*shape, dtype=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
+
+
+def test_predict_test_submission_and_pictures_show_the_same_cells(
+        data, checkpoint, segmenter, tmp_path):
+    options = ['--cfg-options', f'data_root={data}', *SMALL]
+    code, out, err = run_tool(
+        'test', CONFIG, str(checkpoint), '--work-dir', str(tmp_path / 'work'), '--out',
+        str(tmp_path / 'p.pkl'), '--submission', str(tmp_path / 'tested.csv'), *options)
+    assert code == 0, err
+    tested = next(line for line in out.splitlines() if line.startswith('sartorius/mAP: '))
+    predictions = load_predictions(tmp_path / 'p.pkl').images
+    images = tmp_path / 'images'
+    images.mkdir()
+    for image in predictions:
+        shutil.copy(data / 'train' / f'{image.img_id}.png', images)
+
+    code, _, err = run_tool('predict', str(images), '--out', str(tmp_path / 'out'), '--weights',
+                            str(checkpoint), '--device', 'cpu', '--save', 'submission,labels,coco')
+    assert code == 0, err
+    submission = tmp_path / 'out' / 'submission.csv'
+    assert submission.read_bytes() == (tmp_path / 'tested.csv').read_bytes()
+    code, out, err = run_tool('score_submission', '--truth', str(data / 'train.csv'),
+                              '--submission', str(submission), '--json')
+    assert code == 0, err
+    assert f'{json.loads(out)["mAP"]:.6f}' == tested.split(': ')[1]
+
+    for image in predictions:
+        image.truth = None  # otherwise it would be drawn beside them
+    write_pictures(predictions, images, tmp_path / 'pictures', segmenter.source.postprocess,
+                   every=True)
+    for image in predictions:
+        path = images / f'{image.img_id}.png'
+        result = segmenter(path)
+        assert len(result) > 5
+        masks = result.frames[0].detections.masks
+        picture = draw_instances(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), masks)
+        np.testing.assert_array_equal(
+            cv2.imread(str(tmp_path / 'pictures' / path.name))[..., ::-1], picture)
+        np.testing.assert_array_equal(
+            tifffile.imread(tmp_path / 'out' / f'{image.img_id}_masks.tif'), result.masks)
+        with open(submission) as file:
+            rows = [row['predicted'] for row in csv.DictReader(file) if row['id'] == image.img_id]
+        assert len(rows) == len(result)
+
+
+def test_what_a_result_holds(segmenter, tmp_path):
+    cv2.imwrite(str(tmp_path / 'a b.png'), noise(90, 100))
+    result = segmenter(tmp_path / 'a b.png')
+    count = len(result)
+    assert count == len(result.scores) == len(result.labels) == result.masks.max()
+    assert result.masks.shape == (90, 100)
+    assert result.classes == ('shsy5y', 'astro', 'cort')
+    assert (np.diff(result.scores) <= 0).all()
+    table = result.to_dataframe()
+    assert table['label'].tolist() == list(range(1, count + 1))
+    assert table['area_px'].tolist() == np.bincount(result.masks.ravel())[1:].tolist()
+    files = result.save(tmp_path / 'out', ['table', 'labels'])
+    assert [path.name for path in files] == ['a b_cells.csv', 'a b_masks.tif']
+    assert len(pd.read_csv(files[0])) == count
+
+
+def test_files_arrays_and_lists(segmenter, tmp_path):
+    image = noise(90, 100)
+    tifffile.imwrite(tmp_path / 'a.tif', image)
+    cv2.imwrite(str(tmp_path / 'a.png'), image)
+    first, second, third = segmenter([tmp_path / 'a.tif', str(tmp_path / 'a.png'), image])
+    np.testing.assert_array_equal(first.masks, second.masks)
+    np.testing.assert_array_equal(first.masks, third.masks)
+    assert (first.name, second.name, third.name) == ('a.tif', 'a.png', 'array')
+
+
+def test_a_stack_is_its_frames(segmenter, tmp_path):
+    frames = noise(3, 80, 90)
+    tifffile.imwrite(tmp_path / 'a.tif', frames, photometric='minisblack')
+    with pytest.raises(UserError, match='--axes TYX'):
+        segmenter(tmp_path / 'a.tif')
+    result = segmenter(tmp_path / 'a.tif', axes='TYX', pixel_size=0.5)
+    assert result.masks.shape == (3, 80, 90)
+    assert (result.pixel_size, result.pixel_size_source) == (0.5, 'option')
+    for number, frame in enumerate(result.frames):
+        np.testing.assert_array_equal(segmenter(frames[number]).masks, result.masks[number])
+        np.testing.assert_array_equal(np.asarray(frame.image), frames[number])
+    assert len(result) == sum(result.masks.max((1, 2)))
+    result.close()
+
+
+def test_measurements_are_of_the_grey_values_in_the_file(segmenter, tmp_path):
+    image = noise(90, 100, dtype=np.uint16) * 16 + 100
+    tifffile.imwrite(tmp_path / 'a.tif', image)
+    result = segmenter(tmp_path / 'a.tif')
+    table = result.to_dataframe()
+    assert len(table) > 3
+    for number, mean in zip(table['label'], table['intensity_mean'], strict=True):
+        assert mean == pytest.approx(image[result.masks == number].mean())
+    assert result.display_range == pytest.approx(np.percentile(image, (0.1, 99.9)))
+
+
+def test_batches_give_the_same_cells(checkpoint, segmenter):
+    images = [noise(90, 100, seed=1), noise(90, 100, seed=2), noise(80, 90), noise(90, 100)]
+    together = CellSegmenter(checkpoint, 'cpu', batch_size=3)
+    batched = together.stream((image, ReadOptions()) for image in images)
+    for alone, (_, found) in zip(segmenter(images), batched, strict=True):
+        assert len(alone) == len(found)
+        assert (alone.masks == found.masks).mean() > 0.999
+
+
+def test_a_large_image_is_looked_at_tile_by_tile(checkpoint, segmenter):
+    """Far from seams the cells are those of the tile by itself."""
+    image = noise(160, 250)
+    found = CellSegmenter(checkpoint, 'cpu', tile_size=128, tile_overlap=64)(image)
+    grid = tile_grid((160, 250), (128, 128), 64)
+    assert len(grid) == 6
+    masks = found.frames[0].detections.masks
+    assert masks.areas.sum() == masks.union().sum()  # no pixel belongs to two
+    assert len({tuple(box) for box in masks.boxes.tolist()}) == len(masks)
+    assert found.masks.shape == (160, 250)
+    assert any('cells may be missing' in note for note in found.warnings)
+
+
+def test_flips_can_be_left_out(tmp_path):
+    flips = ['model.type=FlipTTAMaskRCNN', 'model.roi_head.type=FlipTTARoIHead']
+    write_checkpoint(tmp_path / 'a.pth', *flips)
+    image = noise(96, 96)
+    with_flips = CellSegmenter(tmp_path / 'a.pth', 'cpu')
+    without = CellSegmenter(tmp_path / 'a.pth', 'cpu', flips=False)
+    assert with_flips._predictor.model.flip_directions == (
+        'horizontal', 'vertical', 'diagonal')
+    assert without._predictor.model.flip_directions == ()
+    assert with_flips.source.fingerprint() != without.source.fingerprint()
+    assert not np.array_equal(with_flips(image).scores, without(image).scores)
+
+
+def test_settings_beside_the_weights_are_used(checkpoint, tmp_path):
+    shutil.copy(checkpoint, tmp_path / 'a.pth')
+    settings = dict(score_thr=1.0)
+    (tmp_path / 'postprocess.json').write_text(json.dumps(settings))
+    assert len(CellSegmenter(tmp_path / 'a.pth', 'cpu')(noise(96, 96))) == 0
+    (tmp_path / 'mine.json').write_text(json.dumps(dict(score_thr=0.0)))
+    mine = CellSegmenter(tmp_path / 'a.pth', 'cpu', postprocess=str(tmp_path / 'mine.json'))
+    assert len(mine(noise(96, 96))) > 0
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (dict(weights='no-such-model'), 'no-such-model: no such file, expected a checkpoint'),
+    (dict(device='cuda:99'), '--device: found'), (dict(device='abacus'), '--device: found'),
+    (dict(batch_size=0), '--batch-size: found 0'),
+    (dict(tile_size=200), 'tiles: found 200 pixels with an overlap of 192')])
+def test_wrong_arguments(checkpoint, arguments, message):
+    with pytest.raises(UserError, match=message):
+        CellSegmenter(**{'weights': checkpoint, 'device': 'cpu', **arguments})(noise(40, 40))
+
+
+def test_a_checkpoint_without_a_config_asks_for_it(checkpoint, tmp_path):
+    import torch
+    content = torch.load(checkpoint)
+    content['meta'].pop('cfg')
+    torch.save(content, tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='found no config in the checkpoint, expected --config'):
+        CellSegmenter(tmp_path / 'a.pth', 'cpu')
+    found = CellSegmenter(tmp_path / 'a.pth', 'cpu', config=CONFIG, cfg_options=SMALL)
+    np.testing.assert_array_equal(
+        found(noise(96, 96)).masks, CellSegmenter(checkpoint, 'cpu')(noise(96, 96)).masks)
+
+
+def test_a_missing_file_is_a_missing_file(segmenter):
+    with pytest.raises(MissingFileError):
+        segmenter('none.png')
+
+
+def test_the_device_that_is_there():
+    assert choose_device('cpu').type == 'cpu'

@@ -1,0 +1,223 @@
+"""tools/predict.py: folders in, folders out, whatever happens in between."""
+import json
+import multiprocessing
+import os
+import shutil
+import socket
+import time
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from mmsart.apis import predict
+from tests.run_tool import run_tool
+from tests.test_apis.tiny_model import write_checkpoint
+
+EVERYTHING = 'table,labels,rois,geojson,coco,submission'
+FORK = multiprocessing.get_context('fork')  # spares the seconds of importing everything
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
+    write_checkpoint(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    """One of each kind, one of them broken, one in a folder of its own."""
+    root = tmp_path_factory.mktemp('images')
+    (root / 'deeper').mkdir()
+    cv2.imwrite(str(root / 'a.png'), RNG.integers(0, 256, (80, 90), dtype=np.uint8))
+    cv2.imwrite(str(root / 'blanks and ä.jpg'), RNG.integers(0, 256, (64, 70, 3), dtype=np.uint8))
+    cv2.imwrite(str(root / 'deeper' / 'a.png'), RNG.integers(0, 256, (60, 64), dtype=np.uint8))
+    tifffile.imwrite(root / 'deep.tif', RNG.integers(0, 4096, (70, 64), dtype=np.uint16))
+    tifffile.imwrite(root / 'stack.tif', RNG.integers(0, 4096, (4, 64, 72), dtype=np.uint16),
+                     imagej=True, metadata={'axes': 'TYX', 'unit': 'um'}, resolution=(2, 2))
+    (root / 'broken.png').write_bytes((root / 'a.png').read_bytes()[:2000])
+    (root / 'notes.txt').write_text('no image')
+    (root / '.hidden.png').write_text('no image')
+    return root
+
+
+def run(images, out, weights, *options):
+    return run_tool('predict', *([images] if not isinstance(images, list) else images), '--out',
+                    out, '--weights', weights, '--device', 'cpu', *options)
+
+
+def contents(out):
+    """Read all result files; how long an image took differs from run to run."""
+    found = {}
+    for path in sorted(out.rglob('*')):
+        name = path.relative_to(out).as_posix()
+        if path.is_file() and not name.startswith(predict.RECORDS):
+            found[name] = path.read_bytes()
+    table = pd.read_csv(out / 'summary.csv')
+    found['summary.csv'] = table.drop(columns='seconds').to_csv()
+    return found
+
+
+@pytest.fixture(scope='module')
+def whole(images, weights, tmp_path_factory):
+    """The result of one run over all images."""
+    out = tmp_path_factory.mktemp('whole') / 'out'
+    code, printed, err = run(images, out, weights, '--recursive', '--save',
+                             EVERYTHING)
+    assert code == 3, err
+    return out, printed, err
+
+
+def test_a_folder_of_all_kinds(whole, images):
+    out, printed, err = whole
+    for stem in ('a', 'blanks and ä', 'deep', 'stack', 'deeper/a'):
+        for ending in ('_cells.csv', '_masks.tif', '_rois.zip', '.geojson', '_coco.json'):
+            assert (out / f'{stem}{ending}').is_file()
+    errors = [line for line in err.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1
+    assert str(images / 'broken.png') in errors[0]
+    assert 'broken.png: failed' in printed.splitlines()
+    assert '5 of 6 images, 1 failed: ' in printed.splitlines()[-1]
+    table = pd.read_csv(out / 'summary.csv', index_col='image')
+    assert list(table.index) == [
+        'a.png', 'blanks and ä.jpg', 'broken.png', 'deep.tif', 'deeper/a.png', 'stack.tif']
+    assert table.loc['broken.png', 'status'].startswith('failed: ')
+    assert (table['status'].drop('broken.png') == 'ok').all()
+    assert table.loc['stack.tif', ['frames', 'pixel_size_um', 'pixel_size_source']].tolist() == [
+        4, 0.5, 'ImageJ']
+    for name in ('a.png', 'deep.tif', 'deeper/a.png'):
+        masks = tifffile.imread(out / (name.rpartition('.')[0] + '_masks.tif'))
+        assert masks.max() == table.loc[name, 'cells'] > 0
+    rows = pd.read_csv(out / 'submission.csv')
+    assert set(rows['id']) == {'a', 'blanks and ä', 'deep', 'deeper/a', *(
+        f'stack_t0{t}' for t in range(4))}
+    assert len(json.loads((out / 'coco.json').read_text())['images']) == 8
+    assert 'grey values' in next(line for line in printed.splitlines() if 'deep.tif' in line)
+
+
+def test_killed_twice_and_resumed_gives_the_same_files(whole, images, weights, tmp_path):
+    """By a real signal, wherever it falls."""
+    out = tmp_path / 'out'
+    arguments = (images, out, weights, '--recursive', '--resume', '--save', EVERYTHING)
+    for done in (1, 3):
+        process = FORK.Process(target=run, args=arguments)
+        process.start()
+        while len(list(out.rglob('*_masks.tif'))) < done and process.is_alive():
+            time.sleep(0.001)
+        process.kill()
+        process.join()
+        assert not (out / 'summary.csv').exists()
+    code, printed, _ = run(*arguments)
+    assert code == 3
+    assert 'images are done already' in printed
+    assert contents(out) == contents(whole[0])
+
+
+def test_resume_does_again_what_was_done_otherwise(whole, images, weights, tmp_path, monkeypatch):
+    out = tmp_path / 'out'
+    shutil.copytree(whole[0], out)
+    settings = ['--recursive', '--resume', '--save', EVERYTHING]
+    code, printed, _ = run(images, out, weights, *settings)
+    assert (code, '5 of 6 images are done already' in printed) == (3, True)
+    (out / 'a_masks.tif').unlink()
+    code, printed, _ = run(images, out, weights, *settings)
+    assert '4 of 6 images are done already' in printed
+    assert contents(out) == contents(whole[0])
+    code, printed, _ = run(images, out, weights, *settings, '--normalize', '0', '2000')
+    assert 'done already' not in printed
+
+
+def test_a_folder_in_use_is_left_alone(images, weights, tmp_path):
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'thesis.txt').write_text('do not lose')
+    code, _, err = run(images, out, weights)
+    assert code == 2
+    assert 'expected an empty one, --resume or --overwrite' in err
+    assert [path.name for path in out.iterdir()] == ['thesis.txt']
+
+
+def test_overwrite_takes_its_own_files_away_and_no_others(images, weights, tmp_path):
+    out = tmp_path / 'out'
+    assert run(images / 'a.png', out, weights, '--save', 'labels,rois')[0] == 0
+    (out / 'thesis.txt').write_text('do not lose')
+    assert run(images / 'deep.tif', out, weights, '--overwrite', '--save', 'labels')[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        '.mmsart', 'deep_masks.tif', 'summary.csv', 'thesis.txt']
+
+
+def test_patterns_and_several_inputs(images, weights, tmp_path):
+    code, _, err = run([str(images / '*.tif'), str(images / 'a.png'), str(images / 'a.png')],
+                       tmp_path / 'out', weights, '--save', 'labels', '--quiet')
+    assert code == 0, err
+    assert pd.read_csv(tmp_path / 'out' / 'summary.csv')['image'].tolist() == [
+        'deep.tif', 'stack.tif', 'a.png']
+
+
+def test_files_that_differ_in_their_ending_keep_it(weights, tmp_path):
+    for name in ('a.png', 'a.bmp', 'b.png'):
+        cv2.imwrite(str(tmp_path / name), RNG.integers(0, 256, (40, 40), dtype=np.uint8))
+    assert run(tmp_path, tmp_path / 'out', weights, '--save', 'labels')[0] == 0
+    assert {path.name for path in (tmp_path / 'out').glob('*.tif')} == {
+        'a_png_masks.tif', 'a_bmp_masks.tif', 'b_masks.tif'}
+
+
+def test_every_image_of_a_file_with_several(weights, tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif') as writer:
+        writer.write(RNG.integers(0, 256, (40, 40), dtype=np.uint8))
+        writer.write(RNG.integers(0, 256, (40, 50), dtype=np.uint8))
+    code, _, err = run(tmp_path / 'a.tif', tmp_path / 'out', weights, '--save', 'labels')
+    assert (code, '--series all' in err) == (3, True)
+    code, _, err = run(tmp_path / 'a.tif', tmp_path / 'out', weights, '--save', 'labels',
+                       '--series', 'all', '--overwrite')
+    assert code == 0, err
+    assert tifffile.imread(tmp_path / 'out' / 'a_s1_masks.tif').shape == (40, 50)
+    assert pd.read_csv(tmp_path / 'out' / 'summary.csv')['image'].tolist() == ['a.tif#0', 'a.tif#1']
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    (['--save', 'table,painting'], '--save: found painting, expected one or more of table'),
+    (['--normalize', 'a', 'b'], '--normalize: found a b, expected two numbers LO HI or none'),
+    (['--series', 'x'], "--series: found 'x', expected a number from 0 or all"),
+    (['--device', 'abacus'], '--device: found'),
+    (['--batch-size', '0'], '--batch-size: found 0')])
+def test_wrong_options_write_nothing(images, weights, tmp_path, options, message):
+    code, _, err = run(images / 'a.png', tmp_path / 'out', weights, *options)
+    assert code == 2
+    assert message in err
+    assert not list(tmp_path.rglob('*.*'))
+
+
+def test_nothing_to_look_at(weights, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    for given, message in ((tmp_path / 'none', 'no such file or folder'),
+                           (tmp_path / 'empty', 'found no image'),
+                           (tmp_path / '*.png', 'found no image')):
+        code, _, err = run(given, tmp_path / 'out', weights)
+        assert code == 2
+        assert message in err
+
+
+def test_shares_of_several_processes(whole, images, weights, tmp_path):
+    """As torchrun starts them; the first writes what belongs to all."""
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = free.getsockname()[1]
+
+    def share(rank):
+        os.environ.update(RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='localhost',
+                          MASTER_PORT=str(port))
+        code, _, _ = run(images, tmp_path / 'out', weights, '--recursive', '--save', EVERYTHING)
+        raise SystemExit(code)
+
+    processes = [FORK.Process(target=share, args=(rank,)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [3, 0]  # one voice is enough
+    assert contents(tmp_path / 'out') == contents(whole[0])

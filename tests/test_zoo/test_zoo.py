@@ -1,0 +1,113 @@
+"""Models as folders: written, found, checked, and the cells of the checkpoint they come from."""
+import json
+import shutil
+
+import numpy as np
+import pytest
+import safetensors.torch
+
+from mmsart import zoo
+from mmsart.apis.inference import CellSegmenter
+from mmsart.apis.models import find_source
+from mmsart.utils import UserError
+from mmsart.zoo import models
+from tests.run_tool import run_tool
+from tests.test_apis.tiny_model import write_checkpoint
+
+FACTS = dict(
+    title='Cells, drawn by chance', licence='CC BY-NC 4.0', training='Not trained.',
+    purpose=['tests'], limits=['cells'], score={'mAP': 0.1}, score_source='Nobody measured it.',
+    count_error={'cort': 0.25})
+IMAGE = np.random.default_rng(0).integers(0, 256, (96, 96), dtype=np.uint8)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
+    write_checkpoint(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def exported(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('zoo')
+    (folder / 'facts.json').write_text(json.dumps(FACTS))
+    code, out, err = run_tool(
+        'model_converters/export_to_zoo', str(checkpoint), str(folder / 'chance'), '--facts',
+        str(folder / 'facts.json'), '--default')
+    assert code == 0, err
+    assert 'SHA-256' in out
+    return folder / 'chance'
+
+
+def test_the_folder_gives_the_cells_of_the_checkpoint(exported, checkpoint):
+    """To the bit, as the checkpoint's weights are such that half precision keeps them."""
+    result = CellSegmenter(exported, 'cpu')(IMAGE)
+    original = CellSegmenter(checkpoint, 'cpu')(IMAGE)
+    assert len(result) > 5
+    np.testing.assert_array_equal(result.masks, original.masks)
+    np.testing.assert_array_equal(result.scores, original.scores)
+    assert result.classes == original.classes
+    assert CellSegmenter(exported / 'weights.safetensors', 'cpu').source.name == 'chance'
+
+
+def test_half_precision_where_it_saves(exported, checkpoint):
+    weights = safetensors.torch.load_file(exported / 'weights.safetensors')
+    assert weights['backbone.conv1.weight'].dtype.itemsize == 2
+    assert weights['backbone.bn1.running_var'].dtype.itemsize == 4
+    assert (exported / 'weights.safetensors').stat().st_size < checkpoint.stat().st_size
+
+
+def test_the_card_says_what_was_said(exported):
+    card = (exported / 'README.md').read_text()
+    for text in ('# chance', 'Cells, drawn by chance', 'CC BY-NC 4.0', '- tests', '| mAP | 0.100 |',
+                 '| cort | 25.0% |', models.open_model(exported).settings['sha256']):
+        assert text in card
+
+
+def test_models_by_name(exported, monkeypatch):
+    monkeypatch.setattr(models, 'ZOO', exported.parent)
+    assert [model.name for model in zoo.list_models()] == ['chance']
+    assert zoo.default_model().name == 'chance'
+    assert find_source().name == find_source('chance').name == 'chance'
+    assert zoo.find_model('luck') is None
+    with pytest.raises(UserError, match=r'luck: no such file, expected .* \(chance\)'):
+        find_source('luck')
+
+
+def test_an_empty_zoo(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, 'ZOO', tmp_path)
+    with pytest.raises(UserError, match='found no model in the package, expected --weights'):
+        find_source()
+
+
+def test_damaged_weights_are_refused(exported, tmp_path):
+    shutil.copytree(exported, tmp_path / 'a')
+    weights = tmp_path / 'a' / 'weights.safetensors'
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UserError, match=r'weights.safetensors: found SHA-256 .* damaged'):
+        find_source(tmp_path / 'a')
+
+
+@pytest.mark.parametrize('key', models.REQUIRED)
+def test_settings_that_lack_something(exported, tmp_path, key):
+    shutil.copytree(exported, tmp_path / 'a')
+    path = tmp_path / 'a' / 'settings.json'
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != key}))
+    with pytest.raises(UserError, match=rf'settings.json: {key}: found None, expected a'):
+        find_source(tmp_path / 'a')
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    (dict(title=None), 'title: found None, expected a str'),
+    (dict(colour='blue'), "found 'colour', expected some of title")])
+def test_facts_that_are_none(checkpoint, tmp_path, changes, message):
+    (tmp_path / 'facts.json').write_text(json.dumps(FACTS | changes))
+    code, _, err = run_tool(
+        'model_converters/export_to_zoo', str(checkpoint), str(tmp_path / 'out'), '--facts',
+        str(tmp_path / 'facts.json'))
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,45 @@
+"""Make a checkpoint a model that needs nothing else, to be put into the package or sent.
+
+python tools/model_converters/export_to_zoo.py WORK_DIR mmsart/zoo/NAME --facts facts.json
+"""
+import argparse
+
+from mmsart.utils import cli_main
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('checkpoint', help='weights of a trained model, or the work dir of a run')
+    parser.add_argument('out', help="the model's folder; its name is that of the model")
+    parser.add_argument('--facts', required=True, metavar='FILE.json',
+                        help='what the card says; docs/zoo.md lists the keys')
+    parser.add_argument('--config', help='config of a checkpoint that carries none')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='override keys of --config')
+    parser.add_argument('--postprocess', metavar='FILE.json',
+                        help='settings; by default postprocess.json beside the checkpoint, else '
+                        "the config's")
+    parser.add_argument('--default', action='store_true',
+                        help='take this model where none is named')
+    return parser.parse_args(args)
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    options = parse_args(args)
+    from mmsart.apis.export import export_model, read_facts
+    from mmsart.apis.models import find_source
+
+    facts = read_facts(options.facts)
+    source = find_source(
+        options.checkpoint, options.config, options.cfg_options, options.postprocess)
+    model = export_model(source, options.out, facts, default=options.default)
+    size = model.weights.stat().st_size
+    print(f'{model.folder}: {size / 1e6:.1f} MB, SHA-256 {model.settings["sha256"]}')
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
