@@ -1,6 +1,7 @@
 # make demo: the whole way on generated images; make test: all checks; make bench: measurements.
 # Each makes .venv first if it is missing.
 PYTHON ?= python3
+# What pip is to install as torch: more words may say where from, such as --index-url URL.
 TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,27 +9,32 @@ SAMPLE := data/sample
 DEMO := work_dirs/demo
 DEMO_CONFIG := configs/demo/maskrcnn_r18_two_stage.py
 
-.PHONY: install test demo bench clean
+.PHONY: install install-ops test demo bench clean
 install: $(VENV)/.installed
 
-# torch comes first, then mmcv, which compiles its operators against it; with build isolation it
-# would be built without them and say nothing. Without debug symbols it takes 1.4 MB, not 33.
+# mmcv is built in an environment without torch, where it leaves its operators out; mmsart/ops
+# stands in for them. pip's cache might hold a build with operators, for another torch.
 $(VENV)/.installed: requirements.txt requirements-lite.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
-	  { echo 'error: Python 3.10 to 3.12 is needed, found '`$(PYTHON) --version`'; set PYTHON='; exit 2; }
-	@command -v c++ >/dev/null || \
-	  { echo 'error: no C++ compiler (c++) found; on Debian: apt-get install g++'; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' || \
+	  { echo 'error: Python 3.10 to 3.14 is needed, found '`$(PYTHON) --version`'; set PYTHON='; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
-	$(BIN)/pip install -q setuptools==81.0.0 wheel ninja psutil
-	$(BIN)/pip install -q '$(TORCH)'
-	@echo 'building mmcv with its operators, about 15 minutes on two cores'
-	CFLAGS="$${CFLAGS--g0 -O2}" MMCV_WITH_OPS=1 \
-	  $(BIN)/pip install -q --no-build-isolation onedl-mmcv==2.3.6
-	$(BIN)/pip install -q --no-build-isolation -r requirements.txt
+	$(BIN)/pip install -q setuptools==81.0.0 wheel
+	$(BIN)/pip install -q $(TORCH)
+	$(BIN)/pip install -q --no-cache-dir --no-deps onedl-mmcv==2.3.6
+	$(BIN)/pip install -q -r requirements.txt
 	$(BIN)/pip install -q --no-deps -r requirements-lite.txt
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Without debug symbols the operators take 1.4 MB, not 33.
+install-ops: $(VENV)/.installed
+	@command -v c++ >/dev/null || \
+	  { echo 'error: no C++ compiler (c++) found; on Debian: apt-get install g++ python3-dev'; exit 2; }
+	$(BIN)/pip install -q setuptools==81.0.0 wheel ninja psutil
+	@echo 'compiling the operators of mmcv, about 15 minutes on two cores'
+	CFLAGS="$${CFLAGS--g0 -O2}" $(BIN)/pip install -q --no-build-isolation --no-cache-dir \
+	  --no-deps --force-reinstall onedl-mmcv==2.3.6
 
 test: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-_REINSTALL_MMCV = (
-    'pip uninstall onedl-mmcv mmcv; MMCV_WITH_OPS=1 pip install --no-build-isolation '
-    '--no-binary onedl-mmcv onedl-mmcv==2.3.6 (after torch; with FORCE_CUDA=1 for a GPU)')
+from mmsart.ops import COMPILE_MMCV, are_compiled
+
+_REINSTALL_MMCV = 'pip install --no-cache-dir --no-deps --force-reinstall onedl-mmcv==2.3.6'
+_COMPILE_MMCV = f'make install-ops, or {COMPILE_MMCV}'
 _REQUIREMENTS = 'pip install -r requirements.txt'
 _MODULES = {  # module: (distribution, cure)
     'torch': ('torch', 'pip install torch==2.13.0'),
@@ -65,7 +66,9 @@ def run_checks(data_root: str | os.PathLike | None = None) -> list[Check]:
     checks.append(_guard(
         'tools', 'mend what failed above; otherwise the message names the package',
         _import_what_tools_import))
-    checks.append(_guard('mmcv operators', _REINSTALL_MMCV, lambda: _run_operators('cpu')))
+    checks.append(_guard(
+        'mmcv operators', f'{_REINSTALL_MMCV} for operators in Python; compiled: {_COMPILE_MMCV}',
+        lambda: _run_operators('cpu')))
     checks += _check_cuda()
     root = Path(data_root or os.environ.get('SARTORIUS_ROOT') or 'data/sartorius')
     checks.append(_guard(
@@ -83,8 +86,8 @@ def _guard(name: str, cure: str, probe: Callable[[], str]) -> Check:
 
 def _check_python() -> Check:
     version = platform.python_version()
-    fits = (3, 10) <= tuple(map(int, version.split('.')[:2])) <= (3, 12)
-    return Check('Python', 'ok' if fits else 'FAIL', version, 'use Python 3.10 to 3.12')
+    fits = (3, 10) <= tuple(map(int, version.split('.')[:2])) <= (3, 14)
+    return Check('Python', 'ok' if fits else 'FAIL', version, 'use Python 3.10 to 3.14')
 
 
 def _check_module(name: str) -> Check:
@@ -118,7 +121,8 @@ def _run_operators(device: str) -> str:
     pooled = RoIAlign((2, 2))(torch.ones(1, 1, 8, 8, device=device), rois)
     if not torch.allclose(pooled, torch.ones_like(pooled)):
         raise RuntimeError(f'RoIAlign of ones gave {pooled.flatten().tolist()}, expected ones')
-    return f'nms and RoIAlign run on the {device}'
+    kind = 'compiled' if are_compiled() else 'in Python'
+    return f'{kind}; nms and RoIAlign run on the {device}'
 
 
 def _check_cuda() -> Iterator[Check]:
@@ -131,7 +135,8 @@ def _check_cuda() -> Iterator[Check]:
         yield Check('CUDA', 'note', 'no GPU found; training runs on the CPU')
         return
     yield Check('CUDA', 'ok', f'{torch.version.cuda}, {torch.cuda.get_device_name()}')
-    yield _guard('mmcv operators, CUDA', _REINSTALL_MMCV, lambda: _run_operators('cuda'))
+    yield _guard('mmcv operators, CUDA', f'with the CUDA toolkit: {_COMPILE_MMCV}',
+                 lambda: _run_operators('cuda'))
 
 
 def _read_data(root: Path) -> str:

@@ -2,9 +2,11 @@
 import sys
 
 import pytest
+import torch
 
 from mmsart.apis import doctor as doctor_module
 from mmsart.apis.doctor import Check, run_checks
+from mmsart.ops import are_compiled, stand_in
 from tests.run_tool import run_tool
 
 
@@ -36,6 +38,28 @@ def test_the_doctor_reports_operators_that_do_not_run(monkeypatch, write_table):
                  if check.name == 'mmcv operators')
     assert check.state == 'FAIL'
     assert '--no-build-isolation' in check.cure
+
+
+def test_the_doctor_says_which_operators_are_in_use(write_table):
+    check = next(check for check in run_checks(write_table([{}]))
+                 if check.name == 'mmcv operators')
+    kind = 'compiled' if are_compiled() else 'in Python'
+    assert (check.state, check.found) == ('ok', f'{kind}; nms and RoIAlign run on the cpu')
+
+
+def test_operators_in_python_fail_beside_a_gpu(monkeypatch, write_table):
+    """The meta device stands for a GPU: what matters is that it is not the CPU."""
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'GPU')
+    run = doctor_module._run_operators
+    monkeypatch.setattr(doctor_module, '_run_operators',
+                        lambda device: run('meta' if device == 'cuda' else device))
+    monkeypatch.setattr(sys.modules['mmcv.ops.nms'], 'ext_module', stand_in)
+    check = next(check for check in run_checks(write_table([{}]))
+                 if check.name == 'mmcv operators, CUDA')
+    assert check.state == 'FAIL'
+    assert "mmsart's in Python runs on the CPU" in check.found
+    assert check.cure.startswith('with the CUDA toolkit: make install-ops')
 
 
 def test_the_doctor_imports_what_the_tools_import(monkeypatch, write_table):
