@@ -14,6 +14,7 @@ from common import Row, compare, judge, run
 from folders import NUM_IMAGES, mixed_images
 from inputs import DENSEST, HEIGHT, WIDTH
 
+from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.synthetic import generate_image
 from mmsart.evaluation.functional.sartorius_map import IOU_THRS, score_image, summarize
 from mmsart.structures.mask.cropped_masks import CroppedMasks
@@ -53,7 +54,7 @@ def _mixed() -> Row:
     begin = time.process_time()
     scores = [_score(texts, found)
               for (texts, _, _), found in zip(samples, predictions, strict=True)]
-    summarize(scores, [cell_type for _, _, cell_type in samples])
+    summarize(scores, [cell_type for _, _, cell_type in samples], CLASSES)
     seconds = time.process_time() - begin
     cells = sum(len(texts) for texts, _, _ in samples)
     return Row(f'metric from text and patches, {NUM_IMAGES} images, {cells:,} cells', None,

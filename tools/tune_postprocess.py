@@ -7,13 +7,12 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from mmsart.apis.config import find_metric, load_config
-from mmsart.datasets.classes import CLASSES
-from mmsart.formats.predictions import load_predictions
+from mmsart.formats.predictions import SavedPredictions, load_predictions
 from mmsart.postprocessing import load_postprocess
-from mmsart.structures.predictions import Predictions
 from mmsart.tuning import tune
 from mmsart.tuning.report import format_gains
 from mmsart.utils import UserError, atomic_write, check_target, cli_main
@@ -28,34 +27,34 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--folds', type=int, default=5, help='of the cross-validation (default 5)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
-        '--workers', type=int, default=min(os.cpu_count() or 1, len(CLASSES)),
+        '--workers', type=int, default=os.cpu_count() or 1,
         help='processes; the result is the same with any number (default: a core each, at most '
              'one a class)')
     parser.add_argument('--out', default='postprocess.json')
     return parser.parse_args(args)
 
 
-def base_settings(path: str) -> dict[str, Any]:
+def base_settings(path: str, classes: Sequence[str]) -> dict[str, Any]:
     """Read the post-processing of a config's SartoriusMetric; defaults where it has none."""
     config = load_config(path)
     metric = find_metric(config, 'test_evaluator') or find_metric(config, 'val_evaluator') or {}
-    return load_postprocess(metric.get('postprocess'))
+    return load_postprocess(metric.get('postprocess'), classes)
 
 
-def load_images(path: str) -> list[Predictions]:
+def load_annotated(path: str) -> SavedPredictions:
     """Read predictions with truth.
 
     Raises:
         UserError: there is no image, or one without truth.
     """
-    images = load_predictions(path).images
-    if not images:
+    saved = load_predictions(path)
+    if not saved.images:
         raise UserError(f'{path}: found no image, expected predictions to tune on')
-    for image in images:
-        if image.truth is None or image.cell_type not in CLASSES:
+    for image in saved.images:
+        if image.truth is None:
             raise UserError(
                 f'{path}: image {image.img_id}: no truth, expected predictions of annotated images')
-    return images
+    return saved
 
 
 @cli_main
@@ -68,15 +67,15 @@ def main(args: list[str] | None = None) -> int:
     if not 0 <= options.seed < 2**32:
         raise UserError(f'--seed: found {options.seed}, expected 0 to {2**32 - 1}')
     check_target(options.out)
-    base = base_settings(options.config)
-    images = load_images(options.predictions)
+    classes, images = load_annotated(options.predictions)
+    base = base_settings(options.config, classes)
     begin = time.perf_counter()
     result = tune(
-        images, base, options.trials, options.folds, options.seed, options.workers)
+        images, classes, base, options.trials, options.folds, options.seed, options.workers)
     seconds = time.perf_counter() - begin
     with atomic_write(options.out) as temporary:
         temporary.write_text(json.dumps(result.config, indent=2) + '\n')
-    print(format_gains(images, result))
+    print(format_gains(images, result, classes))
     if result.folds:
         print(f'out-of-sample: each image with settings tuned on the other '
               f'{len(result.folds) - 1} of {len(result.folds)} folds, split by sample_id')

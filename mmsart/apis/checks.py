@@ -76,6 +76,32 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
                     TRANSFORMS.build(copy.deepcopy(step))
 
 
+def data_classes(cfg: Config, name: str) -> tuple[str, ...]:
+    """Tell what the classes of a data loader's data set are, without reading the data.
+
+    Args:
+        cfg: the config.
+        name: key of the data loader.
+
+    Returns:
+        Names in label order.
+
+    Raises:
+        UserError: there is no data set, or it names no classes.
+    """
+    check_section(cfg, name)
+    dataset = cfg[name].get('dataset') or {}
+    while 'dataset' in dataset or 'datasets' in dataset:  # wrapped, or several with one metainfo
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    with as_user_error(f'{cfg.filename}: {name}.dataset'):
+        kind = DATASETS.get(dataset['type'])
+        classes = kind._load_metainfo(dataset.get('metainfo')).get('classes')
+    if not classes:
+        raise UserError(f'{cfg.filename}: {name}.dataset.metainfo.classes: found {classes!r}, '
+                        'expected at least one name')
+    return tuple(classes)
+
+
 def check_model(cfg: Config) -> None:
     """Build the model without its weights.
 

@@ -89,11 +89,23 @@ def find_metric(cfg: Config, name: str) -> Any | None:
     Returns:
         The part of `cfg` itself, or None if there is no SartoriusMetric.
     """
-    evaluators = cfg.get(name) or []
-    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-        if isinstance(evaluator, Mapping) and evaluator.get('type') == 'SartoriusMetric':
-            return evaluator
-    return None
+    return next((metric for metric in find_metrics(cfg, name)
+                 if metric.get('type') == 'SartoriusMetric'), None)
+
+
+def find_metrics(cfg: Config, name: str) -> list[Any]:
+    """Give the configs of all metrics of an evaluator.
+
+    Args:
+        cfg: the config.
+        name: ``'val_evaluator'`` or ``'test_evaluator'``.
+
+    Returns:
+        Parts of `cfg` itself; empty if there is no such evaluator.
+    """
+    metrics = cfg.get(name) or []
+    return [metric for metric in (metrics if isinstance(metrics, list) else [metrics])
+            if isinstance(metric, Mapping)]
 
 
 def _read(path: str, overrides: Mapping[str, Any]) -> Config:

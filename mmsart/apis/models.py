@@ -156,7 +156,7 @@ def _from_zoo(zoo: ZooModel, postprocess: str | None) -> ModelSource:
         zoo.settings['postprocess'], classes, str(zoo.folder / SETTINGS_FILE))
     return _make_source(
         zoo.name, zoo.weights, cfg, cfg.test_pipeline, classes, zoo.settings.get('palette'),
-        load_postprocess(postprocess) if postprocess else settings,
+        load_postprocess(postprocess, classes) if postprocess else settings,
         str(postprocess or zoo.name), zoo.settings)
 
 
@@ -184,7 +184,7 @@ def _from_checkpoint(
     if not classes:
         raise UserError(f'{checkpoint}: found no names of classes, expected them in dataset_meta, '
                         'as mmengine saves them')
-    settings, source = choose_postprocess(cfg, checkpoint, postprocess)
+    settings, source = choose_postprocess(cfg, checkpoint, classes, postprocess)
     return _make_source(Path(checkpoint).stem, Path(checkpoint), cfg, data.pipeline, classes,
                         known.get('palette'), settings, source, {})
 

@@ -1,7 +1,7 @@
 """Training and testing runs from a config: what tools/train.py and tools/test.py do."""
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,14 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
-from mmsart.apis.checks import check_data, check_launcher, check_model, check_section
-from mmsart.apis.config import find_datasets, find_metric
+from mmsart.apis.checks import (
+    check_data,
+    check_launcher,
+    check_model,
+    check_section,
+    data_classes,
+)
+from mmsart.apis.config import find_datasets, find_metric, find_metrics
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
 from mmsart.engine.runner.resume_check import check_resume
 from mmsart.postprocessing import load_postprocess
@@ -21,6 +27,7 @@ from mmsart.weights import check_class_count, prepare_load_from, read_checkpoint
 
 POSTPROCESS_FILE = 'postprocess.json'
 POSTPROCESS_KEY = re.compile(r'^((val|test)_evaluator\.(\d+\.)?)?postprocess(\.|$)')
+POSTPROCESSED = ('SartoriusMetric', 'SubmissionWriter')
 
 
 def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
@@ -64,7 +71,7 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
         prepare_load_from(cfg)
         if cfg.get('load_from') and Path(cfg.load_from).is_file():
             read_checkpoint(cfg.load_from)  # refused now rather than in a run begun
-    load_postprocess(_metric(cfg, 'val_evaluator').get('postprocess'))
+    load_postprocess(_own_postprocess(cfg, 'val_evaluator'), data_classes(cfg, 'val_dataloader'))
     check_writable(cfg.work_dir)
     _build_runner(cfg).train()
     _leave_group()
@@ -105,15 +112,14 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
     _prepare_process(cfg, launcher, local_rank)
     checkpoint = find_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = checkpoint, False
-    evaluator = _metric(cfg, 'test_evaluator')
     if images:
         _predict_folder(cfg, images)
-        evaluator.format_only = True
     check_data(cfg, ('test_dataloader',))
     check_model(cfg)
     check_class_count(checkpoint, cfg.model)
-    evaluator.postprocess, source = choose_postprocess(cfg, checkpoint, postprocess)
-    evaluator.predictions_file, evaluator.submission_file = out, submission
+    settings, source = choose_postprocess(
+        cfg, checkpoint, data_classes(cfg, 'test_dataloader'), postprocess)
+    _choose_metrics(cfg, settings, bool(images), out, submission)
     for target in (out, submission):
         if target:
             check_target(target)
@@ -130,7 +136,8 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
 
 
 def choose_postprocess(
-        cfg: Config, checkpoint: str, given: str | None = None) -> tuple[dict[str, Any], str]:
+        cfg: Config, checkpoint: str, classes: Sequence[str],
+        given: str | None = None) -> tuple[dict[str, Any], str]:
     """Choose the settings of post-processing for a checkpoint.
 
     A file that is given comes first; then the single settings that the command line changes, on
@@ -139,6 +146,7 @@ def choose_postprocess(
     Args:
         cfg: of :func:`mmsart.apis.config.load_config`.
         checkpoint: file of the weights.
+        classes: names in label order.
         given: file of settings.
 
     Returns:
@@ -148,17 +156,17 @@ def choose_postprocess(
         UserError: the settings are wrong.
     """
     if given:
-        return load_postprocess(given), str(given)
+        return load_postprocess(given, classes), str(given)
     changed = {POSTPROCESS_KEY.sub('', key, 1): (key, value)
                for key, value in cfg.get('cfg_options', {}).items() if POSTPROCESS_KEY.match(key)}
     beside = Path(checkpoint).parent / POSTPROCESS_FILE
     words = ''.join(f', {key} of --cfg-options' for key, _ in changed.values())
     if not beside.is_file() or '' in changed:  # '': all settings anew
-        own = _metric(cfg, 'test_evaluator').get('postprocess')
-        return load_postprocess(own), f'{cfg.filename}{words}'
-    settings = Config(load_postprocess(beside))
+        own = _own_postprocess(cfg, 'test_evaluator')
+        return load_postprocess(own, classes), f'{cfg.filename}{words}'
+    settings = Config(load_postprocess(beside, classes))
     settings.merge_from_dict({name: value for name, (_, value) in changed.items()})
-    return load_postprocess(settings.to_dict()), f'{beside}{words}'
+    return load_postprocess(settings.to_dict(), classes), f'{beside}{words}'
 
 
 def _prepare_process(cfg: Config, launcher: str, local_rank: int) -> None:
@@ -179,15 +187,32 @@ def _predict_folder(cfg: Config, images: str) -> None:
                         'the images of a folder')
     cfg.test_dataloader.dataset = dict(
         type='SartoriusDataset', data_root='', ann_file='', data_prefix=dict(img=images),
-        test_mode=True, pipeline=pipelines[0])
+        test_mode=True, metainfo=dict(classes=data_classes(cfg, 'test_dataloader')),
+        pipeline=[step for step in pipelines[0] if 'LoadAnnotations' not in step['type']
+                  and 'LoadCroppedAnnotations' not in step['type']])
 
 
-def _metric(cfg: Config, name: str) -> Any:
+def _own_postprocess(cfg: Config, name: str) -> Any:
+    """Give the settings of a config's own SartoriusMetric, None where it has none."""
     check_section(cfg, name, Mapping | list)
-    metric = find_metric(cfg, name)
-    if metric is None:
-        raise UserError(f'{cfg.filename}: {name}: expected a SartoriusMetric')
-    return metric
+    return (find_metric(cfg, name) or {}).get('postprocess')
+
+
+def _choose_metrics(cfg: Config, settings: dict[str, Any], unknown: bool, out: str | None,
+                    submission: str | None) -> None:
+    """Give all metrics one post-processing, and add what writes the files asked for.
+
+    Images whose truth is unknown get no score.
+    """
+    metrics = [] if unknown else find_metrics(cfg, 'test_evaluator')
+    for metric in metrics:
+        if 'postprocess' in metric or metric['type'] in POSTPROCESSED:
+            metric.postprocess = settings
+    if out:
+        metrics.append(dict(type='PredictionWriter', path=out))
+    if submission:
+        metrics.append(dict(type='SubmissionWriter', path=submission, postprocess=settings))
+    cfg.test_evaluator = metrics
 
 
 def _use_amp(cfg: Config) -> None:

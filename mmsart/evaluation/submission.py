@@ -2,6 +2,7 @@
 import os
 from collections import defaultdict
 
+from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.train_csv import read_train_csv
 from mmsart.evaluation.functional import score_image, summarize
 from mmsart.formats.submission import read_submission
@@ -51,4 +52,4 @@ def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
             true_texts = table.annotations[table.instances(image)].tolist()
             scores.append(score_image(parse_rles(predicted[name]), parse_rles(true_texts)))
             types.append(table.cell_types[image])
-    return dict(images=len(scores), of=len(table), **summarize(scores, types))
+    return dict(images=len(scores), of=len(table), **summarize(scores, types, CLASSES))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmsart.datasets.classes import CLASSES
 from mmsart.utils import MissingFileError, UserError
 
 
@@ -79,7 +78,7 @@ OPTIONS = {
 
 
 def complete_config(
-        config: Mapping[str, Any], classes: Sequence[str] = CLASSES,
+        config: Mapping[str, Any], classes: Sequence[str],
         source: str = 'postprocess') -> dict[str, Any]:
     """Check settings and fill in the defaults.
 
@@ -126,23 +125,26 @@ def _checked(place: str, option: Option, value: Any) -> Any:
     return value if value is None else option.kind(value)
 
 
-def load_postprocess(config: Mapping[str, Any] | str | os.PathLike | None) -> dict[str, Any]:
+def load_postprocess(
+        config: Mapping[str, Any] | str | os.PathLike | None,
+        classes: Sequence[str]) -> dict[str, Any]:
     """Read settings from a dict or from the JSON file that the tuner writes.
 
     Args:
         config: settings by name, the path of a JSON file of them, or None for the defaults.
+        classes: class names in label order.
 
     Returns:
-        The complete settings, ready for ``PostProcessor(**settings)``.
+        The complete settings, ready for ``PostProcessor(classes, **settings)``.
 
     Raises:
         MissingFileError: there is no such file.
         UserError: the file is no JSON object, or a setting is wrong.
     """
     if config is None:
-        return complete_config({})
+        return complete_config({}, classes)
     if isinstance(config, Mapping):
-        return complete_config(config)
+        return complete_config(config, classes)
     path = Path(config)
     if not path.is_file():
         raise MissingFileError(f'{path}: no such file, expected post-processing settings as JSON')
@@ -150,4 +152,4 @@ def load_postprocess(config: Mapping[str, Any] | str | os.PathLike | None) -> di
         loaded = json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f'{path}: expected JSON, found: {error}') from error
-    return complete_config(loaded, source=str(path))
+    return complete_config(loaded, classes, source=str(path))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing.config import complete_config
 from mmsart.postprocessing.morphology import fill_patch, largest_piece
 from mmsart.postprocessing.overlap import mask_nms, remove_overlap, score_order
@@ -41,11 +40,11 @@ class PostProcessor:
         UserError: an unknown setting or a value out of range.
 
     Example:
-        >>> PostProcessor(score_thr=dict(shsy5y=.35, astro=.45, cort=.65)).config['min_area']
-        {'shsy5y': 0, 'astro': 0, 'cort': 0}
+        >>> PostProcessor(('round', 'long'), score_thr=dict(round=.35, long=.5)).config['min_area']
+        {'round': 0, 'long': 0}
     """
 
-    def __init__(self, classes: Sequence[str] = CLASSES, **config: Any) -> None:
+    def __init__(self, classes: Sequence[str], **config: Any) -> None:
         self.classes = tuple(classes)
         self.config = complete_config(config, self.classes)
         self._warned_of_mask_thr = False

@@ -1,4 +1,5 @@
 """From mmdet's data samples to arrays: the only door from torch to post-processing and scoring."""
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -90,6 +91,21 @@ def image_name(sample: Mapping[str, Any]) -> str:
     if isinstance(name, str) or 'img_path' not in sample:
         return str(name)
     return Path(sample['img_path']).stem
+
+
+def distinct_names(names: Sequence[str], keys: Sequence[Any]) -> list[str]:
+    """Tell apart images whose files have one name, as in the folders of a COCO data set.
+
+    Args:
+        names: of :func:`image_name`.
+        keys: ``img_id`` of the same images, none twice.
+
+    Returns:
+        The names; those that occur twice with the key behind them.
+    """
+    counts = Counter(names)
+    return [f'{name}-{key}' if counts[name] > 1 else name
+            for name, key in zip(names, keys, strict=True)]
 
 
 def _cell_type(sample: Mapping[str, Any], classes: Sequence[str]) -> str:

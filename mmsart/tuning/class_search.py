@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import optuna
 
-from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing.postprocessor import PostProcessor
 from mmsart.structures.detections import Detections
 from mmsart.structures.predictions import Predictions
@@ -32,9 +31,11 @@ class MaskCuts:
 
     Args:
         image: the detections and the truth.
+        classes: names in label order.
     """
 
     image: Predictions
+    classes: tuple[str, ...]
     _cut: dict[tuple, Detections] = field(default_factory=dict, init=False, repr=False)
 
     def at(self, mask_thr: float | None, floor: float = SCORE_FLOOR) -> Detections:
@@ -48,7 +49,7 @@ class MaskCuts:
         if key not in self._cut:
             found = self.image.detections
             loud = found[found.scores >= np.float32(floor)]
-            cut = PostProcessor(mask_thr=mask_thr, remove_overlap=False)(loud)
+            cut = PostProcessor(self.classes, mask_thr=mask_thr, remove_overlap=False)(loud)
             self._cut[key] = replace(cut, mask_probs=None)
         return self._cut[key]
 
@@ -58,16 +59,16 @@ class ClassSearch:
     """The trials of one class, over the images that the vote gives to it.
 
     Args:
-        name: of the class.
+        names: of the class, or of all classes where they share their settings.
         members: (M,) int64, the images, by their position among all.
         images: these M images.
-        vote: 'drop' or 'relabel'.
+        vote: 'drop', 'relabel' or 'off'.
         base: the settings to begin with.
         seed: of everything random.
         floor: the score down to which trials look.
     """
 
-    name: str
+    names: tuple[str, ...]
     members: np.ndarray
     images: list[MaskCuts]
     vote: str
@@ -95,12 +96,13 @@ class ClassSearch:
     def _arrange(self, cuts: MaskCuts, key: tuple) -> Any:
         """Run the stages before the areas as a submission would, and find the cells."""
         mask_thr, fill_holes, largest = key
-        label = CLASSES.index(self.name)
         detections = cuts.at(mask_thr, self.floor)
         if self.vote == 'drop':
-            detections = detections[detections.labels == label]
-        shaped = PostProcessor(
-            fill_holes=fill_holes, largest_component=largest, remove_overlap=False)(detections)
+            labels = [cuts.classes.index(name) for name in self.names]
+            detections = detections[np.isin(detections.labels, labels)]
+        shape = PostProcessor(
+            cuts.classes, fill_holes=fill_holes, largest_component=largest, remove_overlap=False)
+        shaped = shape(detections)
         assert cuts.image.truth is not None, f'image {cuts.image.img_id}: expected its truth'
         return arrange(shaped.masks, shaped.scores, cuts.image.truth)
 
@@ -137,9 +139,9 @@ class ClassSearch:
     def start(self) -> dict[str, Any]:
         """Give the settings to begin with as a trial's parameters."""
         names = ('fill_holes', 'largest_component', 'min_area', 'max_area', 'max_lost_share')
-        params = {name: self.base[name][self.name] for name in names}
-        thr = self.base['nms_iou_thr'][self.name]
-        mask_thr = self.base['mask_thr'][self.name] if self._soft() else None
+        params = {name: self.base[name][self.names[0]] for name in names}
+        thr = self.base['nms_iou_thr'][self.names[0]]
+        mask_thr = self.base['mask_thr'][self.names[0]] if self._soft() else None
         return {**params, 'nms_iou_thr': 1.0 if thr is None else thr, 'mask_thr': mask_thr}
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> dict[str, Any]:

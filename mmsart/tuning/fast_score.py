@@ -73,11 +73,14 @@ class Curve:
         image: (K,) int64.
         gain: (K,) float64, the change of the image's precision (mean over IoU thresholds) when
             the score threshold falls to this prediction's score.
+        empty: (I,) float64, the precision of each image with nothing kept: 1 where there is no
+            true object, else 0.
     """
 
     scores: np.ndarray
     image: np.ndarray
     gain: np.ndarray
+    empty: np.ndarray
 
     def best_threshold(self, chosen: np.ndarray, floor: float = 0.0) -> tuple[float, float]:
         """Sweep the score threshold over every score.
@@ -89,22 +92,27 @@ class Curve:
         Returns:
             The largest mean precision over these images, and the threshold that gives it: the
             middle between the last score that passes and the next one, or that score itself
-            where none is left.
+            where none is left. Where it is best to keep nothing, the middle between the highest
+            score and 1.
         """
         used = chosen[self.image] & (self.scores >= np.float32(floor))
         scores = self.scores[used].astype(np.float64)
-        totals = np.cumsum(self.gain[used])
+        nothing = self.empty[chosen].sum()
+        totals = nothing + np.cumsum(self.gain[used])
         last = np.flatnonzero(np.append(scores[1:] < scores[:-1], True)[:len(scores)])
+        number = max(chosen.sum(), 1)
         if not len(last):
-            return 0.0, 0.5
+            return float(nothing / number), 0.5
         best = last[np.argmax(totals[last])]
+        if nothing > totals[best] and scores[0] < 1:
+            return float(nothing / number), float((scores[0] + 1) / 2)
         below = scores[best + 1] if best + 1 < len(scores) else scores[best]
-        return float(totals[best] / max(chosen.sum(), 1)), float((scores[best] + below) / 2)
+        return float(totals[best] / number), float((scores[best] + below) / 2)
 
     def mean_precision(self, threshold: float, chosen: np.ndarray) -> float:
         """Give the mean precision of some images at a score threshold."""
         used = chosen[self.image] & (self.scores >= np.float32(threshold))
-        return float(self.gain[used].sum() / max(chosen.sum(), 1))
+        return float((self.empty[chosen].sum() + self.gain[used].sum()) / max(chosen.sum(), 1))
 
 
 def arrange(masks: PatchMasks, scores: np.ndarray, truth: PatchMasks) -> Scene:
@@ -195,9 +203,10 @@ def evaluate(scene: Scene, trial: Trial) -> Curve:
     visible = np.bincount(owners, scene.cell_area[owned_cells], minlength=len(alive))
     best = _best_ious(scene, owned_cells, owners, visible)
     kept = np.flatnonzero(alive)
-    gain = _gains(best[kept], scene.image[kept], scene.num_gt)
+    empty = (scene.num_gt == 0).astype(np.float64)
+    gain = _gains(best[kept], scene.image[kept], scene.num_gt, empty)
     order = score_order(scene.scores[kept])
-    return Curve(scene.scores[kept][order], scene.image[kept][order], gain[order])
+    return Curve(scene.scores[kept][order], scene.image[kept][order], gain[order], empty)
 
 
 def _suppress(scene: Scene, alive: np.ndarray, iou_thr: float) -> None:
@@ -264,7 +273,8 @@ def _best_ious(
     return best
 
 
-def _gains(best: np.ndarray, image: np.ndarray, num_gt: np.ndarray) -> np.ndarray:
+def _gains(
+        best: np.ndarray, image: np.ndarray, num_gt: np.ndarray, empty: np.ndarray) -> np.ndarray:
     """Give what each kept prediction adds to its image's precision.
 
     Disjoint predictions cannot both pass an IoU of one half with the same true object, so the
@@ -274,6 +284,7 @@ def _gains(best: np.ndarray, image: np.ndarray, num_gt: np.ndarray) -> np.ndarra
         best: (K,) float64 largest IoU, by image, then by falling score.
         image: (K,) int64.
         num_gt: (I,) int64.
+        empty: (I,) float64, precision with nothing kept.
 
     Returns:
         (K,) float64.
@@ -287,5 +298,5 @@ def _gains(best: np.ndarray, image: np.ndarray, num_gt: np.ndarray) -> np.ndarra
     hits = total[1:] - total[np.arange(len(best)) - rank]
     precision = (hits / (rank[:, None] + 1 + num_gt[image][:, None] - hits)).mean(1)
     before = np.append(0.0, precision[:-1])
-    before[begins] = 0.0
+    before[begins] = empty[image[begins]]
     return precision - before

@@ -6,12 +6,14 @@ from mmsart.structures.predictions import Predictions
 from mmsart.tuning.search import TuningResult
 
 
-def format_gains(images: Sequence[Predictions], result: TuningResult) -> str:
+def format_gains(images: Sequence[Predictions], result: TuningResult,
+                 classes: Sequence[str]) -> str:
     """Lay out the scores before and after the search, in a row for each type.
 
     Args:
         images: those that it was run on.
         result: what it found.
+        classes: names in label order.
 
     Returns:
         A table; with columns out of sample where there were folds.
@@ -20,15 +22,15 @@ def format_gains(images: Sequence[Predictions], result: TuningResult) -> str:
     columns = [result.before, result.in_sample]
     if result.folds:
         columns.append(result.out_of_sample)
-    summaries = [summarize(scores, types) for scores in columns]
-    lines = [f'{"":12}{"images":>8}{"before":>10}{"in-sample":>11}' + (
+    summaries = [summarize(scores, types, classes) for scores in columns]
+    keys = [*(f'mAP_{name}' for name in classes), 'mAP', 'mAP_mix']
+    width = max(map(len, keys)) + 2
+    lines = [f'{"":{width}}{"images":>8}{"before":>10}{"in-sample":>11}' + (
         f'{"out-of-sample":>15}{"gain":>9}' if result.folds else '')]
-    for key in ('mAP_shsy5y', 'mAP_astro', 'mAP_cort', 'mAP', 'mAP_mix'):
-        if key not in summaries[0]:
-            continue
+    for key in filter(summaries[0].__contains__, keys):
         values = [summary[key] for summary in summaries]
         count = types.count(key[4:]) or len(types)
-        line = f'{key:12}{count:8}{values[0]:10.4f}{values[1]:11.4f}'
+        line = f'{key:{width}}{count:8}{values[0]:10.4f}{values[1]:11.4f}'
         lines.append(line + (
             f'{values[2]:15.4f}{values[2] - values[0]:+9.4f}' if result.folds else ''))
     return '\n'.join(lines)

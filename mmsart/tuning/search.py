@@ -1,9 +1,10 @@
 """Search for the post-processing that scores best, and tell what it is worth on other images.
 
-Each class is tuned by itself on the images that the vote gives to it. Half of a class's trials
-are drawn at random, once for all folds; from there each fold, and the final search over all
-images, goes on by itself with Optuna's TPE, on its own training images only. The score threshold
-is no parameter of these trials: each one sweeps it exactly.
+Where each image holds one of several types of cell, each class is tuned by itself on the images
+that the vote gives to it; else all classes share their settings. Half of a class's trials are
+drawn at random, once for all folds; from there each fold, and the final search over all images,
+goes on by itself with Optuna's TPE, on its own training images only. The score threshold is no
+parameter of these trials: each one sweeps it exactly.
 """
 from __future__ import annotations
 
@@ -20,7 +21,6 @@ from typing import Any
 import numpy as np
 import optuna
 
-from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.splits import kfold
 from mmsart.evaluation.functional import ImageScore, score_image
 from mmsart.postprocessing.config import complete_config
@@ -68,12 +68,13 @@ class TuningResult:
 
 
 def tune(
-        images: Sequence[Predictions], base: Mapping[str, Any], trials: int = 500, folds: int = 5,
-        seed: int = 0, workers: int = 1) -> TuningResult:
+        images: Sequence[Predictions], classes: Sequence[str], base: Mapping[str, Any],
+        trials: int = 500, folds: int = 5, seed: int = 0, workers: int = 1) -> TuningResult:
     """Tune all settings of all classes.
 
     Args:
         images: at least one; those of one sample are never in training and held out at once.
+        classes: names in label order.
         base: complete settings to begin with; kept where a class has no image.
         trials: for each class.
         folds: of the cross-validation; fewer where there are fewer samples.
@@ -86,14 +87,14 @@ def tune(
     """
     trainings = [*split_folds(images, folds, seed), np.ones(len(images), bool)]
     with _quiet_optuna():
-        tuned = _tune_sets(images, base, trainings, trials, seed, workers)
-    before = [score_real(image, PostProcessor(**base)) for image in images]
+        tuned = _tune_sets(images, tuple(classes), base, trainings, trials, seed, workers)
+    before = [score_real(image, PostProcessor(classes, **base)) for image in images]
     for result in tuned:
-        _choose_pieces(images, result)
-    final = PostProcessor(**tuned[-1].config)
+        _choose_pieces(images, tuple(classes), result)
+    final = PostProcessor(classes, **tuned[-1].config)
     held_out: list[ImageScore] = list(before)
     for result in tuned[:-1]:
-        process = PostProcessor(**result.config)
+        process = PostProcessor(classes, **result.config)
         for i in np.flatnonzero(~result.train).tolist():
             held_out[i] = score_real(images[i], process)
     in_sample = [score_real(image, final) for image in images]
@@ -135,15 +136,16 @@ def split_folds(images: Sequence[Predictions], folds: int, seed: int) -> list[np
 
 
 def _tune_sets(
-        images: Sequence[Predictions], base: Mapping[str, Any], trainings: list[np.ndarray],
-        trials: int, seed: int, workers: int) -> list[Tuned]:
+        images: Sequence[Predictions], classes: tuple[str, ...], base: Mapping[str, Any],
+        trainings: list[np.ndarray], trials: int, seed: int, workers: int) -> list[Tuned]:
     """Choose the way of voting and all settings but `pieces` for each set of training images."""
-    cuts = [MaskCuts(image) for image in images]
-    searches = {vote: _class_searches(cuts, vote, base, seed) for vote in ('drop', 'relabel')}
+    cuts = [MaskCuts(image, classes) for image in images]
+    votes = ('drop', 'relabel') if have_one_type(images, classes) else ('off',)
+    searches = {vote: _class_searches(cuts, classes, vote, base, seed) for vote in votes}
     # Submissions have to be disjoint, and trials are.
-    results = [Tuned(complete_config({**base, 'remove_overlap': True}), train)
+    results = [Tuned(complete_config({**base, 'remove_overlap': True}, classes), train)
                for train in trainings]
-    with _workers(min(workers, len(searches['drop'])), searches) as run:
+    with _workers(min(workers, len(searches[votes[0]])), searches) as run:
         starts = run(_start_curve, [
             (vote, i) for vote, members in searches.items() for i in range(len(members))])
         curves = {
@@ -156,8 +158,11 @@ def _tune_sets(
                 for members, curve in curves[vote])
 
         for result in results:
-            least = worth('relabel', result.train) + VOTE_MARGIN * result.train.sum()
-            result.config['vote'] = 'drop' if worth('drop', result.train) > least else 'relabel'
+            result.config['vote'] = votes[-1]
+            if 'drop' in votes:
+                bar = worth('relabel', result.train) + VOTE_MARGIN * result.train.sum()
+                if worth('drop', result.train) > bar:
+                    result.config['vote'] = 'drop'
         tasks = [
             (vote, i, [result.train[search.members] for result in results
                        if result.config['vote'] == vote], trials)
@@ -167,7 +172,7 @@ def _tune_sets(
             voters = [result for result in results if result.config['vote'] == vote]
             for result, params in zip(voters, found, strict=True):
                 for name, value in params.items():
-                    result.config[name][searches[vote][i].name] = value
+                    result.config[name].update(dict.fromkeys(searches[vote][i].names, value))
     return results
 
 
@@ -217,40 +222,62 @@ def _search(
     return search_class(_searches[vote][index], trainings, trials)
 
 
+def have_one_type(images: Sequence[Predictions], classes: Sequence[str]) -> bool:
+    """Tell whether there are several classes, and each image shows cells of one of them alone."""
+    return len(classes) > 1 and all(
+        image.cell_type or image.truth is None or not len(image.truth) for image in images)
+
+
 def _class_searches(
-        images: Sequence[MaskCuts], vote: str, base: Mapping[str, Any],
+        images: Sequence[MaskCuts], classes: tuple[str, ...], vote: str, base: Mapping[str, Any],
         seed: int) -> list[ClassSearch]:
-    """Group the images by the type that the vote gives them."""
-    voted = voted_labels([cuts.image for cuts in images], base['vote_min_score'])
-    groups = [(name, np.flatnonzero(voted == label)) for label, name in enumerate(CLASSES)]
+    """Make a search for each group of images that get their settings together."""
+    groups = _groups([cuts.image for cuts in images], classes, vote, base['vote_min_score'])
     return [
-        ClassSearch(name, members, [images[i] for i in members], vote, base, seed)
-        for name, members in groups if len(members)]
+        ClassSearch(names, members, [images[i] for i in members], vote, base, seed)
+        for names, members in groups]
 
 
-def voted_labels(images: Sequence[Predictions], min_score: float) -> np.ndarray:
+def _groups(
+        images: Sequence[Predictions], classes: tuple[str, ...], vote: str,
+        min_score: float) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """Group the images by the type that the vote gives them; all of one group without a vote.
+
+    Returns:
+        Class names and the positions of their images, int64 (M,), M >= 1.
+    """
+    voted = voted_labels(images, classes, min_score)
+    if vote == 'off':
+        groups = [(classes, np.flatnonzero(voted >= 0))]
+    else:
+        groups = [((name,), np.flatnonzero(voted == label)) for label, name in enumerate(classes)]
+    return [(names, members) for names, members in groups if len(members)]
+
+
+def voted_labels(
+        images: Sequence[Predictions], classes: Sequence[str], min_score: float) -> np.ndarray:
     """Give the class that each image's detections vote for, (I,) int64; -1 without detections."""
     return np.array([
-        vote_type(found.scores, found.labels, len(CLASSES), min_score) if len(found) else -1
+        vote_type(found.scores, found.labels, len(classes), min_score) if len(found) else -1
         for found in (image.detections for image in images)], np.int64)
 
 
-def _choose_pieces(images: Sequence[Predictions], result: Tuned) -> None:
+def _choose_pieces(
+        images: Sequence[Predictions], classes: tuple[str, ...], result: Tuned) -> None:
     """Choose what becomes of masks that fall apart, which only the real pipeline can tell."""
     chosen = [image for image, used in zip(images, result.train, strict=True) if used]
-    voted = voted_labels(chosen, result.config['vote_min_score'])
-    earlier = PostProcessor(**{**result.config, 'remove_overlap': False})
+    earlier = PostProcessor(classes, **{**result.config, 'remove_overlap': False})
     ready = [replace(image, detections=earlier(image.detections)) for image in chosen]
     values = {}
     for pieces in PIECES:
         last = PostProcessor(
-            min_area=result.config['min_area'], max_lost_share=result.config['max_lost_share'],
-            pieces=pieces)
+            classes, min_area=result.config['min_area'],
+            max_lost_share=result.config['max_lost_share'], pieces=pieces)
         values[pieces] = np.array([score_real(image, last).precision.mean() for image in ready])
-    for label, name in enumerate(CLASSES):
-        if (voted == label).any():
-            result.config['pieces'][name] = max(
-                PIECES, key=lambda pieces: values[pieces][voted == label].mean())
+    for names, members in _groups(
+            chosen, classes, result.config['vote'], result.config['vote_min_score']):
+        best = max(PIECES, key=lambda pieces: values[pieces][members].mean())
+        result.config['pieces'].update(dict.fromkeys(names, best))
 
 
 def score_real(image: Predictions, process: PostProcessor) -> ImageScore:

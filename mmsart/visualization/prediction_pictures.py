@@ -18,13 +18,14 @@ from mmsart.visualization.draw import draw_comparison, draw_instances
 LARGEST_SCALE = 16  # 16 x 704 pixels and their twin beside; OpenCV ends at 32,767
 
 
-def write_pictures(images: Sequence[Predictions], folder: str | os.PathLike,
-                   out: str | os.PathLike, settings: dict[str, Any],
+def write_pictures(images: Sequence[Predictions], classes: Sequence[str],
+                   folder: str | os.PathLike, out: str | os.PathLike, settings: dict[str, Any],
                    every: bool = False, scale: int = 1) -> list[Path]:
     """Draw predictions after post-processing.
 
     Args:
         images: predictions; where the truth is known it is drawn to their left.
+        classes: names in label order.
         folder: where the images are, as ``<img_id>.png`` or of another common ending.
         out: folder for the pictures; made if it is missing.
         settings: of :class:`mmsart.postprocessing.PostProcessor`.
@@ -44,7 +45,7 @@ def write_pictures(images: Sequence[Predictions], folder: str | os.PathLike,
     if not 1 <= scale <= LARGEST_SCALE:
         raise UserError(f'scale: found {scale}, expected a whole number from 1 to {LARGEST_SCALE}')
     files = {path.stem: path for path in list_images(folder)}
-    process = PostProcessor(**settings)
+    process = PostProcessor(classes, **settings)
     entries = []
     for image in images:
         masks = process(image.detections).masks

@@ -71,8 +71,8 @@ def test_predict_test_submission_and_pictures_show_the_same_cells(
 
     for image in predictions:
         image.truth = None  # otherwise it would be drawn beside them
-    write_pictures(predictions, images, tmp_path / 'pictures', segmenter.source.postprocess,
-                   every=True)
+    write_pictures(predictions, segmenter.source.classes, images, tmp_path / 'pictures',
+                   segmenter.source.postprocess, every=True)
     for image in predictions:
         path = images / f'{image.img_id}.png'
         result = segmenter(path)

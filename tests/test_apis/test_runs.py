@@ -5,6 +5,7 @@ import pytest
 
 from mmsart.apis import runs
 from mmsart.apis.config import load_config
+from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import UserError
 
@@ -35,17 +36,24 @@ def test_which_postprocessing_a_test_uses(tmp_path, options, given, beside, expe
     if beside:
         (tmp_path / 'postprocess.json').write_text(json.dumps(dict(min_area=9)))
     found, words = runs.choose_postprocess(
-        load_config(str(path), options), str(tmp_path / 'epoch_1.pth'),
+        load_config(str(path), options), str(tmp_path / 'epoch_1.pth'), CLASSES,
         given and str(tmp_path / given))
-    assert found == load_postprocess(expected)
+    assert found == load_postprocess(expected, CLASSES)
     assert words == str(tmp_path / source)
 
 
-def test_a_config_without_the_metric_is_named(tmp_path):
+def test_a_config_without_evaluator_is_named(tmp_path):
     path = tmp_path / 'config.py'
     path.write_text('')
     with pytest.raises(UserError, match=r'config\.py: test_evaluator: found None, expected'):
-        runs.choose_postprocess(load_config(str(path)), 'epoch_1.pth')
+        runs.choose_postprocess(load_config(str(path)), 'epoch_1.pth', CLASSES)
+
+
+def test_without_the_metric_the_settings_are_the_defaults(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text('test_evaluator = dict(type="CocoMetric")\n')
+    found, _ = runs.choose_postprocess(load_config(str(path)), 'epoch_1.pth', CLASSES)
+    assert found == load_postprocess(None, CLASSES)
 
 
 @pytest.mark.parametrize('loader', ['', 'test_dataloader = dict(dataset=dict(data_root=""))'])

@@ -7,6 +7,7 @@ import pytest
 from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 
+from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import (
     IOU_THRS,
     ImageScore,
@@ -43,7 +44,7 @@ def brute_force_precision(preds, gts):
         rows, columns = linear_sum_assignment(-hits)
         tp = int(hits[rows, columns].sum())
         total = tp + (len(preds) - tp) + (len(gts) - tp)
-        precisions.append(tp / total if total else 0.0)
+        precisions.append(tp / total if total else 1.0)
     return np.array(precisions)
 
 
@@ -123,11 +124,12 @@ def test_a_pair_is_not_lost_to_overlapping_truth():
     assert count_matches(ious, np.array([0.5]))[0] == 2
 
 
-@pytest.mark.parametrize(('num_pred', 'num_gt'), [(0, 3), (3, 0), (0, 0)])
-def test_empty_sides_have_zero_precision(num_pred, num_gt):
+@pytest.mark.parametrize(('num_pred', 'num_gt', 'precision'), [(0, 3, 0), (3, 0, 0), (0, 0, 1)])
+def test_precision_with_an_empty_side(num_pred, num_gt, precision):
+    """Where nothing is there, nothing predicted is right, and anything predicted is wrong."""
     preds, gts = [bar(i, i + 9) for i in range(num_pred)], [bar(i, i + 9) for i in range(num_gt)]
     score = score_image(encode(preds), encode(gts))
-    assert score.precision.tolist() == [0.0] * 10
+    assert score.precision.tolist() == [precision] * 10
     assert (score.fp == num_pred).all()
     assert (score.fn == num_gt).all()
 
@@ -140,7 +142,7 @@ def test_an_empty_mask_matches_nothing():
 def test_images_are_averaged_not_pooled():
     # image 1: 1 of 1 object found; image 2: 0 of 9: (1 + 0) / 2, while pooling gives 1 / 10
     scores = [ImageScore(np.ones(10, int), 1, 1), ImageScore(np.zeros(10, int), 0, 9)]
-    result = summarize(scores, ['cort', 'astro'])
+    result = summarize(scores, ['cort', 'astro'], CLASSES)
     assert result['mAP'] == 0.5
     assert result['mAP_cort'] == 1.0
     assert result['mAP_astro'] == 0.0
@@ -152,13 +154,21 @@ def test_images_are_averaged_not_pooled():
 
 def test_mix_weights_are_the_competitions_images():
     full, none = ImageScore(np.ones(10, int), 1, 1), ImageScore(np.zeros(10, int), 0, 1)
-    result = summarize([full, none, none], ['cort', 'shsy5y', 'astro'])
+    result = summarize([full, none, none], ['cort', 'shsy5y', 'astro'], CLASSES)
     assert result['mAP_mix'] == pytest.approx(320 / 606)
 
 
 def test_ap75_is_the_precision_at_three_quarters():
     tp = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
-    result = summarize([ImageScore(tp, 1, 1)], ['cort'])
+    result = summarize([ImageScore(tp, 1, 1)], ['cort'], CLASSES)
     assert (result['AP50'], result['AP75'], result['mAP']) == (1.0, 1.0, 0.6)
     tp[5] = 0
-    assert summarize([ImageScore(tp, 1, 1)], ['cort'])['AP75'] == 0.0
+    assert summarize([ImageScore(tp, 1, 1)], ['cort'], CLASSES)['AP75'] == 0.0
+
+
+def test_classes_are_those_of_the_data():
+    full, none = ImageScore(np.ones(10, int), 1, 1), ImageScore(np.zeros(10, int), 0, 1)
+    result = summarize([full, none, none], ['round', 'long', ''], ('round', 'long', 'flat'))
+    assert result['mAP'] == pytest.approx(1 / 3)
+    assert {key for key in result if key.startswith('mAP_')} == {'mAP_round', 'mAP_long'}
+    assert (result['mAP_round'], result['mAP_long']) == (1, 0)

@@ -3,9 +3,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mmengine.evaluator import Evaluator
 
-from mmsart.evaluation.metrics import SartoriusMetric
+from mmsart.datasets.classes import CLASSES
+from mmsart.evaluation.metrics import PredictionWriter, SartoriusMetric, SubmissionWriter
 from mmsart.formats.predictions import load_predictions
+from mmsart.postprocessing import PostProcessor
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import bitmap_to_kaggle
 from mmsart.utils import UserError
@@ -37,11 +40,18 @@ A, B = rectangle(0, 0, 6, 5), rectangle(10, 4, 18, 10)
 A_SHIFTED = rectangle(0, 1, 6, 6)  # 24 of 36 pixels in common: IoU 0.667, four thresholds below
 
 
-def evaluate(samples, **kwargs):
-    metric = SartoriusMetric(**kwargs)
+def evaluate(samples, postprocess=None, out=None, submission=None, classes=CLASSES):
+    """Run the metric, and the writers of the files asked for, as a test does."""
+    metrics = [SartoriusMetric(postprocess)]
+    if out:
+        metrics.append(PredictionWriter(out))
+    if submission:
+        metrics.append(SubmissionWriter(submission, postprocess))
+    evaluator = Evaluator(metrics)
+    evaluator.dataset_meta = dict(classes=classes)
     for each in samples:
-        metric.process(None, [each])
-    return metric.evaluate(len(samples))
+        evaluator.process([dict(each)])
+    return evaluator.evaluate(len(samples))
 
 
 @pytest.mark.parametrize('kind', ['cropped', 'bitmaps'])
@@ -81,7 +91,7 @@ def test_the_submission_scores_the_same_as_the_metric(tmp_path, write_table):
     images = {'a': ([(A, .9, 2), (A_SHIFTED, .8, 2), (B, .7, 2)], [A, B]),
               'b': ([(A_SHIFTED, .9, 1)], [A]), 'c': ([], [A])}
     samples = [sample(name, *content) for name, content in images.items()]
-    scores = evaluate(samples, submission_file=str(tmp_path / 's.csv'))
+    scores = evaluate(samples, submission=tmp_path / 's.csv')
     root = write_table([
         dict(id=name, annotation=bitmap_to_kaggle(mask), width=SIZE[1], height=SIZE[0])
         for name, (_, truth) in images.items() for mask in truth])
@@ -94,7 +104,7 @@ def test_the_submission_scores_the_same_as_the_metric(tmp_path, write_table):
 
 def test_raw_predictions_are_kept_before_post_processing(tmp_path):
     evaluate([sample('a', [(A, .9, 2), (B, .1, 2)], [A])], postprocess=dict(score_thr=0.5),
-             predictions_file=str(tmp_path / 'p.pkl'))
+             out=tmp_path / 'p.pkl')
     image, = load_predictions(tmp_path / 'p.pkl').images
     assert image.detections.scores.tolist() == pytest.approx([.9, .1])
     assert (image.detections.masks.to_ndarray() == np.array([A, B])).all()
@@ -103,7 +113,7 @@ def test_raw_predictions_are_kept_before_post_processing(tmp_path):
 
 def test_a_submission_needs_disjoint_masks():
     with pytest.raises(UserError, match='remove_overlap off'):
-        SartoriusMetric(dict(remove_overlap=False), submission_file='s.csv')
+        evaluate([], dict(remove_overlap=False), submission='s.csv')
 
 
 def test_images_without_truth_are_only_written(tmp_path):
@@ -112,7 +122,10 @@ def test_images_without_truth_are_only_written(tmp_path):
     each['cell_type'] = ''
     with pytest.raises(UserError, match='image a: no instances in the meta data'):
         evaluate([each])
-    assert evaluate([each], format_only=True, submission_file=str(tmp_path / 's.csv')) == {}
+    writer = SubmissionWriter(tmp_path / 's.csv')
+    writer.dataset_meta = dict(classes=CLASSES)
+    writer.process(None, [each])
+    assert writer.evaluate(1) == {}
     assert pd.read_csv(tmp_path / 's.csv').predicted.tolist() == [bitmap_to_kaggle(A)]
 
 
@@ -124,3 +137,36 @@ def test_the_order_of_the_images_does_not_change_a_bit():
     for _ in range(3):
         rng.shuffle(samples)
         assert evaluate(samples) == first
+
+
+def test_metrics_of_one_evaluator_share_the_post_processing(tmp_path, monkeypatch):
+    calls = []
+    process = PostProcessor.__call__
+    monkeypatch.setattr(PostProcessor, '__call__', lambda self, found: (
+        calls.append(found.img_id), process(self, found))[1])
+    samples = [sample('a', [(A, .9, 2)], [A]), sample('b', [(A, .9, 2)], [A])]
+    evaluate(samples, dict(score_thr=.5), submission=tmp_path / 's.csv')
+    assert calls == ['a', 'b']
+
+
+def test_each_metric_keeps_its_own_settings(tmp_path):
+    metrics = [SartoriusMetric(dict(score_thr=.95)), SubmissionWriter(tmp_path / 's.csv')]
+    evaluator = Evaluator(metrics)
+    evaluator.dataset_meta = dict(classes=CLASSES)
+    evaluator.process([sample('a', [(A, .9, 2)], [A])])
+    assert evaluator.evaluate(1)['sartorius/mAP'] == 0
+    assert pd.read_csv(tmp_path / 's.csv').predicted.tolist() == [bitmap_to_kaggle(A)]
+
+
+def test_settings_of_other_classes_are_refused_before_the_first_image():
+    with pytest.raises(UserError, match='expected a value for each of round, long'):
+        evaluate([], dict(score_thr=dict(shsy5y=.1, astro=.1, cort=.3)), classes=('round', 'long'))
+
+
+def test_images_of_one_name_are_told_apart(tmp_path):
+    samples = [dict(sample(number, [(A, .9, 2)], [A]), img_path=f'/{number}/well.png')
+               for number in (3, 4)]
+    evaluate(samples, out=tmp_path / 'p.pkl', submission=tmp_path / 's.csv')
+    images = load_predictions(tmp_path / 'p.pkl').images
+    assert [image.img_id for image in images] == ['well-3', 'well-4']
+    assert pd.read_csv(tmp_path / 's.csv').id.tolist() == ['well-3', 'well-4']

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmsart.datasets.classes import CLASSES
 from mmsart.formats.submission import Submission, read_submission, write_submission
 from mmsart.formats.submission_check import check_submission
 from mmsart.postprocessing import PostProcessor
@@ -122,7 +123,7 @@ def test_bad_predictions_write_nothing(tmp_path, predictions, words):
 
 def assert_submittable(path, scenes, config):
     """Post-process, write, check by the fast check and by painting every row."""
-    process = PostProcessor(**config)
+    process = PostProcessor(CLASSES, **config)
     found = {f'i{n}': process(scene) for n, scene in enumerate(scenes)}
     sizes = {f'i{n}': (scene.masks.height, scene.masks.width) for n, scene in enumerate(scenes)}
     write_submission(path, found.items(), list(sizes))

@@ -8,11 +8,11 @@ from mmsart.utils import MissingFileError, UserError
 
 
 def test_defaults_are_complete_and_scalars_spread():
-    config = complete_config({'score_thr': 0.3})
+    config = complete_config({'score_thr': 0.3}, CLASSES)
     assert list(config) == list(OPTIONS)
     assert config['score_thr'] == dict.fromkeys(CLASSES, 0.3)
     assert config['remove_overlap'] is True
-    assert complete_config(config) == config
+    assert complete_config(config, CLASSES) == config
 
 
 @pytest.mark.parametrize(('config', 'words'), [
@@ -35,7 +35,7 @@ def test_defaults_are_complete_and_scalars_spread():
 ])
 def test_wrong_settings_are_named(config, words):
     with pytest.raises(UserError) as error:
-        complete_config(config)
+        complete_config(config, CLASSES)
     assert '\n' not in str(error.value)
     for word in words:
         assert word in str(error.value)
@@ -43,19 +43,19 @@ def test_wrong_settings_are_named(config, words):
 
 def test_file_round_trip(tmp_path):
     path = tmp_path / 'postprocess.json'
-    config = complete_config({'min_area': {'shsy5y': 0, 'astro': 150, 'cort': 75}})
+    config = complete_config({'min_area': {'shsy5y': 0, 'astro': 150, 'cort': 75}}, CLASSES)
     path.write_text(json.dumps(config))
-    assert load_postprocess(path) == load_postprocess(config) == config
-    assert load_postprocess(None) == complete_config({})
+    assert load_postprocess(path, CLASSES) == load_postprocess(config, CLASSES) == config
+    assert load_postprocess(None, CLASSES) == complete_config({}, CLASSES)
 
 
 def test_bad_files(tmp_path):
     with pytest.raises(MissingFileError, match='nowhere'):
-        load_postprocess(tmp_path / 'nowhere.json')
+        load_postprocess(tmp_path / 'nowhere.json', CLASSES)
     path = tmp_path / 'bad.json'
     path.write_text('{"score_thr": ')
     with pytest.raises(UserError, match=r'bad\.json: expected JSON'):
-        load_postprocess(path)
+        load_postprocess(path, CLASSES)
     path.write_text('{"min_area": -3}')
     with pytest.raises(UserError, match=r'bad\.json: min_area'):
-        load_postprocess(path)
+        load_postprocess(path, CLASSES)

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing import PostProcessor, vote_type
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
@@ -26,29 +27,29 @@ def squares(sides, scores, labels, gap=2, **fields):
 
 
 def test_defaults_only_sort_and_drop_empty_masks():
-    found = PostProcessor()(squares([2, 3, 4], [0.1, 0.9, 0.5], [0, 1, 2]))
+    found = PostProcessor(CLASSES)(squares([2, 3, 4], [0.1, 0.9, 0.5], [0, 1, 2]))
     assert found.masks.areas.tolist() == [9, 16, 4]
     assert found.labels.tolist() == [1, 2, 0]
     empty = CroppedMasks.from_bitmaps(np.zeros((1, 4, 4), np.uint8))
-    assert len(PostProcessor()(Detections([0.9], [0], empty, np.zeros((1, 4))))) == 0
+    assert len(PostProcessor(CLASSES)(Detections([0.9], [0], empty, np.zeros((1, 4))))) == 0
 
 
 def test_thresholds_of_each_class_are_inclusive():
     detections = squares([2, 2, 2, 2], [0.35, 0.3, 0.5, 0.6], [0, 0, 1, 1])
-    process = PostProcessor(score_thr={'shsy5y': 0.35, 'astro': 0.6, 'cort': 0})
+    process = PostProcessor(CLASSES, score_thr={'shsy5y': 0.35, 'astro': 0.6, 'cort': 0})
     np.testing.assert_allclose(process(detections).scores, [0.6, 0.35], rtol=1e-6)
 
 
 def test_areas_are_inclusive():
     detections = squares([1, 2, 3, 4], [0.9, 0.8, 0.7, 0.6], [0] * 4)
-    assert PostProcessor(min_area=4, max_area=9)(detections).masks.areas.tolist() == [4, 9]
+    assert PostProcessor(CLASSES, min_area=4, max_area=9)(detections).masks.areas.tolist() == [4, 9]
 
 
 @pytest.mark.parametrize(('vote', 'labels'), [
     ('off', [1, 0, 0]), ('drop', [1]), ('relabel', [1, 1, 1])])
 def test_vote_is_weighted_by_score(vote, labels):
     detections = squares([2, 2, 2], [0.9, 0.4, 0.4], [1, 0, 0])
-    assert PostProcessor(vote=vote)(detections).labels.tolist() == labels
+    assert PostProcessor(CLASSES, vote=vote)(detections).labels.tolist() == labels
 
 
 def test_vote_of_the_weak_can_be_ignored():
@@ -60,7 +61,8 @@ def test_vote_of_the_weak_can_be_ignored():
 
 def test_vote_comes_before_the_thresholds():
     """A relabelled detection is judged by the threshold of its new class."""
-    process = PostProcessor(vote='relabel', score_thr={'shsy5y': 0.8, 'astro': 0.3, 'cort': 0})
+    process = PostProcessor(
+        CLASSES, vote='relabel', score_thr={'shsy5y': 0.8, 'astro': 0.3, 'cort': 0})
     assert len(process(squares([2, 2], [0.9, 0.4], [1, 0]))) == 2
 
 
@@ -69,13 +71,15 @@ def test_holes_are_filled_before_the_area_counts():
     ring[0, 1:3, 1:3] = 0
     masks = CroppedMasks.from_bitmaps(ring)
     detections = Detections([0.9], [0], masks, masks.boxes)
-    assert len(PostProcessor(min_area=16)(detections)) == 0
-    assert PostProcessor(min_area=16, fill_holes=True)(detections).masks.areas.tolist() == [16]
+    assert len(PostProcessor(CLASSES, min_area=16)(detections)) == 0
+    filled = PostProcessor(CLASSES, min_area=16, fill_holes=True)(detections)
+    assert filled.masks.areas.tolist() == [16]
 
 
 def test_largest_component_of_one_class_only():
     bitmap = np.array([[[1, 1, 0, 1], [1, 1, 0, 0]]], np.uint8)
-    process = PostProcessor(largest_component={'shsy5y': True, 'astro': False, 'cort': False})
+    process = PostProcessor(
+        CLASSES, largest_component={'shsy5y': True, 'astro': False, 'cort': False})
     for label, area in ((0, 4), (1, 5)):
         masks = CroppedMasks.from_bitmaps(bitmap)
         assert process(Detections([0.9], [label], masks, masks.boxes)).masks.areas == [area]
@@ -86,11 +90,12 @@ def test_mask_threshold_pastes_soft_masks_again():
     ramp = np.tile((np.arange(4, dtype=np.float32) * 2 + 1) / 8, (1, 4, 1))
     detections = squares([4], [0.9], [0], mask_probs=ramp)
     for thr, columns in ((0.5, 2), (0.3, 3), (0.8, 1)):
-        assert PostProcessor(mask_thr=thr)(detections).masks.areas.tolist() == [4 * columns]
+        cut = PostProcessor(CLASSES, mask_thr=thr)(detections)
+        assert cut.masks.areas.tolist() == [4 * columns]
 
 
 def test_mask_threshold_without_soft_masks_is_said_once(recwarn):
-    process = PostProcessor(mask_thr=0.4)
+    process = PostProcessor(CLASSES, mask_thr=0.4)
     detections = squares([3], [0.9], [0])
     assert process(detections).masks.areas.tolist() == [9]
     process(detections)
@@ -102,13 +107,13 @@ def test_overlap_removal_can_be_left_out():
     masks = CroppedMasks.from_bitmaps(bitmap)
     detections = Detections([0.5, 0.9], [0, 0], masks, masks.boxes)
     np.testing.assert_allclose(
-        PostProcessor(remove_overlap=False)(detections).scores, [0.9, 0.5], rtol=1e-6)
-    assert len(PostProcessor()(detections)) == 1
+        PostProcessor(CLASSES, remove_overlap=False)(detections).scores, [0.9, 0.5], rtol=1e-6)
+    assert len(PostProcessor(CLASSES)(detections)) == 1
 
 
 def test_unknown_label_and_unequal_fields():
     with pytest.raises(UserError, match="'squares': found labels 0 to 3, expected 0 to 2"):
-        PostProcessor()(squares([2, 2], [0.9, 0.8], [0, 3]))
+        PostProcessor(CLASSES)(squares([2, 2], [0.9, 0.8], [0, 3]))
     with pytest.raises(ValueError, match='one length'):
         squares([2, 2], [0.9], [0, 1])
 
@@ -153,7 +158,7 @@ def test_equals_full_size_twin(seed):
         'max_area': int(rng.choice([100, 2000])), 'nms_iou_thr': float(rng.choice([0.1, 0.5, 1])),
         'max_lost_share': float(rng.choice([0.2, 0.6, 1])),
         'pieces': str(rng.choice(['keep', 'largest', 'drop']))}
-    found = PostProcessor(**config)(detections)
+    found = PostProcessor(CLASSES, **config)(detections)
     expected, expected_scores = plain_pipeline(detections, config)
     np.testing.assert_array_equal(found.masks.to_ndarray(), expected)
     np.testing.assert_array_equal(found.scores, expected_scores)

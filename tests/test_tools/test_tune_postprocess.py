@@ -10,7 +10,7 @@ from mmsart.postprocessing import PostProcessor, load_postprocess
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
-from tools.tune_postprocess import load_images, main
+from tools.tune_postprocess import load_annotated, main
 
 CONFIG = "test_evaluator = dict(type='SartoriusMetric', postprocess=dict(score_thr={thr}))\n"
 
@@ -50,8 +50,8 @@ def test_settings_are_written_and_score_what_is_printed(folder, capsys):
     assert row[1] == '4'
     assert float(row[3]) == float(row[4]) == 1.0
     assert float(row[2]) < 1
-    process = PostProcessor(**load_postprocess(folder / 'postprocess.json'))
-    for image in load_images(str(folder / 'predictions.pkl')):
+    process = PostProcessor(CLASSES, **load_postprocess(folder / 'postprocess.json', CLASSES))
+    for image in load_annotated(str(folder / 'predictions.pkl')).images:
         final = process(image.detections)
         assert score_image(final.masks.to_runs(), image.truth.to_runs()).precision.mean() == 1.0
 
@@ -67,7 +67,6 @@ def test_classes_without_image_keep_the_config(folder):
     (lambda folder: (folder / 'predictions.pkl').unlink(), ['predictions.pkl', 'no such file']),
     (lambda folder: (folder / 'config.py').write_text(CONFIG.format(thr=2)), ['score_thr', '2']),
     (lambda folder: save_images(folder / 'predictions.pkl', truth=False), ['image0', 'no truth']),
-    (lambda folder: save_images(folder / 'predictions.pkl', cell_type='hela'), ['no truth']),
     (lambda folder: (folder / 'config.py').write_text('x = ('), ['config.py', 'SyntaxError']),
     (lambda folder: save_predictions(
         folder / 'predictions.pkl', [], CLASSES), ['found no image']),
@@ -91,5 +90,5 @@ def test_options_are_checked(folder, capsys):
 
 def test_loaded_predictions_keep_their_order(folder):
     raws = load_predictions(folder / 'predictions.pkl').images
-    images = load_images(str(folder / 'predictions.pkl'))
+    images = load_annotated(str(folder / 'predictions.pkl')).images
     assert [image.detections.img_id for image in images] == [raw.img_id for raw in raws]

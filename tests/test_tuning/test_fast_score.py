@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import score_image
 from mmsart.postprocessing import PostProcessor
 from mmsart.structures.detections import Detections
@@ -17,6 +18,8 @@ def random_image(rng, height=24, width=30):
     """Predictions are true masks, moved a little, among others; true masks overlap."""
     truth = random_bitmaps(rng, height, width, int(rng.integers(0, 7)))
     truth = truth[truth.any((1, 2))]
+    if rng.random() < 0.2:
+        truth = truth[:0]  # whatever is predicted is wrong then
     moved = [np.roll(m, rng.integers(-2, 3, 2), (0, 1)) for m in truth if rng.random() < 0.8]
     masks = np.concatenate([
         np.array(moved, np.uint8).reshape(-1, height, width),
@@ -28,7 +31,7 @@ def random_image(rng, height=24, width=30):
 def real_precision(image, trial, threshold):
     masks, scores, truth = image
     process = PostProcessor(
-        score_thr=threshold, min_area=int(trial.min_area), nms_iou_thr=trial.nms_iou_thr,
+        CLASSES, score_thr=threshold, min_area=int(trial.min_area), nms_iou_thr=trial.nms_iou_thr,
         max_area=None if np.isinf(trial.max_area) else int(trial.max_area),
         max_lost_share=trial.max_lost_share)
     found = process(Detections(scores, np.zeros(len(scores)), masks, masks.boxes))

@@ -13,6 +13,7 @@ from mmsart.tuning.class_search import SCORE_FLOOR, ClassSearch, MaskCuts
 from mmsart.tuning.search import score_real, split_folds, tune
 
 SIZE, SIDE = 48, 6
+NEUTRAL = complete_config({}, CLASSES)
 
 
 def make_image(rng, number, good=6, junk=8):
@@ -51,7 +52,7 @@ def images():
 
 @pytest.fixture(scope='module')
 def result(images):
-    return tune(images, complete_config({}), trials=30, folds=3)
+    return tune(images, CLASSES, NEUTRAL, trials=30, folds=3)
 
 
 def means(scores):
@@ -63,13 +64,13 @@ def test_gain_is_real_and_holds_on_other_images(images, result):
     assert means(result.before) < 0.6
     assert means(result.in_sample) == 1.0
     assert means(result.out_of_sample) == 1.0
-    process = PostProcessor(**result.config)
+    process = PostProcessor(CLASSES, **result.config)
     assert score_real(images[0], process).tp.tolist() == [6] * 10
 
 
 def test_settings_are_valid_and_say_what_they_must(result):
     config = result.config
-    assert complete_config(config) == config
+    assert complete_config(config, CLASSES) == config
     assert config['vote'] == 'relabel'  # a cell of each image has another label
     for name in ('shsy5y', 'astro'):
         assert 0 < config['score_thr'][name] < 0.7  # below most true cells
@@ -83,18 +84,18 @@ def test_other_labels_are_dropped_where_that_is_clearly_better(images, monkeypat
         labels = np.full(len(image.detections), CLASSES.index(image.cell_type))
         labels[6:] = (labels[6:] + 1) % 3  # all that is wrong has another label
         junk.append(replace(image, detections=replace(image.detections, labels=labels)))
-    base = complete_config(dict(vote_min_score=0.56))  # true cells and specks vote
-    assert tune(junk, base, trials=2, folds=2).config['vote'] == 'drop'
+    base = complete_config(dict(vote_min_score=0.56), CLASSES)  # true cells and specks vote
+    assert tune(junk, CLASSES, base, trials=2, folds=2).config['vote'] == 'drop'
     monkeypatch.setattr('mmsart.tuning.search.VOTE_MARGIN', 1.0)
-    assert tune(junk, base, trials=2, folds=2).config['vote'] == 'relabel'
+    assert tune(junk, CLASSES, base, trials=2, folds=2).config['vote'] == 'relabel'
 
 
 def test_processes_find_the_same_settings(images, result):
-    assert tune(images, complete_config({}), trials=30, folds=3, workers=2).config == result.config
+    assert tune(images, CLASSES, NEUTRAL, trials=30, folds=3, workers=2).config == result.config
 
 
 def test_same_seed_same_settings(images, result):
-    assert tune(images, complete_config({}), trials=30, folds=3).config == result.config
+    assert tune(images, CLASSES, NEUTRAL, trials=30, folds=3).config == result.config
 
 
 def test_folds_keep_samples_together(images):
@@ -118,19 +119,19 @@ def test_held_out_images_do_not_steer_their_settings():
     images = [make_image(rng, number) for number in range(8)]
     for image in images:
         image.detections.scores[:] = rng.uniform(0.1, 1, len(image.detections))
-    fold, *others = tune(images, complete_config({}), trials=40, folds=3).folds
+    fold, *others = tune(images, CLASSES, NEUTRAL, trials=40, folds=3).folds
     spoiled = [
         image if used else replace(image, truth=image.detections.masks[image.detections.masks.areas
                                                                        < SIDE**2])
         for image, used in zip(images, fold.train, strict=True)]
-    again, *changed = tune(spoiled, complete_config({}), trials=40, folds=3).folds
+    again, *changed = tune(spoiled, CLASSES, NEUTRAL, trials=40, folds=3).folds
     assert again.config == fold.config
     assert [each.config for each in changed] != [each.config for each in others]
 
 
 def test_a_higher_floor_leaves_what_is_above_it(images):
-    cuts = [MaskCuts(image) for image in images]
-    search = ClassSearch('shsy5y', np.arange(len(images)), cuts, 'relabel', complete_config({}))
+    cuts = [MaskCuts(image, CLASSES) for image in images]
+    search = ClassSearch(('shsy5y',), np.arange(len(images)), cuts, 'relabel', NEUTRAL)
     sets = [np.arange(len(images)) % 2 == 0, np.ones(len(images), bool),
             np.zeros(len(images), bool)]
     everything = search.curve(search.start())
@@ -158,7 +159,7 @@ def test_detections_without_pixels_are_no_obstacle(images):
         crowded.append(replace(image, detections=Detections(
             np.append(found.scores, np.full(40, 0.5)), np.append(found.labels, np.zeros(40)),
             masks, masks.boxes, found.img_id)))
-    assert means(tune(crowded, complete_config({}), trials=8, folds=2).in_sample) > 0.5
+    assert means(tune(crowded, CLASSES, NEUTRAL, trials=8, folds=2).in_sample) > 0.5
 
 
 def test_the_threshold_written_keeps_the_last_detection(images):
@@ -171,29 +172,54 @@ def test_the_threshold_written_keeps_the_last_detection(images):
             scores, np.full(len(scores), CLASSES.index(image.cell_type)), image.truth,
             image.truth.boxes, image.detections.img_id)))
     for seed in range(3):
-        result = tune(perfect, complete_config({}), trials=4, folds=2, seed=seed)
+        result = tune(perfect, CLASSES, NEUTRAL, trials=4, folds=2, seed=seed)
         assert means(result.in_sample) == 1
 
 
 def test_the_result_is_disjoint_whatever_the_settings_to_begin_with(images, result):
-    other = tune(images, complete_config({'remove_overlap': False}), trials=30, folds=3)
+    other = tune(images, CLASSES, {**NEUTRAL, 'remove_overlap': False}, trials=30, folds=3)
     assert other.config == result.config
 
 
 def test_trial_equals_real_pipeline(images):
-    base = complete_config({})
-    search = ClassSearch(
-        'shsy5y', np.arange(2), [MaskCuts(image) for image in images[:2]], 'relabel', base)
+    cuts = [MaskCuts(image, CLASSES) for image in images[:2]]
+    search = ClassSearch(('shsy5y',), np.arange(2), cuts, 'relabel', NEUTRAL)
     trial = optuna.trial.FixedTrial({
         'fill_holes': True, 'largest_component': True, 'min_area': 3, 'max_area': 60,
         'nms_iou_thr': 0.3, 'max_lost_share': 0.4})
     params = search.suggest(trial)
     value, threshold = search.curve(params).best_threshold(np.ones(2, bool))
     process = PostProcessor(
-        vote='relabel', score_thr=threshold, fill_holes=True, largest_component=True, min_area=3,
-        max_area=60, nms_iou_thr=0.3, max_lost_share=0.4)
-    relabelled = [PostProcessor(vote='relabel', remove_overlap=False)(i.detections)
+        CLASSES, vote='relabel', score_thr=threshold, fill_holes=True, largest_component=True,
+        min_area=3, max_area=60, nms_iou_thr=0.3, max_lost_share=0.4)
+    relabelled = [PostProcessor(CLASSES, vote='relabel', remove_overlap=False)(i.detections)
                   for i in images[:2]]
     real = [score_real(Predictions(d, i.truth, i.cell_type, ''), process)
             for d, i in zip(relabelled, images[:2], strict=True)]
     assert value == pytest.approx(means(real), abs=1e-12)
+
+
+def test_one_class_is_tuned_without_a_vote(images):
+    cells = [replace(image, cell_type='cell', detections=replace(
+        image.detections, labels=np.zeros(len(image.detections), int))) for image in images]
+    result = tune(cells, ('cell',), complete_config({}, ('cell',)), trials=30, folds=3)
+    assert result.config['vote'] == 'off'
+    assert means(result.out_of_sample) == 1.0
+    assert 1 < result.config['min_area']['cell'] <= SIDE**2
+
+
+def test_types_that_share_an_image_share_their_settings(images):
+    """A vote would give every cell of the image one type."""
+    mixed = [replace(image, cell_type='') for image in images]
+    result = tune(mixed, CLASSES, NEUTRAL, trials=30, folds=3)
+    assert result.config['vote'] == 'off'
+    assert len(set(result.config['score_thr'].values())) == 1
+    assert means(result.in_sample) == 1.0
+
+
+def test_cells_invented_where_nothing_is_cost_score(images):
+    """Only images without truth: the best is to keep nothing, and that scores 1."""
+    empty = [replace(image, truth=image.truth[:0]) for image in images]
+    result = tune(empty, CLASSES, NEUTRAL, trials=4, folds=2)
+    assert means(result.before) == 0
+    assert means(result.in_sample) == 1

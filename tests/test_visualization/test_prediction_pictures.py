@@ -3,6 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mmsart.datasets.classes import CLASSES
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
@@ -30,25 +31,25 @@ def folder(tmp_path):
 
 def test_best_middle_and_worst_are_drawn(folder, tmp_path):
     images = [predictions(name, hits) for name, hits in zip('abcde', (1, 4, 0, 3, 2), strict=True)]
-    paths = write_pictures(images, folder, tmp_path / 'out', {})
+    paths = write_pictures(images, CLASSES, folder, tmp_path / 'out', {})
     assert [path.name for path in paths] == [
         '000_1.000_b.png', '001_0.500_e.png', '002_0.000_c.png']
     assert cv2.imread(str(paths[0])).shape == (SIZE[0] + 24, 2 * SIZE[1] + 4, 3)
-    assert len(write_pictures(images, folder, tmp_path / 'all', {}, every=True)) == 5
+    assert len(write_pictures(images, CLASSES, folder, tmp_path / 'all', {}, every=True)) == 5
 
 
 def test_images_without_truth_are_drawn_alone(folder, tmp_path):
     image = predictions('a', 2, truth=False)
-    paths = write_pictures([image], folder, tmp_path / 'out', {}, scale=2)
+    paths = write_pictures([image], CLASSES, folder, tmp_path / 'out', {}, scale=2)
     assert [path.name for path in paths] == ['a.png']
     assert cv2.imread(str(paths[0])).shape == (2 * SIZE[0], 2 * SIZE[1], 3)
 
 
 def test_the_choice_is_among_images_with_truth(folder, tmp_path):
     images = [predictions('a', 4, truth=False), predictions('b', 4), predictions('c', 0)]
-    paths = write_pictures(images, folder, tmp_path / 'out', {})
+    paths = write_pictures(images, CLASSES, folder, tmp_path / 'out', {})
     assert [path.name for path in paths] == ['000_1.000_b.png', '001_0.000_c.png']
-    assert len(write_pictures(images, folder, tmp_path / 'all', {}, every=True)) == 3
+    assert len(write_pictures(images, CLASSES, folder, tmp_path / 'all', {}, every=True)) == 3
 
 
 @pytest.mark.parametrize(('images', 'scale', 'error', 'message'), [
@@ -58,5 +59,5 @@ def test_the_choice_is_among_images_with_truth(folder, tmp_path):
 ])
 def test_nothing_is_written_on_bad_input(folder, tmp_path, images, scale, error, message):
     with pytest.raises(error, match=message):
-        write_pictures(images, folder, tmp_path / 'out', {}, scale=scale)
+        write_pictures(images, CLASSES, folder, tmp_path / 'out', {}, scale=scale)
     assert not (tmp_path / 'out').exists()

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional.error_kinds import GT_KINDS, PRED_KINDS, find_error_kinds
 from mmsart.formats.predictions import load_predictions
 from mmsart.postprocessing import PostProcessor, load_postprocess
@@ -20,6 +19,7 @@ from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.predictions import Predictions
 from mmsart.utils import UserError, atomic_write, check_target, cli_main
 
+MIXED = 'mixed'
 SIZES = (100, 300, 1000)
 KINDS = (*GT_KINDS, 'duplicate', 'spurious')
 COLOURS = ('#009e73', '#cc79a7', '#f0e442', '#0072b2', '#56b4e9', '#999999', '#e69f00', '#d55e00')
@@ -56,25 +56,30 @@ def count_kinds(
         borders: rising areas in pixels.
 
     Returns:
-        Counts by cell type, size bin and kind.
+        Counts by cell type, size bin and kind. Images that show several types go under
+        :data:`MIXED`; there no type is wrong.
     """
     names = bin_names(borders)
     counts: Counts = {
-        cls: {name: Counter() for name in names} for cls in CLASSES
-        if any(raw.cell_type == cls for raw in raws)}
+        cls: {name: Counter() for name in names} for cls in (*process.classes, MIXED)
+        if any((raw.cell_type or MIXED) == cls for raw in raws)}
     for raw in raws:
         assert raw.truth is not None, f'image {raw.img_id}: expected its truth'
         truth, found = raw.truth, process(raw.detections)
+        right_type = np.ones(len(found), bool)
+        if raw.cell_type in process.classes:
+            right_type = found.labels == process.classes.index(raw.cell_type)
         kinds = find_error_kinds(
             intersections(found.masks, truth).toarray(), found.masks.areas, truth.areas,
-            found.labels == CLASSES.index(raw.cell_type))
+            right_type)
         wrong = np.isin(kinds.pred, [PRED_KINDS.index('duplicate'), PRED_KINDS.index('spurious')])
         rows = [(GT_KINDS[k], a) for k, a in zip(kinds.gt, truth.areas, strict=True)]
         rows += [
             (PRED_KINDS[k], a)
             for k, a in zip(kinds.pred[wrong], found.masks.areas[wrong], strict=True)]
+        bins = counts[raw.cell_type or MIXED]
         for kind, area in rows:
-            counts[raw.cell_type][names[int(np.searchsorted(borders, area, 'right'))]][kind] += 1
+            bins[names[int(np.searchsorted(borders, area, 'right'))]][kind] += 1
     return counts
 
 
@@ -126,9 +131,9 @@ def main(args: list[str] | None = None) -> int:
     for target in (options.out, options.json):
         if target:
             check_target(target)
-    process = PostProcessor(**load_postprocess(options.postprocess))
-    raws = load_predictions(options.predictions).images
-    bare = [raw.img_id for raw in raws if raw.truth is None or raw.cell_type not in CLASSES]
+    classes, raws = load_predictions(options.predictions)
+    process = PostProcessor(classes, **load_postprocess(options.postprocess, classes))
+    bare = [raw.img_id for raw in raws if raw.truth is None]
     if not raws or bare:
         raise UserError(
             f'{options.predictions}: ' + (f'image {bare[0]}: no truth' if bare else 'no image')

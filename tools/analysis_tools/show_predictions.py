@@ -30,9 +30,10 @@ def main(args: list[str] | None = None) -> int:
     settings = options.postprocess
     if settings and settings.endswith('.py'):
         settings = (find_metric(load_config(settings), 'test_evaluator') or {}).get('postprocess')
+    classes, images = load_predictions(options.predictions)
     paths = write_pictures(
-        load_predictions(options.predictions).images, options.images, options.out,
-        load_postprocess(settings), every=options.all, scale=options.scale)
+        images, classes, options.images, options.out, load_postprocess(settings, classes),
+        every=options.all, scale=options.scale)
     for path in paths:
         print(path)
     return 0

@@ -3,7 +3,8 @@
 For an image and a threshold t, a predicted and a true object may be paired if their IoU is
 greater than t; each object is in one pair at most. With TP pairs, FP predictions and FN true
 objects left over, precision(t) = TP / (TP + FP + FN). The score is the mean over the thresholds,
-then over the images. Classes play no part.
+then over the images. Classes play no part. The competition has no image without objects; here one
+counts 1 if nothing is predicted in it, and 0 otherwise.
 Source: evaluation page of Kaggle's "Sartorius - Cell Instance Segmentation" (2021).
 """
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from mmsart.datasets.classes import CLASSES, COMPETITION_IMAGES
+from mmsart.datasets.classes import COMPETITION_IMAGES
 from mmsart.structures.mask.intersections import run_intersections
 from mmsart.structures.mask.runs import Runs
 
@@ -47,8 +48,13 @@ class ImageScore:
 
     @property
     def precision(self) -> np.ndarray:
-        """TP / (TP + FP + FN), float64 (T,); zero where nothing was predicted."""
-        return self.tp / np.maximum(self.num_pred + self.num_gt - self.tp, 1)
+        """TP / (TP + FP + FN), float64 (T,).
+
+        1 where nothing was predicted and nothing is there: the image is judged rightly.
+        """
+        if not self.num_pred and not self.num_gt:
+            return np.ones(len(self.tp))
+        return self.tp / (self.num_pred + self.num_gt - self.tp)
 
 
 def count_matches(ious: np.ndarray, iou_thrs: np.ndarray = IOU_THRS) -> np.ndarray:
@@ -121,27 +127,30 @@ def score_image(found: Runs, truth: Runs, iou_thrs: np.ndarray = IOU_THRS) -> Im
     return ImageScore(tp, len(found), len(truth))
 
 
-def summarize(scores: Sequence[ImageScore], cell_types: Sequence[str]) -> dict[str, float]:
+def summarize(scores: Sequence[ImageScore], cell_types: Sequence[str],
+              classes: Sequence[str]) -> dict[str, float]:
     """Average the scores of images.
 
     Args:
         scores: of N >= 1 images, at :data:`IOU_THRS`.
-        cell_types: type of each image, for the means a type.
+        cell_types: type of each image, one of `classes`; another name, as the empty one, counts
+            for no type.
+        classes: names in label order.
 
     Returns:
         ``mAP``; ``mAP_<type>`` for each type there is; ``mAP_mix``, the means of the types
-        weighted by the competition's number of images, where all types are there; ``AP50`` and
-        ``AP75``, mean precision at one threshold; ``recall50``, true objects found at 0.5 among
-        all; ``TP``, ``FP`` and ``FN`` at 0.5, summed.
+        weighted by the competition's number of images, where all its types are there; ``AP50``
+        and ``AP75``, mean precision at one threshold; ``recall50``, true objects found at 0.5
+        among all; ``TP``, ``FP`` and ``FN`` at 0.5, summed.
     """
     precision = np.stack([score.precision for score in scores])
     per_image = precision.mean(axis=1)
     types = np.asarray(cell_types, str)
     result = dict(mAP=float(per_image.mean()))
-    for name in CLASSES:
+    for name in classes:
         if (types == name).any():
             result[f'mAP_{name}'] = float(per_image[types == name].mean())
-    if all(f'mAP_{name}' in result for name in CLASSES):
+    if all(f'mAP_{name}' in result for name in COMPETITION_IMAGES):
         total = sum(COMPETITION_IMAGES.values())
         result['mAP_mix'] = sum(
             result[f'mAP_{name}'] * number for name, number in COMPETITION_IMAGES.items()) / total
