@@ -9,7 +9,6 @@ from mmsart.utils import UserError, cli_main
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    from mmsart.apis.predict import SUBMISSION
     from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS
 
     formats = '; '.join(f'{name}: {saver.summary}' for name, saver in SAVERS.items())
@@ -26,10 +25,11 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help="post-processing settings in place of the model's own")
     parser.add_argument('--save', default=','.join(DEFAULT_FORMATS), metavar='FORMATS',
-                        help=f'formats, with commas between them; {formats}; {SUBMISSION}: one '
-                        'submission.csv of all images, as Kaggle takes it (%(default)s)')
+                        help=f'formats, with commas between them; {formats} (%(default)s)')
     parser.add_argument('--cellprofiler', action='store_true',
                         help="CellProfiler's column names in tables")
+    parser.add_argument('--numbers', action='store_true',
+                        help='write its number into each cell of pictures')
     parser.add_argument('--recursive', action='store_true', help='look into folders of folders')
     state = parser.add_mutually_exclusive_group()
     state.add_argument('--resume', action='store_true',
@@ -90,6 +90,7 @@ def main(args: list[str] | None = None) -> int:
     options = parse_args(args)
     from mmsart.apis.inference import CellSegmenter, ReadOptions
     from mmsart.apis.predict import PredictOptions, predict_files
+    from mmsart.formats.saving import SaveOptions
 
     read = ReadOptions(
         axes=options.axes, channel=options.channel, series=_read_series(options.series),
@@ -109,7 +110,8 @@ def main(args: list[str] | None = None) -> int:
             options.images, options.out,
             PredictOptions(
                 save=[name for name in options.save.split(',') if name],
-                cellprofiler=options.cellprofiler, read=read, all_series=options.series == 'all',
+                details=SaveOptions(numbers=options.numbers, cellprofiler=options.cellprofiler),
+                read=read, all_series=options.series == 'all',
                 recursive=options.recursive, resume=options.resume, overwrite=options.overwrite,
                 quiet=options.quiet))
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import inspect
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,9 +16,11 @@ import torch
 from mmdet.registry import MODELS
 
 from mmsart.apis.models import ModelSource, find_source
-from mmsart.apis.predictor import Crop, Predictor
+from mmsart.apis.predictor import Crop, Found, Predictor
+from mmsart.evaluation.familiarity import describe_unlike, image_traits
 from mmsart.formats.cell_table import cell_table
 from mmsart.formats.label_image import paint_labels
+from mmsart.formats.overlay import draw_overlay
 from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
 from mmsart.imaging import ImageStack, Normalization, image_id, open_image
 from mmsart.imaging.normalization import Normalize
@@ -50,6 +53,35 @@ class ReadOptions:
     def open(self, image: Image) -> ImageStack:
         """Open an image this way."""
         return open_image(image, **vars(self))
+
+
+@dataclass(frozen=True)
+class Request:
+    """An image to find cells in.
+
+    Attributes:
+        image: a file or an array.
+        read: how it is read.
+        name: what results call it; by default the file's name.
+        img_id: what a submission calls it; by default the name without its ending.
+    """
+
+    image: Image
+    read: ReadOptions = field(default_factory=ReadOptions)
+    name: str = ''
+    img_id: str = ''
+
+    @property
+    def shown_name(self) -> str:
+        """The name, as given or the file's."""
+        if self.name or isinstance(self.image, np.ndarray):
+            return self.name or 'array'
+        return os.path.basename(os.fspath(self.image))
+
+    @property
+    def shown_id(self) -> str:
+        """The id, as given or the file's."""
+        return self.img_id or image_id(self.shown_name)
 
 
 class RawPlane:
@@ -101,6 +133,19 @@ class Segmentation(ImageResult):
     def to_dataframe(self) -> pd.DataFrame:
         """Measure the cells; see :func:`mmsart.formats.cell_table.cell_table`."""
         return cell_table(self)
+
+    def plot(self, frame: int = 0, *, fill: float = 0.0, numbers: bool = False) -> np.ndarray:
+        """Draw the cells; see :func:`mmsart.formats.overlay.draw_overlay`.
+
+        Args:
+            frame: which one of a stack.
+            fill: opacity of the inside of cells, 0 to 1.
+            numbers: whether to write each cell's number into it.
+
+        Returns:
+            uint8 (h, w, 3) RGB, for ``plt.imshow`` or ``PIL.Image.fromarray``.
+        """
+        return draw_overlay(self.frames[frame], self, fill=fill, numbers=numbers)
 
     def save(self, folder: str | os.PathLike, formats: Sequence[str] = DEFAULT_FORMATS,
              options: SaveOptions | None = None) -> list[Path]:
@@ -185,110 +230,126 @@ class CellSegmenter:
         """
         if not isinstance(image, str | os.PathLike | np.ndarray):
             return [self(each, **options) for each in image]
-        (_, found), = self.stream([(image, ReadOptions(**options))])
+        _, found = next(self.stream([Request(image, ReadOptions(**options))]))
         if isinstance(found, UserError):
             raise found
         return found
 
     def stream(
-            self, images: Iterable[tuple[Image, ReadOptions]], names: Iterable[str] | None = None,
-    ) -> Iterator[tuple[Image, Segmentation | UserError]]:
+            self, requests: Iterable[Request],
+    ) -> Iterator[tuple[Request, Segmentation | UserError]]:
         """Find the cells of many images, one after another.
 
         Batches reach across images; one image is in memory at a time, and one batch.
 
         Args:
-            images: each with the way of reading it.
-            names: of the images in results; by default their files'.
+            requests: the images.
 
         Yields:
-            Each image with its cells, or with what is wrong with the file.
+            Each request with its cells, or with what is wrong with the file.
         """
-        for job, detections in self._predictor.detect(self._crops(images, names)):
-            if isinstance(job, _Failed):
-                yield job.image, job.error
+        for found in self._predictor.detect(self._crops(requests)):
+            if isinstance(found, _Failed):
+                yield found.request, found.error
                 continue
-            owner, frame = job.owner
-            owner.add(job, frame, detections, self._predictor)
-            if owner.is_complete:
-                yield owner.image, owner.result(self.source, self._predictor)
+            image, number = found.crop.owner
+            image.add(found, number)
+            if image.is_complete:
+                yield image.request, image.result()
 
-    def _crops(self, images: Iterable[tuple[Image, ReadOptions]],
-               names: Iterable[str] | None) -> Iterator[Crop | _Failed]:
-        given = iter(names) if names is not None else None
-        for image, options in images:
-            name = next(given) if given is not None else _name(image)
+    def _crops(self, requests: Iterable[Request]) -> Iterator[Crop | _Failed]:
+        for request in requests:
             try:
-                owner = _OpenImage(image, name, options.open(image))
-                for number in range(len(owner.stack)):
-                    yield from owner.cut(number, self._predictor)
+                image = _OpenImage(request, self._predictor)
+                for number in range(len(image.stack)):
+                    yield from image.cut(number)
             except UserError as error:
-                yield _Failed(image, error)
+                yield _Failed(request, error)
             except OSError as error:
-                yield _Failed(image, UserError(f'{image}: {error.strerror or error}'))
+                yield _Failed(request, UserError(f'{request.image}: {error.strerror or error}'))
 
 
 @dataclass(frozen=True)
 class _Failed:
-    image: Image
+    request: Request
     error: UserError
 
 
 class _OpenImage:
     """An image on its way: its file and what was found so far."""
 
-    def __init__(self, image: Image, name: str, stack: ImageStack) -> None:
-        self.image, self.name, self.stack = image, name, stack
+    def __init__(self, request: Request, predictor: Predictor) -> None:
         self.started = time.perf_counter()
-        self._size = (stack.height, stack.width)
-        self._expected: dict[int, int] = {}
-        self._parts: dict[int, list[TilePart]] = {}
+        self.request, self.predictor = request, predictor
+        self.stack = request.read.open(request.image)
+        self._size = (self.stack.height, self.stack.width)
+        self._waiting: dict[int, _OpenFrame] = {}
         self._found: dict[int, Detections] = {}
-        self._full = 0
+        self._caps: Counter[str] = Counter()
+        self._oddities: Counter[str] = Counter()
         self._raw: np.ndarray | None = None
 
     @property
     def is_complete(self) -> bool:
         return len(self._found) == len(self.stack)
 
-    def cut(self, number: int, predictor: Predictor) -> list[Crop]:
+    def cut(self, number: int) -> list[Crop]:
         frame = self.stack[number]
         if len(self.stack) == 1:
             self._raw = frame.raw
-        crops = predictor.cut(frame.image, image_id(self.name), (self, number))
-        self._expected[number] = len(crops)
+        crops = self.predictor.cut(frame.image, self.request.shown_id, (self, number))
+        self._waiting[number] = _OpenFrame(frame.image, len(crops))
         return crops
 
-    def add(self, crop: Crop, number: int, detections: Detections, predictor: Predictor) -> None:
-        self._full += predictor.is_full(crop, detections)
-        if crop.tile is None:
-            self._found[number] = predictor.finish(detections)
-            return
-        parts = self._parts.setdefault(number, [])
-        parts.append(predictor.finish_tile(crop, detections, self._size))
-        if len(parts) == self._expected[number]:
-            self._found[number] = predictor.join(
-                self._parts.pop(number), crop.img_id, self._size)
+    def add(self, found: Found, number: int) -> None:
+        self._caps.update(found.caps)
+        frame = self._waiting[number]
+        if found.crop.tile is not None:
+            frame.parts.append(self.predictor.finish_tile(found.crop, found.detections, self._size))
+            if len(frame.parts) < frame.crops:
+                return
+            final = self.predictor.join(frame.parts, found.crop.img_id, self._size)
+        else:
+            final = self.predictor.finish(found.detections)
+        self._found[number] = final
+        del self._waiting[number]
+        source = self.predictor.source
+        self._oddities.update(describe_unlike(
+            image_traits(frame.picture, final, source.classes),
+            source.facts.get('training_images', {})))
 
-    def result(self, source: ModelSource, predictor: Predictor) -> Segmentation:
-        stack = self.stack
-        places = list(np.ndindex(stack.sizes.get('T', 1), stack.sizes.get('Z', 1)))
+    def result(self) -> Segmentation:
+        stack, source = self.stack, self.predictor.source
+        places = np.ndindex(stack.sizes.get('T', 1), stack.sizes.get('Z', 1))
         frames = [
             FrameResult(self._found[number],
                         RawPlane(stack, number) if self._raw is None else self._raw, t, z)
             for number, (t, z) in enumerate(places)]
-        notes = list(stack.warnings)
-        if self._full:
-            notes.append(f'the most detections that the model gives were reached in {self._full} '
-                         'looks: cells may be missing, a smaller --tile finds them')
         as_is = stack.normalization.source == '8 bits'
         return Segmentation(
-            name=self.name, frames=frames, classes=source.classes, palette=source.palette,
+            name=self.request.shown_name, frames=frames, classes=source.classes,
+            palette=source.palette,
             pixel_size=stack.pixel_size.um if stack.pixel_size else None,
             pixel_size_source=stack.pixel_size.source if stack.pixel_size else '',
             display_range=None if as_is else (stack.normalization.low, stack.normalization.high),
-            seconds=time.perf_counter() - self.started, warnings=notes,
+            seconds=time.perf_counter() - self.started, warnings=[*stack.warnings, *self._notes()],
             normalization=stack.normalization, stack=stack)
+
+    def _notes(self) -> Iterator[str]:
+        for key, count in self._caps.items():
+            where = f' in {count} tiles or frames' if count > 1 else ''
+            yield f'{key} was reached{where}: cells may be missing, a smaller --tile finds them'
+        for line, count in self._oddities.items():
+            yield line + (f' (in {count} frames)' if count > 1 else '')
+
+
+@dataclass
+class _OpenFrame:
+    """A frame of which not all crops were looked at: the picture, how many, what was found."""
+
+    picture: np.ndarray
+    crops: int
+    parts: list[TilePart] = field(default_factory=list)
 
 
 def choose_device(device: str | None = None) -> torch.device:
@@ -313,10 +374,6 @@ def choose_device(device: str | None = None) -> torch.device:
         raise UserError(f'--device: found {device!r}, expected cpu or a GPU that is there '
                         f'({reason})') from error
     return chosen
-
-
-def _name(image: Image) -> str:
-    return 'array' if isinstance(image, np.ndarray) else os.path.basename(os.fspath(image))
 
 
 def _adapted(source: ModelSource, flips: bool | None, tile_size: int | None,

@@ -1,6 +1,7 @@
 """From the name of a model to what prediction needs of it."""
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -98,7 +99,7 @@ class ModelSource:
         """
         with as_user_error(f'{self.weights}: model'):
             check_class_count(str(self.weights), self.model)
-            detector = MODELS.build(self.model)
+            detector = MODELS.build(copy.deepcopy(self.model))
             load_weights(detector, str(self.weights))
         return detector.to(device).eval()
 

@@ -17,13 +17,12 @@ import torch.distributed as dist
 from tqdm import tqdm
 
 from mmsart import __version__
-from mmsart.apis.inference import CellSegmenter, ReadOptions, Segmentation
+from mmsart.apis.inference import CellSegmenter, ReadOptions, Request, Segmentation
 from mmsart.formats.coco import merge_coco
 from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS, SaveOptions, check_formats, save_result
-from mmsart.formats.submission import write_submission
+from mmsart.formats.submission import merge_submissions
 from mmsart.formats.summary import DONE, failed_image, summarize_image, write_summary
 from mmsart.imaging.inputs import InputImage, find_inputs, with_series
-from mmsart.structures.image_result import FrameResult
 from mmsart.utils import IncompleteError, UserError, atomic_write, check_writable
 
 RECORDS = '.mmsart'
@@ -41,8 +40,8 @@ class PredictOptions:
     """What a batch does beside finding cells.
 
     Attributes:
-        save: names of formats; ``'submission'`` stands for one file of all images.
-        cellprofiler: whether tables have CellProfiler's column names.
+        save: names of formats.
+        details: of formats that leave a choice.
         read: how files are read.
         all_series: look at every image of files that hold several.
         recursive: also look into folders of folders.
@@ -52,7 +51,7 @@ class PredictOptions:
     """
 
     save: Sequence[str] = DEFAULT_FORMATS
-    cellprofiler: bool = False
+    details: SaveOptions = field(default_factory=SaveOptions)
     read: ReadOptions = field(default_factory=ReadOptions)
     all_series: bool = False
     recursive: bool = False
@@ -88,7 +87,7 @@ def predict_files(
     with _processes() as (rank, count):
         _together(rank, lambda: _check_folder(Path(out), options))
         segmenter = make_segmenter()
-        if SUBMISSION in options.save and not segmenter.source.postprocess['remove_overlap']:
+        if SUBMISSION in formats and not segmenter.source.postprocess['remove_overlap']:
             raise UserError('--save submission: post-processing has remove_overlap off, expected '
                             'it on, since the masks of a submission must not share a pixel')
         _together(rank, lambda: _prepare_folder(Path(out), options))
@@ -100,15 +99,9 @@ def predict_files(
 
 
 def _check_options(options: PredictOptions) -> tuple[str, ...]:
-    """Check the formats; give those that each image has files of."""
     if options.resume and options.overwrite:
         raise UserError('--resume: found --overwrite too, expected one of them')
-    names = [name for name in options.save if name != SUBMISSION]
-    unknown = [name for name in names if name not in SAVERS]
-    if unknown or not options.save:
-        raise UserError(f'--save: found {unknown[0] if unknown else "nothing"}, expected one or '
-                        f'more of {", ".join([*SAVERS, SUBMISSION])}')
-    return check_formats(names) if names else ()
+    return check_formats(options.save)
 
 
 def _check_folder(out: Path, options: PredictOptions) -> None:
@@ -139,7 +132,7 @@ class _Batch:
         self.segmenter, self.out, self.options, self.formats = segmenter, out, options, formats
         settings = dict(
             version=__version__, model=segmenter.source.fingerprint(), read=vars(options.read),
-            save=sorted(options.save), cellprofiler=options.cellprofiler)
+            save=sorted(options.save), details=vars(options.details))
         self._settings = json.dumps(settings, sort_keys=True, default=str)
         self._started = time.perf_counter()
 
@@ -150,10 +143,7 @@ class _Batch:
             self._remove_leftovers(waiting)
         if len(waiting) < len(images):
             self._say(f'{len(images) - len(waiting)} of {len(images)} images are done already')
-        jobs = ((image.path, replace(
-            self.options.read, series=self.options.read.series if image.series is None
-            else image.series)) for image in waiting)
-        found = self.segmenter.stream(jobs, names=(image.name for image in waiting))
+        found = self.segmenter.stream(self._request(image) for image in waiting)
         # The bar shows the time that is left; on what is no terminal it is left out.
         bar = tqdm(total=len(waiting), unit='image', dynamic_ncols=True,
                    disable=True if self.options.quiet else None)
@@ -161,6 +151,12 @@ class _Batch:
             for image, (_, result) in zip(waiting, found, strict=True):
                 self._write(image, result)
                 bar.update()
+
+    def _request(self, image: InputImage) -> Request:
+        read = self.options.read
+        if image.series is not None:
+            read = replace(read, series=image.series)
+        return Request(image.path, read, image.name, image.stem)
 
     def finish(self, images: Sequence[InputImage]) -> list[str]:
         """Write the files of all images together.
@@ -172,16 +168,13 @@ class _Batch:
         classes = self.segmenter.classes
         write_summary(self.out / SUMMARY_FILE, (record['row'] for record in records), classes)
         done = [record for record in records if record['row']['status'] == DONE]
-        if SUBMISSION in self.options.save:
-            masks = {img_id: [dict(size=size, counts=counts) for counts in texts]
-                     for record in done
-                     for img_id, (size, texts) in record['submission'].items()}
-            write_submission(self.out / SUBMISSION_FILE, masks.items(), list(masks))
-        if 'coco' in self.formats:
-            ending = SAVERS['coco'].ending
-            files = [self.out / name for record in done for name in record['files']
-                     if name.endswith(ending)]
-            merge_coco(files, self.out / COCO_FILE, self.out / COCO_RESULTS_FILE)
+        for name, merge in (
+                (SUBMISSION, lambda files: merge_submissions(files, self.out / SUBMISSION_FILE)),
+                ('coco', lambda files: merge_coco(
+                    files, self.out / COCO_FILE, self.out / COCO_RESULTS_FILE))):
+            if name in self.formats:
+                merge([self.out / file for record in done for file in record['files']
+                       if file.endswith(SAVERS[name].ending)])
         self._summarize([record['row'] for record in done], len(images))
         return [record['error'] for record in records if 'error' in record]
 
@@ -192,11 +185,9 @@ class _Batch:
             try:
                 files = save_result(
                     result, self.out, image.stem, self.formats,
-                    SaveOptions(cellprofiler=self.options.cellprofiler)) if self.formats else []
+                    self.options.details)
                 record['files'] = [str(path.relative_to(self.out)) for path in files]
                 record['row'] = summarize_image(result)
-                if SUBMISSION in self.options.save:
-                    record['submission'] = dict(_submission_rows(image, result))
                 self._say(_line(result))
             except UserError as error:
                 result = error
@@ -212,15 +203,14 @@ class _Batch:
 
     def _remove_leftovers(self, images: Sequence[InputImage]) -> None:
         """Take away the half-written files of a batch that was killed."""
-        names: dict[Path, set[str]] = {}
-        for image in images:
-            files = [self.out / f'{image.stem}{SAVERS[name].ending}' for name in self.formats]
-            for path in (*files, self._record_path(image)):
-                names.setdefault(path.parent, set()).add(path.name)
-        for folder, expected in names.items():
+        stems = {(self.out / image.stem).name for image in images}
+        endings = ('.json', *(SAVERS[name].ending for name in self.formats))
+        for folder in {path.parent for image in images
+                       for path in (self.out / image.stem, self._record_path(image))}:
             for entry in folder.glob('.*') if folder.is_dir() else ():
                 found = TEMPORARY.fullmatch(entry.name)
-                if found and found[1] + found[2] in expected:
+                name = found[1] + found[2] if found else ''
+                if name.endswith(endings) and any(name.startswith(stem) for stem in stems):
                     entry.unlink()
 
     def _summarize(self, rows: list[dict[str, Any]], count: int) -> None:
@@ -259,19 +249,6 @@ class _Batch:
 
     def _read_record(self, image: InputImage) -> dict[str, Any]:
         return json.loads(self._record_path(image).read_text())
-
-
-def _submission_rows(
-        image: InputImage, result: Segmentation) -> Iterator[tuple[str, tuple[list, list[str]]]]:
-    """Yield id, and size and text of the masks' transposed COCO RLE, of each frame."""
-    for frame in result.frames:
-        rles = frame.detections.masks.to_rles()
-        yield (_frame_id(image, result, frame),
-               ([result.size[1], result.size[0]], [rle['counts'].decode() for rle in rles]))
-
-
-def _frame_id(image: InputImage, result: Segmentation, frame: FrameResult) -> str:
-    return image.stem + result.frame_suffix(frame)
 
 
 def _line(result: Segmentation) -> str:

@@ -1,8 +1,8 @@
 """A detector and its post-processing, from pixels to final cells."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -13,6 +13,7 @@ from mmdet.registry import TRANSFORMS
 
 from mmsart.apis.models import ModelSource
 from mmsart.imaging.tiles import Tile, tile_grid
+from mmsart.models.caps import watch_caps
 from mmsart.postprocessing import PostProcessor
 from mmsart.postprocessing.seams import TilePart, join_parts, take_core
 from mmsart.structures.data_samples import to_detections
@@ -20,8 +21,12 @@ from mmsart.structures.detections import Detections
 from mmsart.utils import as_user_error
 
 DOUBTFUL_SHARE = 0.5
-"""Of the lowest score threshold. Scores fall in the mask head, by up to about half; if even the
-least of as many detections as a model gives is above this, those left out may have been cells."""
+"""Of the lowest score threshold. Scores fall in the mask head, by up to about half; only if even
+the least of as many detections as a model gives is above this may those left out be cells."""
+
+MAX_DETECTIONS = 'model.test_cfg.rcnn.max_per_img'
+LIMITS = ('nms_pre', 'max_per_img')
+"""Keys of a test config that say how much of an image of usual size is looked at."""
 
 NO_LONGER_ASKED = dict(
     vote='off', score_thr=0.0, mask_thr=None, fill_holes=False, largest_component=False,
@@ -45,6 +50,21 @@ class Crop:
     img_id: str
     owner: Any
     tile: Tile | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the detector says of a crop.
+
+    Attributes:
+        crop: as it was given.
+        detections: before post-processing, in the frame of the crop.
+        caps: limits of the detector that may have left out cells, as ``key=value``.
+    """
+
+    crop: Crop
+    detections: Detections
+    caps: frozenset[str]
 
 
 class Predictor:
@@ -73,12 +93,9 @@ class Predictor:
         self._post_processor = PostProcessor(source.classes, **source.postprocess)
         self._separator = PostProcessor(
             source.classes, **{**source.postprocess, **NO_LONGER_ASKED})
-        self._limits = [(cfg, key, cfg[key]) for head in ('rpn_head', 'roi_head')
-                        if isinstance(cfg := getattr(getattr(self.model, head, None),
-                                                     'test_cfg', None), dict)
-                        for key in ('nms_pre', 'max_per_img') if cfg.get(key, 0) > 0]
-        self._max_detections = next(
-            (value for cfg, key, value in reversed(self._limits) if key == 'max_per_img'), np.inf)
+        holders = [self.model, *(getattr(self.model, head, None)
+                                 for head in ('rpn_head', 'roi_head'))]
+        self._limits = list(_find_limits([getattr(each, 'test_cfg', None) for each in holders]))
 
     def cut(self, image: np.ndarray, img_id: str, owner: Any) -> list[Crop]:
         """Cut an image into what the network is shown.
@@ -98,28 +115,28 @@ class Predictor:
         return [Crop(image[tile.rows.begin:tile.rows.end, tile.columns.begin:tile.columns.end],
                      img_id, owner, tile) for tile in grid]
 
-    def detect(self, crops: Iterable[Crop | Any]) -> Iterator[tuple[Any, Detections | None]]:
+    def detect(self, crops: Iterable[Crop | Any]) -> Iterator[Found | Any]:
         """Run the detector.
 
         Args:
             crops: what to look at. Whatever is no `Crop` is handed through in its turn.
 
         Yields:
-            Each crop with its detections before post-processing, in the order of `crops`.
+            What was found in each crop, in the order of `crops`.
         """
         waiting: list[Crop] = []
         for crop in crops:
             alike = isinstance(crop, Crop) and (
                 not waiting or _kind(crop) == _kind(waiting[0]))
             if waiting and (not alike or len(waiting) == self.batch_size):
-                yield from zip(waiting, self._forward(waiting), strict=True)
+                yield from self._forward(waiting)
                 waiting = []
             if isinstance(crop, Crop):
                 waiting.append(crop)
             else:
-                yield crop, None
+                yield crop
         if waiting:
-            yield from zip(waiting, self._forward(waiting), strict=True)
+            yield from self._forward(waiting)
 
     def finish(self, detections: Detections) -> Detections:
         """Post-process the detections of a whole image.
@@ -160,22 +177,6 @@ class Predictor:
         """
         return self._separator(join_parts(parts, img_id, size))
 
-    def is_full(self, crop: Crop, detections: Detections) -> bool:
-        """Tell whether the detector's limit may have left out cells.
-
-        Args:
-            crop: what was looked at.
-            detections: before post-processing.
-
-        Returns:
-            Whether there are as many detections as the detector gives, and none of them is
-            clearly below the thresholds.
-        """
-        limit = np.rint(self._max_detections * self._area_factor(crop))
-        thresholds = self.source.postprocess['score_thr'].values()
-        return len(detections) >= max(limit, 1) and bool(
-            detections.scores.min() >= DOUBTFUL_SHARE * min(thresholds))
-
     def _area_factor(self, crop: Crop) -> float:
         if crop.tile is None:
             return 1.0
@@ -183,14 +184,35 @@ class Predictor:
         return max(1.0, crop.pixels.shape[0] * crop.pixels.shape[1] / (height * width))
 
     @torch.no_grad()
-    def _forward(self, crops: list[Crop]) -> list[Detections]:
+    def _forward(self, crops: list[Crop]) -> list[Found]:
         for cfg, key, value in self._limits:
             cfg[key] = round(value * self._area_factor(crops[0]))
-        packed = [self._transform(_as_loaded(crop)) for crop in crops]
-        samples = self.model.test_step(dict(
-            inputs=[each['inputs'] for each in packed],
-            data_samples=[each['data_samples'] for each in packed]))
-        return [to_detections(sample) for sample in samples]
+        packed = [self._transform(_as_loaded(crop, number)) for number, crop in enumerate(crops)]
+        with watch_caps(self.model) as reached:
+            samples = self.model.test_step(dict(
+                inputs=[each['inputs'] for each in packed],
+                data_samples=[each['data_samples'] for each in packed]))
+        found = []
+        for number, (crop, sample) in enumerate(zip(crops, samples, strict=True)):
+            detections = replace(to_detections(sample), img_id=crop.img_id)
+            caps = {f'{cap.key}={cap.value}' for cap in reached if cap.image == str(number)
+                    and (cap.key != MAX_DETECTIONS or self._may_lack_cells(detections))}
+            found.append(Found(crop, detections, frozenset(caps)))
+        return found
+
+    def _may_lack_cells(self, detections: Detections) -> bool:
+        thresholds = self.source.postprocess['score_thr'].values()
+        return bool(detections.scores.min() >= DOUBTFUL_SHARE * min(thresholds))
+
+
+def _find_limits(configs: Iterable[Any]) -> Iterator[tuple[Any, str, int]]:
+    """Yield each dict of a test config with a limit's key and value, each dict once."""
+    seen: set[int] = set()
+    for cfg in configs:
+        for each in (cfg, *(cfg.values() if isinstance(cfg, Mapping) else ())):
+            if isinstance(each, Mapping) and id(each) not in seen:
+                seen.add(id(each))
+                yield from ((each, key, each[key]) for key in LIMITS if each.get(key, 0) > 0)
 
 
 def _kind(crop: Crop) -> tuple:
@@ -198,10 +220,10 @@ def _kind(crop: Crop) -> tuple:
     return crop.pixels.shape[:2], crop.tile is None
 
 
-def _as_loaded(crop: Crop) -> dict[str, Any]:
+def _as_loaded(crop: Crop, number: int) -> dict[str, Any]:
     """Give a crop the form that a pipeline's loading gives an image."""
     code = cv2.COLOR_GRAY2BGR if crop.pixels.ndim == 2 else cv2.COLOR_RGB2BGR
     size = crop.pixels.shape[:2]
     return dict(img=cv2.cvtColor(np.ascontiguousarray(crop.pixels), code), img_shape=size,
-                ori_shape=size, height=size[0], width=size[1], img_id=crop.img_id,
-                img_path=crop.img_id)
+                ori_shape=size, height=size[0], width=size[1], img_id=str(number),
+                img_path=str(number))
