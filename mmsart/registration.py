@@ -1,4 +1,5 @@
 """Import everything that registers itself with mmdet, for `custom_imports` of the configs."""
+import mmsart.datasets.checked_coco
 import mmsart.datasets.sartorius
 import mmsart.datasets.synthetic.dataset
 import mmsart.datasets.transforms

@@ -1,14 +1,12 @@
 """Checks of a run's config, so that errors come before anything is written."""
-import copy
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 
-from mmsart.apis.config import find_datasets
+from mmsart.apis.dataset_checks import check_coco_metric, check_datasets, check_pixels
 from mmsart.utils import UserError, as_user_error
 from mmsart.weights import model_shapes
 
@@ -48,15 +46,16 @@ def check_section(cfg: Config, name: str, kinds: Any = Mapping) -> None:
 
 
 def check_data(cfg: Config, loaders: Sequence[str]) -> None:
-    """Read the data sets of a config once.
+    """Read the data sets of a config once, and decode each of their images.
 
     Args:
         cfg: the config.
         loaders: names of its data loaders.
 
     Raises:
-        UserError: a data set is wrong.
+        UserError: a data set, a transform or an image is wrong.
     """
+    datasets = []
     for name in loaders:
         check_section(cfg, name)
         for key, minimum in (('batch_size', 1), ('num_workers', 0)):
@@ -64,16 +63,12 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
             if not isinstance(value, int) or value < minimum:
                 raise UserError(f'{cfg.filename}: {name}.{key}: found {value!r}, expected a whole '
                                 f'number >= {minimum}')
-        for dataset in find_datasets(cfg.get(name)):
-            with as_user_error(f'{cfg.filename}: {name}.dataset'):
-                if DATASETS.get(dataset['type']) is None:
-                    raise UserError(f'{cfg.filename}: {name}.dataset.type: found '
-                                    f'{dataset["type"]!r}, expected the name of a dataset')
-                if dataset['type'] == 'SartoriusDataset':
-                    DATASETS.build({**copy.deepcopy(dataset), 'pipeline': []})
-            for number, step in enumerate(dataset.get('pipeline') or []):
-                with as_user_error(f'{cfg.filename}: {name}.dataset.pipeline.{number}'):
-                    TRANSFORMS.build(copy.deepcopy(step))
+        found = check_datasets(cfg, name)
+        evaluator = name.replace('dataloader', 'evaluator')
+        with as_user_error(f'{cfg.filename}: {evaluator}'):
+            check_coco_metric(cfg, evaluator, found)
+        datasets += found
+    check_pixels(datasets)
 
 
 def data_classes(cfg: Config, name: str) -> tuple[str, ...]:

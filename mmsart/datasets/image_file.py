@@ -73,17 +73,18 @@ def read_header(path: str | os.PathLike) -> ImageHeader:
     return _read_version(str(path), state.st_mtime_ns, state.st_size)
 
 
-def find_unreadable(paths: Sequence[str | os.PathLike]) -> list[str]:
+def find_unreadable(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
     """Decode images and name each one that cannot be loaded.
 
     Args:
         paths: the files.
 
     Returns:
-        A message for each that is damaged or refused by :func:`read_header`, in their order.
+        Path and message of each that is damaged or refused by :func:`read_header`, in their order.
     """
     with _without_size_limit(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [problem for problem in pool.map(_find_problem, paths) if problem]
+        found = zip(map(str, paths), pool.map(_find_problem, paths), strict=True)
+        return {path: problem for path, problem in found if problem}
 
 
 def _find_problem(path: str | os.PathLike) -> str:

@@ -130,7 +130,7 @@ def test_what_can_be_loaded_keeps_its_values(tmp_path, name):
     assert image_size(path) == (H, W)
     truth = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
     np.testing.assert_array_equal(load(path), truth)
-    assert find_unreadable([path]) == []
+    assert find_unreadable([path]) == {}
 
 
 @pytest.mark.parametrize(('name', 'write'), [
@@ -282,8 +282,9 @@ def test_damage_inside_is_found_by_decoding(tmp_path):
                       + struct.pack('>I', zlib.crc32(name + data)) + end)
     assert {image_size(path) for path in (good, flipped, short)} == {(H, W)}
     problems = find_unreadable([flipped, good, short, tmp_path / 'gone.png'])
-    assert [problem.split(': ')[0] for problem in problems] == [
-        str(flipped), str(short), str(tmp_path / 'gone.png')]
+    assert list(problems) == [str(flipped), str(short), str(tmp_path / 'gone.png')]
+    for path, problem in problems.items():
+        assert problem.startswith(f'{path}: ')
 
 
 def test_a_broken_link_is_called_one(tmp_path):
@@ -301,7 +302,7 @@ def test_stitched_images_have_a_size(tmp_path, monkeypatch, name):
     pillow(GREY)(tmp_path / name)
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
     assert image_size(tmp_path / name) == (H, W)
-    assert find_unreadable([tmp_path / name]) == []
+    assert find_unreadable([tmp_path / name]) == {}
     assert Image.MAX_IMAGE_PIXELS == 100
 
 

@@ -1,0 +1,160 @@
+"""Checks of the data sets that a config names: every record, every image file, before a run."""
+import contextlib
+import copy
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from mmdet.datasets import BaseDetDataset, CocoDataset
+from mmdet.datasets.transforms import LoadAnnotations
+from mmdet.evaluation import CocoMetric
+from mmdet.registry import DATASETS, METRICS, TRANSFORMS
+from mmengine.config import Config
+
+from mmsart.datasets.checked_coco import CheckedCocoDataset, check_coco, check_images
+from mmsart.datasets.coco_file import CocoFile, check_classes, find_problems, read_coco
+from mmsart.datasets.image_file import find_unreadable
+from mmsart.datasets.sartorius import SartoriusDataset
+from mmsart.datasets.synthetic.dataset import SyntheticDataset
+from mmsart.datasets.transforms import LoadCroppedAnnotations
+from mmsart.structures.mask.coco_segmentations import find_bad_segmentations
+from mmsart.utils import UserError, UserErrors, as_user_error, raise_all
+
+
+def check_datasets(cfg: Config, loader: str) -> list[BaseDetDataset]:
+    """Build the data sets of a data loader once.
+
+    Args:
+        cfg: the config.
+        loader: name of the data loader.
+
+    Returns:
+        Those that read files.
+
+    Raises:
+        UserError: a data set or a transform is wrong.
+    """
+    place = f'{cfg.filename}: {loader}.dataset'
+    found = []
+    for config in _walk(cfg[loader].get('dataset'), place):
+        steps = []
+        for number, step in enumerate(config.get('pipeline') or []):
+            with as_user_error(f'{place}.pipeline.{number}'):
+                steps.append(TRANSFORMS.build(copy.deepcopy(step)))
+        with as_user_error(place):
+            found.append(_check_dataset(config, steps, place))
+    return [dataset for dataset in found if dataset is not None]
+
+
+def check_pixels(datasets: Sequence[BaseDetDataset]) -> None:
+    """Decode every image once, so that a damaged one is no surprise in the middle of a run.
+
+    Args:
+        datasets: those of a run; an image that several of them have is decoded once.
+
+    Raises:
+        UserError: images are damaged; all of them are named.
+    """
+    paths = [sample['img_path'] for dataset in datasets for sample in dataset.data_list]
+    problems = find_unreadable(list(dict.fromkeys(paths)))
+    if problems:
+        raise UserErrors(*problems.values())
+
+
+def check_coco_metric(cfg: Config, name: str, datasets: Sequence[BaseDetDataset]) -> None:
+    """Check the annotation files of a config's COCO metrics.
+
+    Args:
+        cfg: the config.
+        name: ``'val_evaluator'`` or ``'test_evaluator'``.
+        datasets: what the metrics are to score.
+
+    Raises:
+        UserError: a file is wrong, or pycocotools would read it wrongly.
+    """
+    evaluators = cfg.get(name) or []
+    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+        kind = METRICS.get(evaluator['type']) if 'type' in evaluator else None
+        if isinstance(kind, type) and issubclass(kind, CocoMetric) and evaluator.get('ann_file'):
+            coco = read_coco(evaluator['ann_file'])
+            raise_all(find_problems(coco, with_masks=False))
+            for dataset in datasets:
+                _check_stock(coco, dataset.metainfo['classes'])
+
+
+def _walk(config: Any, place: str) -> Iterator[Any]:
+    """Go through data sets and those that they wrap, as ConcatDataset does."""
+    if not isinstance(config, Mapping) or 'type' not in config:
+        raise UserError(f'{place}: found {config!r}, expected a dict with the type of a dataset')
+    with as_user_error(place):
+        if DATASETS.get(config['type']) is None:
+            raise UserError(f'{place}.type: found {config["type"]!r}, expected the name of a '
+                            'dataset')
+    yield config
+    inner = config.get('datasets', config.get('dataset'))
+    if inner is not None:
+        for each in inner if isinstance(inner, list | tuple) else [inner]:
+            yield from _walk(each, place)
+
+
+def _check_dataset(config: Mapping[str, Any], steps: list[Callable],
+                   place: str) -> BaseDetDataset | None:
+    """Build one data set; None if it has no files here."""
+    kind: Any = DATASETS.get(config['type'])
+    if not isinstance(kind, type) or not issubclass(kind, BaseDetDataset):
+        return None  # a wrapper, or somebody's own
+    if issubclass(kind, SartoriusDataset | SyntheticDataset):
+        _check_loading(steps, place, kind.__name__)
+    arguments = {**copy.deepcopy(dict(config)), 'pipeline': steps, 'serialize_data': False}
+    if issubclass(kind, SyntheticDataset) or config.get('backend_args') is not None:
+        return None
+    if issubclass(kind, SartoriusDataset | CheckedCocoDataset):  # these check themselves
+        return DATASETS.build(arguments)
+    dataset = DATASETS.build({**arguments, 'lazy_init': True})
+    if (isinstance(dataset, CocoDataset)
+            and type(dataset).load_data_list is CocoDataset.load_data_list):
+        coco = read_coco(dataset.ann_file)
+        check_coco(coco, dataset)
+        _check_stock(coco, dataset.metainfo['classes'])
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools' account of what it does
+        dataset.full_init()
+    check_images(dataset.data_list, f'{dataset.ann_file}: filter_cfg and metainfo.classes')
+    if any(getattr(step, 'with_mask', False) for step in steps):
+        _check_masks(dataset.data_list)
+    return dataset
+
+
+def _check_loading(steps: Sequence[Callable], place: str, dataset: str) -> None:
+    """Refuse mmdet's loading of masks, which does not know Kaggle's run-length codes."""
+    for number, step in enumerate(steps):
+        if (isinstance(step, LoadAnnotations) and step.with_mask
+                and not isinstance(step, LoadCroppedAnnotations)):
+            raise UserError(
+                f'{place}.pipeline.{number}: found {type(step).__name__} with masks, which cannot '
+                f'read the run-length codes of {dataset}, expected '
+                f'{LoadCroppedAnnotations.__name__}')
+
+
+def _check_stock(coco: CocoFile, classes: Sequence[str]) -> None:
+    """Refuse a file that mmdet's own COCO classes fail at, or number otherwise than `classes`."""
+    ours = f'; type={CheckedCocoDataset.__name__!r} reads it'
+    if not coco.plain:
+        raise UserError(f'{coco.path}: found records keyed by id (as in LIVECell), a byte-order '
+                        f'mark or compression, expected lists in UTF-8{ours}')
+    check_classes(coco, classes)
+    names = [category['name'] for category in coco.categories if category['name'] in classes]
+    if names != list(classes):
+        raise UserError(
+            f'{coco.path}: categories: found {", ".join(names)} in this order, expected '
+            f'{", ".join(classes)} as in metainfo.classes, for labels go by the order of the file'
+            f'{ours}')
+
+
+def _check_masks(samples: Sequence[dict[str, Any]]) -> None:
+    """Hold the masks of a data set of any kind against their images."""
+    errors = []
+    for sample in samples:
+        masks = [instance.get('mask') for instance in sample.get('instances', [])]
+        errors += [UserError(f'{sample["img_path"]}: instance {bad.index}: mask: {bad.problem}')
+                   for bad in find_bad_segmentations(masks, sample['height'], sample['width'])]
+    raise_all(errors)

@@ -1,0 +1,126 @@
+"""COCO's data sets, every annotation read as it is meant or refused."""
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from mmdet.datasets import CocoDataset
+from mmdet.registry import DATASETS
+
+from mmsart.datasets.coco_file import CocoFile, check_classes, find_problems, read_coco
+from mmsart.datasets.image_folder import image_size
+from mmsart.utils.errors import UserError, raise_all
+
+
+@DATASETS.register_module()
+class CheckedCocoDataset(CocoDataset):
+    """Read COCO annotations as `CocoDataset` does, and refuse what it would read wrongly.
+
+    LIVECell's own files, whose annotations are keyed by id, are read too, and files with a
+    byte-order mark or compressed by gzip. Labels go by the names in ``metainfo.classes``, where
+    `CocoDataset` goes by the order of the file. Whatever is wrong is named at once: an RLE of
+    another size than its image or with other counts, polygons that are none, boxes apart from
+    their masks, unknown images and categories, doubled ids; images that are missing, damaged, or
+    of another size or depth. See :func:`mmsart.datasets.coco_file.find_problems`.
+
+    Args:
+        *args: of `CocoDataset`.
+        **kwargs: of `CocoDataset`.
+
+    Raises:
+        MissingFileError: the annotation file or an image is missing.
+        UserError: an annotation or an image is wrong, no category is among the classes, or no
+            image is left by ``filter_cfg``.
+    """
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read the file.
+
+        Returns:
+            One dict an image, in the order of the file.
+        """
+        coco = read_coco(self.ann_file)
+        check_coco(coco, self)
+        classes = list(self.metainfo['classes'])
+        self.cat2label = {category['id']: classes.index(category['name'])
+                          for category in coco.categories if category['name'] in classes}
+        self.cat_ids = list(self.cat2label)
+        self.cat_img_map = defaultdict(list)
+        of_image = defaultdict(list)
+        for annotation in coco.annotations:
+            self.cat_img_map[annotation['category_id']].append(annotation['image_id'])
+            of_image[annotation['image_id']].append(annotation)
+        return [self.parse_data_info(dict(raw_img_info=dict(image, img_id=image['id']),
+                                          raw_ann_info=of_image[image['id']]))
+                for image in coco.images]
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """Leave out images as ``filter_cfg`` says, and check the files of the others.
+
+        Returns:
+            The data list.
+        """
+        kept = super().filter_data()
+        check_images(kept, f'{self.ann_file}: filter_cfg and metainfo.classes')
+        return kept
+
+
+def check_coco(coco: CocoFile, dataset: CocoDataset) -> None:
+    """Check the annotations of a data set, and say which ones it leaves out.
+
+    Args:
+        coco: its file.
+        dataset: what is built from it; its classes and pipeline are asked for.
+
+    Raises:
+        UserError: an annotation is wrong, or no category is among the classes.
+    """
+    with_masks = any(getattr(step, 'with_mask', False) for step in dataset.pipeline.transforms)
+    if not coco.annotations and not dataset.test_mode:
+        raise UserError(f'{coco.path}: annotations: found none, expected some to train on')
+    raise_all(find_problems(coco, with_masks))
+    check_classes(coco, dataset.metainfo['classes'])
+    images = {image['id']: image for image in coco.images}
+    left_out = [each for each in coco.annotations if not each.get('ignore')
+                and _is_left_out(each, images[each['image_id']])]
+    if left_out:
+        warnings.warn(
+            f'{coco.path}: {len(left_out)} annotations left out, with a box of less than a pixel, '
+            f'outside the image, or with an area of 0; the first is {left_out[0]["id"]!r}',
+            stacklevel=3)
+
+
+def check_images(samples: Sequence[dict[str, Any]], place: str) -> None:
+    """Check the image files of a data set's samples.
+
+    Args:
+        samples: dicts with ``img_path``, ``height`` and ``width``.
+        place: what an error says if there is no sample.
+
+    Raises:
+        UserError: there is none, or an image is missing, cannot be loaded as it is, or has another
+            size; all of them are named.
+    """
+    if not samples:
+        raise UserError(f'{place}: found no image left, expected at least one')
+    errors = []
+    for sample in samples:
+        try:
+            found = image_size(sample['img_path'])
+        except UserError as error:
+            errors.append(error)
+            continue
+        expected = sample.get('height', found[0]), sample.get('width', found[1])
+        if found != expected:
+            errors.append(UserError(
+                f'{sample["img_path"]}: found {found[0]} x {found[1]} pixels (height x width), '
+                f'expected {expected[0]} x {expected[1]} as annotated'))
+    raise_all(errors)
+
+
+def _is_left_out(annotation: dict[str, Any], image: dict[str, Any]) -> bool:
+    """Tell whether `CocoDataset.parse_data_info` drops an annotation without a word."""
+    x, y, width, height = annotation['bbox']
+    inside = [max(0, min(begin + length, image[side]) - max(begin, 0))
+              for begin, length, side in ((x, width, 'width'), (y, height, 'height'))]
+    return not all(inside) or annotation['area'] <= 0 or width < 1 or height < 1
