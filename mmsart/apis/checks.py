@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 from mmsart.apis.dataset_checks import check_coco_metric, check_datasets, check_pixels
