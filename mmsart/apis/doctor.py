@@ -141,18 +141,14 @@ def _check_cuda() -> Iterator[Check]:
 
 def _read_data(root: Path) -> str:
     """Read the table and decode every image."""
-    import cv2
-
+    from mmsart.datasets.image_file import read_grey
     from mmsart.datasets.train_csv import read_train_csv
+    from mmsart.utils import UserError
     table = read_train_csv(root / 'train.csv')
     for number, name in enumerate(table.image_ids.tolist()):
-        path = root / 'train' / f'{name}.png'
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-        if image is None:
-            state = 'unreadable' if path.is_file() else 'missing'
-            raise FileNotFoundError(f'{path} is {state} (row {table.rows[number]} of train.csv)')
-        if image.shape != tuple(table.sizes[number]):
-            raise ValueError(f'{path} has {image.shape[1]} x {image.shape[0]} pixels, row '
-                             f'{table.rows[number]} of train.csv says {table.sizes[number][1]} x '
-                             f'{table.sizes[number][0]}')
+        height, width = table.sizes[number].tolist()
+        try:
+            read_grey(root / 'train' / f'{name}.png', (height, width))
+        except UserError as error:
+            raise UserError(f'{error} (row {table.rows[number]} of train.csv)') from error
     return f'{len(table)} images, {len(table.areas)} cells, all readable'

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+import cv2
 import numpy as np
 import tifffile
 from PIL import Image
@@ -71,6 +72,33 @@ def read_header(path: str | os.PathLike) -> ImageHeader:
                                    'not exist, expected an image') from error
         raise MissingFileError(f'{path}: no such file, expected an image') from error
     return _read_version(str(path), state.st_mtime_ns, state.st_size)
+
+
+def read_grey(path: str | os.PathLike, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Read the grey values of an image.
+
+    Args:
+        path: the file.
+        size: (h, w) that the image has to have; None for any.
+
+    Returns:
+        uint8 (h, w); colours become their luma.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: it cannot be loaded, see :func:`read_header`, or is of another size.
+    """
+    header = read_header(path)
+    if size is not None and (header.height, header.width) != size:
+        raise UserError(f'{path}: found {header.width} x {header.height} pixels, expected '
+                        f'{size[1]} x {size[0]}')
+    if header.backend == 'pillow':
+        with _without_size_limit(), Image.open(path) as image:
+            return np.asarray(image.convert('L'))
+    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if grey is None:
+        raise UserError(f'{path}: the image cannot be decoded, expected a whole file')
+    return grey
 
 
 def find_unreadable(paths: Sequence[str | os.PathLike]) -> dict[str, str]:

@@ -3,16 +3,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mmsart.datasets.classes import CLASSES, PALETTE
+from mmsart.datasets.image_file import read_grey
 from mmsart.datasets.train_csv import TrainTable
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import parse_rles
-from mmsart.utils import MissingFileError, UserError, atomic_write
+from mmsart.utils import atomic_write
 from mmsart.visualization.draw import draw_instances
 
 _COLOURS = [tuple(value / 255 for value in colour) for colour in PALETTE]
@@ -176,15 +176,5 @@ def image_masks(table: TrainTable, image: int) -> CroppedMasks:
 
 
 def _read_grey(table: TrainTable, image: int, folder: Path) -> np.ndarray:
-    path = folder / f'{table.image_ids[image]}.png'
-    if not path.is_file():
-        raise MissingFileError(
-            f'{table.path}: row {table.rows[image]}, column id: image {path} is missing')
-    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if grey is None:
-        raise UserError(f'{path}: not a readable image, expected PNG data')
-    expected = tuple(table.sizes[image].tolist())
-    if grey.shape != expected:
-        raise UserError(f'{path}: found {grey.shape[0]} x {grey.shape[1]} pixels, expected '
-                        f'{expected[0]} x {expected[1]} as in {table.path}')
-    return grey
+    height, width = table.sizes[image].tolist()
+    return read_grey(folder / f'{table.image_ids[image]}.png', (height, width))

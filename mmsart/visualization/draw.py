@@ -3,10 +3,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from mmsart.datasets.classes import PALETTE
-from mmsart.evaluation.functional.sartorius_map import mask_ious
 from mmsart.formats.overlay import magnify, paint_cells
 from mmsart.structures.mask.cropped_masks import as_cropped
 
@@ -18,9 +15,8 @@ _CYCLE = np.array([
     (255, 255, 255)], np.uint8)  # after Okabe and Ito: told apart by colour-blind eyes too
 
 
-def draw_instances(image: np.ndarray, masks: Any, labels: np.ndarray | None = None, *,
-                   colours: np.ndarray | None = None, fill: float = 0.0,
-                   scale: int = 1) -> np.ndarray:
+def draw_instances(image: np.ndarray, masks: Any, *, colours: np.ndarray | None = None,
+                   fill: float = 0.0, scale: int = 1) -> np.ndarray:
     """Draw the outline of each instance inside its own mask.
 
     As an outline takes its own side of a border, touching cells keep two lines; from `scale` 2 on
@@ -29,9 +25,7 @@ def draw_instances(image: np.ndarray, masks: Any, labels: np.ndarray | None = No
     Args:
         image: uint8 (h, w) grey or (h, w, 3) RGB.
         masks: N masks of (h, w), anything `as_cropped` takes.
-        labels: int (N,), classes that give the colours; where neither these nor `colours` are
-            given, instances take the colours of a cycle in turn.
-        colours: uint8 (N, 3), RGB of each instance.
+        colours: uint8 (N, 3), RGB of each instance; without it, those of a cycle in turn.
         fill: opacity of the mask's inside, 0 to 1.
         scale: magnification of the picture, a whole number.
 
@@ -39,61 +33,29 @@ def draw_instances(image: np.ndarray, masks: Any, labels: np.ndarray | None = No
         uint8 (scale * h, scale * w, 3), RGB.
 
     Raises:
-        ValueError: the number of labels or colours is not that of the masks.
+        ValueError: there are not as many colours as masks.
     """
     height, width = image.shape[:2]
     cropped = as_cropped(masks, height, width)
-    colours = _choose_colours(len(cropped), labels, colours)
+    colours = _choose_colours(len(cropped), colours)
     picture = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image.copy()
     picture = magnify(picture, scale)
     paint_cells(picture, cropped, colours, scale=scale, fill=fill)
     return picture
 
 
-def _choose_colours(number: int, labels: np.ndarray | None,
-                    colours: np.ndarray | None) -> np.ndarray:
+def _choose_colours(number: int, colours: np.ndarray | None) -> np.ndarray:
     """Return RGB colours, uint8 (number, 3)."""
     if colours is None:
-        if labels is None:
-            return _CYCLE[np.arange(number) % len(_CYCLE)]
-        colours = np.array(PALETTE, np.uint8)[np.asarray(labels, int).reshape(-1)]
+        return _CYCLE[np.arange(number) % len(_CYCLE)]
     colours = np.asarray(colours, np.uint8).reshape(-1, 3)
     if len(colours) != number:
-        raise ValueError(f'found labels or colours of {len(colours)} instances, '
-                         f'expected those of {number}')
+        raise ValueError(f'found {len(colours)} colours, expected one for each of {number} masks')
     return colours
 
 
-def match_instances(preds: Any, gts: Any, height: int, width: int,
-                    iou_thr: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
-    """Tell which predicted and true instances are pairs.
-
-    As many pairs as can be are formed of an IoU greater than the threshold, one-to-one, as in
-    the competition's score; among these, those of the largest sum of IoUs.
-
-    Args:
-        preds: P masks, anything `as_cropped` takes.
-        gts: G masks.
-        height: image height in pixels.
-        width: image width in pixels.
-        iou_thr: IoU that a pair must exceed.
-
-    Returns:
-        Whether each prediction has a partner, bool (P,), and each true instance, bool (G,).
-    """
-    pred_masks, gt_masks = as_cropped(preds, height, width), as_cropped(gts, height, width)
-    ious = mask_ious(pred_masks.to_runs(), gt_masks.to_runs())
-    value = np.where(ious > iou_thr, ious + min(ious.shape) + 1.0, 0.0)
-    rows, columns = linear_sum_assignment(value, maximize=True)
-    paired = value[rows, columns] > 0
-    hit_preds, hit_gts = np.zeros(len(pred_masks), bool), np.zeros(len(gt_masks), bool)
-    hit_preds[rows[paired]] = True
-    hit_gts[columns[paired]] = True
-    return hit_preds, hit_gts
-
-
-def draw_comparison(image: np.ndarray, gts: Any, preds: Any, *, iou_thr: float = 0.5,
-                    scale: int = 1, caption: str = '') -> np.ndarray:
+def draw_comparison(image: np.ndarray, gts: Any, preds: Any, hit_gts: np.ndarray,
+                    hit_preds: np.ndarray, *, scale: int = 1, caption: str = '') -> np.ndarray:
     """Draw the truth and the prediction side by side.
 
     Left the true instances, green where found and yellow where missed; right the predictions,
@@ -103,15 +65,14 @@ def draw_comparison(image: np.ndarray, gts: Any, preds: Any, *, iou_thr: float =
         image: uint8 (h, w) grey or (h, w, 3) RGB.
         gts: true masks of (h, w), anything `as_cropped` takes.
         preds: predicted masks.
-        iou_thr: IoU that a pair must exceed.
+        hit_gts: bool (G,), whether each true instance was found.
+        hit_preds: bool (P,), whether each prediction hits a true instance.
         scale: magnification, a whole number.
         caption: ASCII text to put before the counts in the title.
 
     Returns:
         uint8 (scale * h + 24, 2 * scale * w + 4, 3), RGB.
     """
-    height, width = image.shape[:2]
-    hit_preds, hit_gts = match_instances(preds, gts, height, width, iou_thr)
     left = draw_instances(image, gts, colours=_by_hit(hit_gts, FN_COLOUR), scale=scale)
     right = draw_instances(image, preds, colours=_by_hit(hit_preds, FP_COLOUR), scale=scale)
     found, missed, wrong = int(hit_gts.sum()), int((~hit_gts).sum()), int((~hit_preds).sum())

@@ -17,8 +17,9 @@ def test_the_doctor_finds_a_good_installation(write_table):
 
 
 @pytest.mark.parametrize(('spoil', 'found'), [
-    (lambda root: (root / 'train' / 'a.png').unlink(), 'a.png is missing (row 2'),
-    (lambda root: (root / 'train' / 'a.png').write_bytes(b''), 'a.png is unreadable (row 2'),
+    (lambda root: (root / 'train' / 'a.png').unlink(),
+     'a.png: no such file, expected an image (row 2'),
+    (lambda root: (root / 'train' / 'a.png').write_bytes(b''), '(row 2 of train.csv)'),
     (lambda root: (root / 'train.csv').unlink(), 'no such file'),
 ])
 def test_the_doctor_names_what_the_data_lack(write_table, spoil, found):

@@ -11,11 +11,11 @@ import tifffile
 
 from mmsart.apis import CellSegmenter
 from mmsart.apis.inference import Request, choose_device
+from mmsart.apis.prediction_pictures import write_pictures
 from mmsart.formats.predictions import load_predictions
 from mmsart.imaging.tiles import tile_grid
 from mmsart.utils import MissingFileError, UserError
 from mmsart.visualization.draw import draw_instances
-from mmsart.visualization.prediction_pictures import write_pictures
 from tests.run_tool import run_tool
 from tests.test_apis.tiny_model import CONFIG, SMALL, write_checkpoint
 

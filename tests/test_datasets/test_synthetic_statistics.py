@@ -48,4 +48,4 @@ def test_tool_prints_columns(tmp_path, capsys):
 def test_missing_image_is_one_line(write_table, capsys):
     root = write_table([dict()], images=False)
     assert main([str(root)]) == 2
-    assert 'a.png: missing or not a readable image' in capsys.readouterr().err
+    assert 'a.png: no such file, expected an image' in capsys.readouterr().err

@@ -27,9 +27,9 @@ def test_missing_data_is_one_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(('break_it', 'message'), [
-    (lambda path: path.unlink(), 'is missing'),
+    (lambda path: path.unlink(), 'no such file, expected an image'),
     (lambda path: path.write_bytes(b'no image'), 'not a readable image'),
-    (lambda path: cv2.imwrite(str(path), cv2.imread(str(path))[:40]), 'found 40 x 80 pixels'),
+    (lambda path: cv2.imwrite(str(path), cv2.imread(str(path))[:40]), 'found 80 x 40 pixels'),
 ])
 def test_bad_image_is_one_line(tmp_path, data, capsys, break_it, message):
     for path in (data / 'train').iterdir():

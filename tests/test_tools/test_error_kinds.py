@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from mmsart.datasets.classes import CLASSES
+from mmsart.evaluation.error_counts import bin_names
 from mmsart.evaluation.functional.error_kinds import GT_KINDS, PRED_KINDS, find_error_kinds
 from mmsart.formats.predictions import save_predictions
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
-from tools.analysis_tools.error_kinds import bin_names, main
+from tools.analysis_tools.error_kinds import main
 
 
 def lines(*spans):
@@ -59,6 +60,19 @@ def test_matching_loses_no_pair():
     """Both predictions fit the first object, but only one of them fits the second."""
     gt_kinds, _ = kinds_of([(0, 10), (1, 11)], [(0, 9), (2, 14)])
     assert gt_kinds == ['hit', 'hit']
+
+
+def test_five_poor_pairs_beat_four_perfect_ones():
+    """A chain: each prediction is a true object, and hits its left neighbour at an IoU of .51."""
+    length, shift = 151, 49  # (151 - 49) / (151 + 49) = 0.51
+    truths = np.zeros((5, 500), int)
+    for i, mask in enumerate(truths):
+        mask[i * shift:i * shift + length] = 1
+    preds = np.zeros((5, 500), int)
+    preds[:4] = truths[1:]
+    preds[4, 4 * shift + shift:4 * shift + shift + length] = 1
+    kinds = find_error_kinds(preds @ truths.T, preds.sum(1), truths.sum(1), np.ones(5, bool))
+    assert [GT_KINDS[k] for k in kinds.gt] == ['hit'] * 5
 
 
 def test_bins():

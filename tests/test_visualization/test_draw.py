@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from mmsart.datasets.classes import PALETTE
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.visualization.draw import (
     FN_COLOUR,
@@ -9,9 +8,9 @@ from mmsart.visualization.draw import (
     TP_COLOUR,
     draw_comparison,
     draw_instances,
-    match_instances,
 )
 
+PALETTE = np.array([(86, 180, 233), (230, 159, 0), (0, 158, 115)], np.uint8)
 GREY = np.full((20, 30), 100, np.uint8)
 
 
@@ -28,7 +27,7 @@ def painted(picture, colour):
 
 def test_outline_lies_inside_the_mask_and_nothing_else_changes():
     masks = squares((4, 5))
-    picture = draw_instances(GREY, masks, np.array([1]))
+    picture = draw_instances(GREY, masks, colours=PALETTE[[1]])
     expected = masks[0].copy()
     expected[6:10, 5:9] = 0  # the inside of a square of 6
     np.testing.assert_array_equal(painted(picture, PALETTE[1]), expected > 0)
@@ -36,19 +35,19 @@ def test_outline_lies_inside_the_mask_and_nothing_else_changes():
 
 
 def test_touching_cells_keep_their_own_lines():
-    picture = draw_instances(GREY, squares((4, 5), (10, 5)), np.array([0, 2]))
+    picture = draw_instances(GREY, squares((4, 5), (10, 5)), colours=PALETTE[[0, 2]])
     assert painted(picture, PALETTE[0])[5:11, 9].all()
     assert painted(picture, PALETTE[2])[5:11, 10].all()
 
 
 def test_masks_at_the_border_have_an_outline_there():
-    picture = draw_instances(GREY, squares((0, 0)), np.array([0]))
+    picture = draw_instances(GREY, squares((0, 0)), colours=PALETTE[[0]])
     assert painted(picture, PALETTE[0])[0, :6].all()
 
 
 def test_scale_magnifies_picture_and_masks():
     masks = squares((4, 5))
-    picture = draw_instances(GREY, masks, np.array([0]), scale=3)
+    picture = draw_instances(GREY, masks, colours=PALETTE[[0]], scale=3)
     assert picture.shape == (60, 90, 3)
     rows, columns = np.nonzero(painted(picture, PALETTE[0]))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15, 32, 12, 29)
@@ -78,9 +77,9 @@ def test_no_instances_and_empty_masks():
         assert (draw_instances(GREY, masks) == 100).all()
 
 
-def test_wrong_number_of_labels():
-    with pytest.raises(ValueError, match='found labels or colours of 2 instances, expected those'):
-        draw_instances(GREY, squares((1, 1)), np.array([0, 1]))
+def test_wrong_number_of_colours():
+    with pytest.raises(ValueError, match='found 2 colours, expected one for each of 1 masks'):
+        draw_instances(GREY, squares((1, 1)), colours=PALETTE[[0, 1]])
 
 
 def test_input_is_not_drawn_on():
@@ -89,43 +88,9 @@ def test_input_is_not_drawn_on():
     assert (colour == 100).all()
 
 
-def test_match_needs_more_than_the_threshold():
-    # a square of 6 moved by 2: 24 pixels shared of 48, an IoU of exactly 0.5
-    hit_preds, hit_gts = match_instances(squares((6, 5)), squares((4, 5)), *GREY.shape)
-    assert not hit_preds.any()
-    assert not hit_gts.any()
-    hit_preds, hit_gts = match_instances(squares((5, 5)), squares((4, 5)), *GREY.shape)
-    assert hit_preds.all()
-    assert hit_gts.all()
-
-
-def test_match_forms_as_many_pairs_as_can_be():
-    # the first prediction fits both true cells, and the first of them best; the second only that
-    gts = squares((4, 5), (6, 5))
-    preds = squares((5, 5), (4, 5))
-    preds[0, 5:11, 4] = 1
-    hit_preds, hit_gts = match_instances(preds, gts, *GREY.shape, iou_thr=0.55)
-    assert hit_preds.all()
-    assert hit_gts.all()
-
-
-def test_two_poor_pairs_count_more_than_a_perfect_one():
-    # IoU 1 for the first of each, 1/3 for the first of one with the second of the other
-    hit_preds, hit_gts = match_instances(
-        squares((9, 5), (6, 5)), squares((9, 5), (12, 5)), *GREY.shape, iou_thr=0.2)
-    assert hit_preds.all()
-    assert hit_gts.all()
-
-
-def test_two_predictions_of_one_cell_hit_once():
-    hit_preds, hit_gts = match_instances(
-        squares((4, 5), (5, 5)), squares((4, 5)), *GREY.shape)
-    assert hit_preds.tolist() == [True, False]
-    assert hit_gts.tolist() == [True]
-
-
 def test_comparison_colours_tell_hit_missed_and_wrong():
-    picture = draw_comparison(GREY, squares((2, 2), (20, 2)), squares((2, 2), (2, 12)))
+    hit = np.array([True, False])
+    picture = draw_comparison(GREY, squares((2, 2), (20, 2)), squares((2, 2), (2, 12)), hit, hit)
     assert picture.shape == (44, 64, 3)
     left, right = picture[24:, :30], picture[24:, 34:]
     assert painted(left, TP_COLOUR)[2, 2]
@@ -138,4 +103,5 @@ def test_comparison_colours_tell_hit_missed_and_wrong():
 @pytest.mark.parametrize(('gts', 'preds'), [
     (squares(), squares((1, 1))), (squares((1, 1)), squares()), (squares(), squares())])
 def test_comparison_with_an_empty_side(gts, preds):
-    assert draw_comparison(GREY, gts, preds, caption='a').shape == (44, 64, 3)
+    hits = [np.zeros(len(masks), bool) for masks in (gts, preds)]
+    assert draw_comparison(GREY, gts, preds, *hits, caption='a').shape == (44, 64, 3)

@@ -22,9 +22,9 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     from mmsart.apis.config import find_metric, load_config
+    from mmsart.apis.prediction_pictures import write_pictures
     from mmsart.formats.predictions import load_predictions
     from mmsart.postprocessing import load_postprocess
-    from mmsart.visualization.prediction_pictures import write_pictures
 
     options = parse_args(args)
     settings = options.postprocess

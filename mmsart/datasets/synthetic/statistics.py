@@ -2,13 +2,12 @@
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mmsart.datasets.classes import CLASSES
+from mmsart.datasets.image_file import read_grey
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.structures.mask.rle import parse_rles
-from mmsart.utils import UserError
 
 PERIODS = (32, 16, 8, 4, 2.7)
 """Periods in pixels at which the power spectrum is given."""
@@ -90,9 +89,7 @@ def data_statistics(root: str | os.PathLike, limit: int = 40) -> dict[str, dict[
         figures = []
         for image in images.tolist():
             path = Path(root) / 'train' / f'{table.image_ids[image]}.png'
-            grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-            if grey is None:
-                raise UserError(f'{path}: missing or not a readable image, expected PNG data')
+            grey = read_grey(path)
             figures.append({**cell_statistics(table, image), **image_statistics(grey)})
         means = {key: float(np.mean([each[key] for each in figures])) for key in figures[0]}
         result[name] = dict(images=float(len(images)), **means)

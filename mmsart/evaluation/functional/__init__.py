@@ -1,11 +1,19 @@
 """Mathematics of the competition's score, free of mmengine."""
+from mmsart.evaluation.functional.matching import count_matches, match_pairs
 from mmsart.evaluation.functional.sartorius_map import (
     IOU_THRS,
     ImageScore,
-    count_matches,
     mask_ious,
     score_image,
     summarize,
 )
 
-__all__ = ['IOU_THRS', 'ImageScore', 'count_matches', 'mask_ious', 'score_image', 'summarize']
+__all__ = [
+    'IOU_THRS',
+    'ImageScore',
+    'count_matches',
+    'mask_ious',
+    'match_pairs',
+    'score_image',
+    'summarize',
+]

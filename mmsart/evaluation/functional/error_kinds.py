@@ -2,7 +2,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+
+from mmsart.evaluation.functional.matching import match_pairs
 
 HIT_IOU = 0.5
 POOR_IOU = 0.1
@@ -56,9 +57,7 @@ def find_error_kinds(
     """
     pred_area, gt_area = np.asarray(pred_area), np.asarray(gt_area)
     ious = shared / (pred_area[:, None] + gt_area[None] - shared)
-    rows, columns = linear_sum_assignment(np.where(ious > HIT_IOU, ious + 1, 0), maximize=True)
-    hit = ious[rows, columns] > HIT_IOU
-    rows, columns = rows[hit], columns[hit]
+    rows, columns = match_pairs(ious, HIT_IOU)
 
     holds = shared > gt_area[None] / 2
     merges = holds.sum(1) >= 2

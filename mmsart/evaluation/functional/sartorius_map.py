@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from mmsart.datasets.classes import COMPETITION_IMAGES
+from mmsart.evaluation.functional.matching import count_matches
 from mmsart.structures.mask.intersections import run_intersections
 from mmsart.structures.mask.runs import Runs
 
@@ -55,46 +54,6 @@ class ImageScore:
         if not self.num_pred and not self.num_gt:
             return np.ones(len(self.tp))
         return self.tp / (self.num_pred + self.num_gt - self.tp)
-
-
-def count_matches(ious: np.ndarray, iou_thrs: np.ndarray = IOU_THRS) -> np.ndarray:
-    """Count the pairs of a largest one-to-one matching at each threshold.
-
-    Where no object has two possible partners the pairs are the matching. Elsewhere, as between
-    overlapping true objects, the matching of largest size is looked for, so that no pair is lost
-    to the order of the objects.
-
-    Args:
-        ious: float (P, G), IoU of each prediction with each true object.
-        iou_thrs: float (T,), a pair needs an IoU greater than the threshold.
-
-    Returns:
-        Number of pairs, int64 (T,).
-
-    Example:
-        >>> count_matches(np.array([[0.6, 0.9], [0.0, 0.8]]), np.array([0.5, 0.85]))
-        array([2, 1])
-    """
-    iou_thrs = np.asarray(iou_thrs, float)
-    matches = np.zeros(len(iou_thrs), np.int64)
-    ious = np.asarray(ious, float)
-    if not ious.size or not len(iou_thrs):
-        return matches
-    rows, columns = np.nonzero(ious > iou_thrs.min())
-    values = ious[rows, columns]
-    for index, threshold in enumerate(iou_thrs):
-        hit = values > threshold
-        matches[index] = _matching_size(rows[hit], columns[hit], ious.shape)
-    return matches
-
-
-def _matching_size(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> int:
-    if not len(rows):
-        return 0
-    if np.bincount(rows).max() == 1 and np.bincount(columns).max() == 1:
-        return len(rows)
-    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape).tocsr()
-    return int((maximum_bipartite_matching(graph, perm_type='column') >= 0).sum())
 
 
 def mask_ious(found: Runs, truth: Runs) -> np.ndarray:

@@ -3,12 +3,12 @@ import cv2
 import numpy as np
 import pytest
 
+from mmsart.apis.prediction_pictures import write_pictures
 from mmsart.datasets.classes import CLASSES
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
 from mmsart.utils import MissingFileError, UserError
-from mmsart.visualization.prediction_pictures import write_pictures
 
 SIZE = (20, 30)
 

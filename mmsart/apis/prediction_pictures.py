@@ -7,8 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mmsart.datasets.image_file import read_grey
 from mmsart.datasets.image_folder import list_images
-from mmsart.evaluation.functional import score_image
+from mmsart.evaluation.functional import IOU_THRS, mask_ious, match_pairs, score_image
 from mmsart.postprocessing import PostProcessor
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
@@ -68,18 +69,17 @@ def write_pictures(images: Sequence[Predictions], classes: Sequence[str],
 
 def _write(score: float | None, image: Predictions, masks: PatchMasks, path: Path,
            target: Path, rank: int, scale: int) -> Path:
-    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if pixels is None:
-        raise UserError(f'{path}: unreadable, expected an image')
-    if pixels.shape != image.size:
-        raise UserError(f'{path}: found {pixels.shape[1]} x {pixels.shape[0]} pixels, expected '
-                        f'{image.size[1]} x {image.size[0]} as predicted')
+    pixels = read_grey(path, image.size)
     if score is None:
         picture = draw_instances(pixels, masks, scale=scale)
         name = f'{image.img_id}.png'
     else:
         assert image.truth is not None, 'a score comes from the truth'
-        picture = draw_comparison(pixels, image.truth, masks, scale=scale,
+        rows, columns = match_pairs(
+            mask_ious(masks.to_runs(), image.truth.to_runs()), IOU_THRS[0])
+        picture = draw_comparison(pixels, image.truth, masks,
+                                  np.isin(np.arange(len(image.truth)), columns),
+                                  np.isin(np.arange(len(masks)), rows), scale=scale,
                                   caption=f'{image.cell_type} mAP {score:.3f}')
         name = f'{rank:03d}_{score:.3f}_{image.img_id}.png'
     with atomic_write(target / name) as temporary:
