@@ -19,6 +19,7 @@ from tqdm import tqdm
 from mmsart import __version__
 from mmsart.apis.inference import CellSegmenter, ReadOptions, Request, Segmentation
 from mmsart.formats.coco import merge_coco
+from mmsart.formats.preview import PREVIEWS, write_previews
 from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS, SaveOptions, check_formats, save_result
 from mmsart.formats.submission import merge_submissions
 from mmsart.formats.summary import DONE, failed_image, summarize_image, write_summary
@@ -186,8 +187,9 @@ class _Batch:
                 files = save_result(
                     result, self.out, image.stem, self.formats,
                     self.options.details)
+                files += write_previews(self.out / PREVIEWS, image.stem, result)
                 record['files'] = [str(path.relative_to(self.out)) for path in files]
-                record['row'] = summarize_image(result)
+                record['row'] = summarize_image(result, image.stem)
                 self._say(_line(result))
             except UserError as error:
                 result = error
@@ -204,7 +206,7 @@ class _Batch:
     def _remove_leftovers(self, images: Sequence[InputImage]) -> None:
         """Take away the half-written files of a batch that was killed."""
         stems = {(self.out / image.stem).name for image in images}
-        endings = ('.json', *(SAVERS[name].ending for name in self.formats))
+        endings = ('.json', '.jpg', *(SAVERS[name].ending for name in self.formats))
         for folder in {path.parent for image in images
                        for path in (self.out / image.stem, self._record_path(image))}:
             for entry in folder.glob('.*') if folder.is_dir() else ():

@@ -2,13 +2,15 @@
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import tifffile
+from scipy import ndimage
 
 from mmsart.structures.image_result import ImageResult
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.utils import atomic_write
+from mmsart.utils import MissingFileError, UserError, atomic_write
 
 STRIP_BYTES = 1 << 18  # of pixels, before compression: little to decode for a part of a large image
 
@@ -59,6 +61,51 @@ def write_label_image(path: str | os.PathLike, result: ImageResult) -> None:
         tif.write(pages(), shape=shape, dtype=dtype, compression='zlib', photometric='minisblack',
                   rowsperstrip=max(1, STRIP_BYTES // (width * np.dtype(dtype).itemsize)),
                   **options(axes, result))
+
+
+def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], PatchMasks]:
+    """Read the cells of a label image, whoever wrote it.
+
+    Args:
+        path: a TIFF of whole numbers, one page or a stack.
+
+    Returns:
+        The masks of each frame by its time and depth, both from 0, in that order; pages of which
+        the file does not say what they are count as times. Mask i has the pixels of value i + 1,
+        and is empty where a number is left out.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: it is no TIFF of whole numbers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f'{path}: no such file, expected a label image')
+    try:
+        with tifffile.TiffFile(path) as tif:
+            axes, labels = tif.series[0].axes, tif.series[0].asarray()
+    except (tifffile.TiffFileError, ValueError, OSError, IndexError) as error:
+        raise UserError(f'{path}: cannot be read as TIFF: {error}') from error
+    if labels.dtype.kind not in 'iu' or not axes.endswith('YX'):
+        raise UserError(f'{path}: found axes {axes} of {labels.dtype}, expected a label image of '
+                        'whole numbers')
+    num_z = labels.shape[axes.index('Z')] if 'Z' in axes else 1
+    frames = labels.reshape(-1, *labels.shape[-2:])
+    return {divmod(number, num_z): _find_masks(frame) for number, frame in enumerate(frames)}
+
+
+def _find_masks(labels: np.ndarray) -> PatchMasks:
+    height, width = labels.shape
+    boxes, patches = [], []
+    for index, place in enumerate(ndimage.find_objects(labels), start=1):
+        if place is None:
+            boxes.append((0, 0, 0, 0))
+            continue
+        rows, columns = place
+        boxes.append((columns.start, rows.start, columns.stop, rows.stop))
+        patches.append((labels[place] == index).astype(np.uint8).ravel())
+    data = np.concatenate(patches) if patches else np.zeros(0, np.uint8)
+    return PatchMasks(data, np.array(boxes, np.int32).reshape(-1, 4), height, width)
 
 
 def _imagej_options(axes: str, result: ImageResult) -> dict:

@@ -141,20 +141,32 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_manager.findfont('DejaVu Sans'), size)
 
 
+def deepest_point(patch: np.ndarray) -> tuple[float, float, float]:
+    """Find the point of a mask that is farthest from its outside: where a number goes.
+
+    Args:
+        patch: uint8 (h, w), not empty.
+
+    Returns:
+        x and y from the patch's top left corner, and the distance, in pixels.
+    """
+    distances = cv2.distanceTransform(np.pad(patch, 1), cv2.DIST_L2, 3)
+    y, x = np.unravel_index(distances.argmax(), distances.shape)
+    return float(x) - 0.5, float(y) - 0.5, float(distances[y, x])
+
+
 def _write_numbers(picture: np.ndarray, masks: PatchMasks, scale: int) -> None:
     """Write labels at the points of cells that lie deepest inside them."""
     height, width = picture.shape[:2]
     for index, (x1, y1, x2, _) in enumerate(masks.boxes.tolist()):
         if x1 == x2:
             continue
-        patch = np.pad(masks.patch(index), 1)
-        depth = cv2.distanceTransform(patch, cv2.DIST_L2, 3)
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
-        font = _font(int(np.clip(1.1 * scale * depth.max(), 9, 12 * scale)))
+        x, y, depth = deepest_point(masks.patch(index))
+        font = _font(int(np.clip(1.1 * scale * depth, 9, 12 * scale)))
         text = str(index + 1)
         left, top, right, bottom = font.getbbox(text, stroke_width=1)
-        begin_x = round((x1 + float(x) - 0.5) * scale - (right - left) / 2)
-        begin_y = round((y1 + float(y) - 0.5) * scale - (bottom - top) / 2)
+        begin_x = round((x1 + x) * scale - (right - left) / 2)
+        begin_y = round((y1 + y) * scale - (bottom - top) / 2)
         begin_x = max(0, min(begin_x, width - right + left))
         begin_y = max(0, min(begin_y, height - bottom + top))
         window = picture[begin_y:begin_y + bottom - top, begin_x:begin_x + right - left]

@@ -20,16 +20,18 @@ def summary_columns(classes: Sequence[str]) -> list[str]:
         classes: names in label order.
     """
     return [
-        'image', 'frames', 'height', 'width', 'cells', *(f'cells_{name}' for name in classes),
-        'confluence', 'cells_per_mm2', 'median_area_px', 'median_area_um2', 'mean_score',
-        'pixel_size_um', 'pixel_size_source', 'seconds', 'status', 'warnings']
+        'image', 'stem', 'frames', 'height', 'width', 'cells',
+        *(f'cells_{name}' for name in classes), 'confluence', 'cells_per_mm2', 'median_area_px',
+        'median_area_um2', 'mean_score', 'pixel_size_um', 'pixel_size_source', 'seconds',
+        'status', 'warnings']
 
 
-def summarize_image(result: ImageResult) -> dict[str, Any]:
+def summarize_image(result: ImageResult, stem: str = '') -> dict[str, Any]:
     """Sum up an image or stack.
 
     Args:
         result: what was found.
+        stem: begin of the names of its files.
 
     Returns:
         Values of :func:`summary_columns`: cells of all frames together; ``confluence``, the share
@@ -44,7 +46,7 @@ def summarize_image(result: ImageResult) -> dict[str, Any]:
     counts = np.bincount(labels, minlength=len(result.classes))
     median = float(np.median(areas)) if len(areas) else None
     row: dict[str, Any] = {
-        'image': result.name, 'frames': len(cells), 'height': height, 'width': width,
+        'image': result.name, 'stem': stem, 'frames': len(cells), 'height': height, 'width': width,
         'cells': len(areas),
         **{f'cells_{name}': int(count)
            for name, count in zip(result.classes, counts, strict=True)},

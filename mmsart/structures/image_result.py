@@ -118,7 +118,20 @@ class ImageResult:
         return [palette[index % len(palette)] for index in range(len(self.classes))]
 
     def frame_suffix(self, frame: FrameResult) -> str:
-        """Tell frames apart in file names: '' for a single image, else as ``_t003`` or ``_z12``."""
-        numbers = zip('tz', (frame.t, frame.z), self.stack_size, strict=True)
-        return ''.join(f'_{axis}{index:0{max(len(str(count - 1)), 2)}d}'
-                       for axis, index, count in numbers if count > 1)
+        """Tell frames apart in file names; see :func:`frame_suffix`."""
+        return frame_suffix(frame.t, frame.z, self.stack_size)
+
+
+def frame_suffix(t: int, z: int, stack_size: tuple[int, int]) -> str:
+    """Tell frames apart in file names.
+
+    Args:
+        t: time, from 0.
+        z: depth, from 0.
+        stack_size: number of times and of depths.
+
+    Returns:
+        The empty string for a single image, else as ``_t03``, ``_z120`` or ``_t03_z120``.
+    """
+    return ''.join(f'_{axis}{index:0{max(len(str(count - 1)), 2)}d}' for axis, index, count
+                   in zip('tz', (t, z), stack_size, strict=True) if count > 1)

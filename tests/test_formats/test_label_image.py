@@ -4,11 +4,12 @@ import tifffile
 from PIL import Image
 from skimage.io import imread
 
-from mmsart.formats.label_image import paint_labels, write_label_image
+from mmsart.formats.label_image import paint_labels, read_label_image, write_label_image
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.structures.mask.cropped_masks import CroppedMasks
-from tests.test_formats.results import plain_labels, random_result
+from mmsart.utils import UserError
+from tests.test_formats.results import bitmaps_of, plain_labels, random_result
 
 
 @pytest.mark.parametrize('seed', range(5))
@@ -81,3 +82,28 @@ def test_the_same_result_gives_the_same_bytes(tmp_path):
     for name in ('a', 'b'):
         write_label_image(tmp_path / name, many_cells(65_536))
     assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
+
+
+@pytest.mark.parametrize(('num_t', 'num_z'), [(1, 1), (3, 1), (1, 3), (2, 2)])
+def test_masks_come_back(tmp_path, num_t, num_z):
+    result = random_result(3, num_t, num_z)
+    write_label_image(tmp_path / 'x.tif', result)
+    frames = read_label_image(tmp_path / 'x.tif')
+    assert list(frames) == [(frame.t, frame.z) for frame in result.frames]
+    for masks, frame in zip(frames.values(), result.frames, strict=True):
+        np.testing.assert_array_equal(masks.to_ndarray(), bitmaps_of(frame))
+
+
+def test_left_out_numbers_are_empty_masks(tmp_path):
+    tifffile.imwrite(tmp_path / 'x.tif', np.array([[0, 3, 3], [1, 0, 0]], np.uint8))
+    [masks] = read_label_image(tmp_path / 'x.tif').values()
+    assert masks.areas.tolist() == [1, 0, 2]
+
+
+def test_what_is_no_label_image(tmp_path):
+    tifffile.imwrite(tmp_path / 'float.tif', np.zeros((4, 4), np.float32))
+    (tmp_path / 'text.tif').write_text('no picture')
+    for name, problem in (('float', 'found axes YX of float32'), ('text', 'cannot be read'),
+                          ('none', 'no such file')):
+        with pytest.raises(UserError, match=f'{name}.tif: {problem}'):
+            read_label_image(tmp_path / f'{name}.tif')

@@ -99,6 +99,20 @@ def test_a_folder_of_all_kinds(whole, images):
     assert 'grey values' in next(line for line in printed.splitlines() if 'deep.tif' in line)
 
 
+def test_the_page_about_results_takes_the_folder(whole, tmp_path):
+    """The predictions are their own truth, so that each image has a score of 1."""
+    out, _, _ = whole
+    page = tmp_path / 'x.html'
+    code, printed, err = run_tool('report', out, '--out', page, '--truth', out / 'coco.json')
+    assert code == 0, err
+    assert printed == f'written: {page}\n'
+    text = page.read_text()
+    assert all(name in text for name in (
+        'a.png', 'blanks and ä.jpg', 'broken.png', 'deep.tif', 'deeper/a.png', 'stack.tif'))
+    assert '4 of 5 images have a truth' in text
+    assert '<dt>mAP</dt><dd>1.000</dd>' in text
+
+
 def test_killed_twice_and_resumed_gives_the_same_files(whole, images, weights, tmp_path):
     """By a real signal, wherever it falls."""
     out = tmp_path / 'out'

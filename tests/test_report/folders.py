@@ -1,0 +1,44 @@
+"""Folders of results for the tests of the page."""
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmsart.formats.preview import PREVIEWS, write_previews
+from mmsart.formats.saving import SaveOptions, save_result
+from mmsart.formats.summary import failed_image, summarize_image, write_summary
+from mmsart.structures.image_result import ImageResult
+from tests.test_formats.results import CLASSES, random_result
+
+
+def make_results(count: int = 3) -> list[ImageResult]:
+    """Draw images; the second is a stack, and of the third there is something to say."""
+    results = []
+    for number in range(count):
+        result = random_result(number, num_t=2 if number == 1 else 1, pixel_size=0.5)
+        results.append(replace(result, name=f'image {number}.tif', warnings=(
+            ['darker than the training images', 'no cells found'] if number == 2 else [])))
+    return results
+
+
+def write_folder(folder: Path, results: Sequence[ImageResult], failed: Sequence[str] = (),
+                 formats: Sequence[str] = ('table', 'labels'), **options: Any) -> Path:
+    """Write what `mmsart predict` writes."""
+    rows = []
+    for number, result in enumerate(results):
+        stem = f'stem {number}'
+        save_result(result, folder, stem, formats, SaveOptions(**options))
+        write_previews(folder / PREVIEWS, stem, result)
+        rows.append(summarize_image(result, stem))
+    rows += [failed_image(name, 'found text, expected an image') for name in failed]
+    write_summary(folder / 'summary.csv', rows, CLASSES)
+    return folder
+
+
+def without_cells(result: ImageResult, lost: Sequence[int]) -> ImageResult:
+    """Leave cells of the first frame out."""
+    [frame] = result.frames
+    kept = np.setdiff1d(np.arange(len(frame.detections)), lost)
+    return replace(result, frames=[replace(frame, detections=frame.detections[kept])])
