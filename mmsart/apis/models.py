@@ -16,6 +16,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 import mmsart.registration  # noqa: F401  registers our parts
+from mmsart.apis.checks import data_classes
 from mmsart.apis.config import find_datasets, load_config
 from mmsart.apis.literal_config import read_literal_config
 from mmsart.apis.runs import choose_postprocess
@@ -180,11 +181,8 @@ def _from_checkpoint(
     if data is None or 'model' not in cfg:
         raise UserError(f'{config or checkpoint}: expected a config with model and '
                         'test_dataloader.dataset.pipeline')
-    known = meta.get('dataset_meta') or data.get('metainfo') or {}
-    classes = tuple(known.get('classes') or ())
-    if not classes:
-        raise UserError(f'{checkpoint}: found no names of classes, expected them in dataset_meta, '
-                        'as mmengine saves them')
+    known = meta.get('dataset_meta') or {}
+    classes = tuple(known.get('classes') or data_classes(cfg, 'test_dataloader'))
     settings, source = choose_postprocess(cfg, checkpoint, classes, postprocess)
     return _make_source(Path(checkpoint).stem, Path(checkpoint), cfg, data.pipeline, classes,
                         known.get('palette'), settings, source, {})

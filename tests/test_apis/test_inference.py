@@ -1,5 +1,6 @@
 """`CellSegmenter`, and that every way from an image to cells gives the same cells."""
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -11,6 +12,7 @@ import tifffile
 
 from mmsart.apis import CellSegmenter
 from mmsart.apis.inference import Request, choose_device
+from mmsart.apis.models import Tiles
 from mmsart.apis.prediction_pictures import write_pictures
 from mmsart.formats.predictions import load_predictions
 from mmsart.imaging.tiles import tile_grid
@@ -214,3 +216,44 @@ def test_a_missing_file_is_a_missing_file(segmenter):
 
 def test_the_device_that_is_there():
     assert choose_device('cpu').type == 'cpu'
+
+
+def test_colours_are_looked_at_as_opencv_loads_them(segmenter, tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), noise(80, 90, 3))
+    by_file = segmenter(tmp_path / 'a.png')
+    by_array = segmenter(np.ascontiguousarray(noise(80, 90, 3)[..., ::-1]))
+    np.testing.assert_array_equal(by_file.masks, by_array.masks)
+    assert not np.array_equal(by_file.masks, segmenter(noise(80, 90, 3)).masks)
+
+
+def test_images_unlike_the_training_ones_are_told(checkpoint):
+    segmenter = CellSegmenter(checkpoint, 'cpu')
+    segmenter.source.facts['training_images'] = dict(brightness=[100.0, 150.0])
+    assert not any('darker' in note for note in segmenter(noise(80, 90)).warnings)
+    assert any('darker than the training images' in note
+               for note in segmenter(noise(80, 90) // 8).warnings)
+    stack = segmenter(np.stack([noise(80, 90) // 8] * 2), axes='TYX')
+    assert any('darker' in note and note.endswith('(in 2 frames)') for note in stack.warnings)
+
+
+def test_limits_grow_with_the_tile(checkpoint):
+    """A tile of twice the area of a training image may hold twice the cells."""
+    small = CellSegmenter(checkpoint, 'cpu', tile_size=128, tile_overlap=64)
+    tiles = Tiles((128, 128), 64, image_size=(64, 128))
+    large = CellSegmenter(checkpoint, 'cpu')
+    large._predictor.source = dataclasses.replace(large.source, tiles=tiles)
+    image = noise(128, 200)
+    counts = [[len(found.detections) for found in each._predictor.detect(
+        each._predictor.cut(image, 'a', None))] for each in (small, large)]
+    assert set(counts[0]) == {60}
+    assert min(counts[1]) > 60
+    assert large.source.fingerprint() == CellSegmenter(checkpoint, 'cpu').source.fingerprint()
+
+
+def test_a_plot_shows_the_cells(segmenter):
+    result = segmenter(noise(80, 90))
+    plain, numbered = result.plot(), result.plot(numbers=True)
+    assert plain.dtype == np.uint8
+    assert plain.shape == numbered.shape
+    assert (plain[..., 0] != plain[..., 2]).any()
+    assert (plain != numbered).any()

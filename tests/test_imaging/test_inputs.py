@@ -1,0 +1,75 @@
+"""Which images files, folders and patterns stand for, and what their results are called."""
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from mmsart.imaging.inputs import find_inputs, with_series
+from mmsart.utils import MissingFileError, UserError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ('b.png', 'a.ome.tif', 'deep/c.jpg', 'deep/er/b.png', '.hidden.png', 'notes.txt',
+                 'out/b_outlines.png'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def found(*inputs, **options):
+    return {each.name: each.stem for each in find_inputs(inputs, **options)}
+
+
+def test_folders(folder):
+    assert found(folder) == {'a.ome.tif': 'a', 'b.png': 'b'}
+    assert found(folder, recursive=True, exclude=folder / 'out') == {
+        'a.ome.tif': 'a', 'b.png': 'b', 'deep/c.jpg': 'deep/c', 'deep/er/b.png': 'deep/er/b'}
+
+
+def test_files_and_patterns(folder):
+    assert found(folder / 'deep' / 'c.jpg') == {'c.jpg': 'c'}
+    assert found(folder / '*.png', folder / 'b.png') == {'b.png': 'b'}
+    assert found(folder / 'deep' / '**' / '*.png') == {'er/b.png': 'er/b'}
+    assert [each.path.is_file() for each in find_inputs([str(folder / '*')])] == [True, True]
+
+
+def test_a_name_with_brackets_is_a_file_first(tmp_path):
+    (tmp_path / 'a[1].png').touch()
+    assert found(tmp_path / 'a[1].png') == {'a[1].png': 'a[1]'}
+
+
+def test_names_that_differ_in_their_ending_keep_it(tmp_path):
+    for name in ('a.png', 'a.tif', 'b.png'):
+        (tmp_path / name).touch()
+    assert found(tmp_path) == {'a.png': 'a_png', 'a.tif': 'a_tif', 'b.png': 'b'}
+
+
+def test_two_files_of_one_name(folder):
+    with pytest.raises(UserError, match=r'er/b.png: found .*b.png too, expected names that differ'):
+        find_inputs([folder / 'b.png', folder / 'deep' / 'er' / 'b.png'])
+
+
+@pytest.mark.parametrize('given', ['none', 'none/*.png', 'empty'])
+def test_nothing(tmp_path, given):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(MissingFileError, match='expected'):
+        find_inputs([tmp_path / given])
+
+
+def test_images_of_one_file(tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif') as writer:
+        for size in range(10, 21):
+            writer.write(np.zeros((size, 9), np.uint8))
+    (image,) = find_inputs([tmp_path / 'a.tif'])
+    entries = with_series(image)
+    assert [entry.series for entry in entries] == list(range(11))
+    assert (entries[3].name, entries[3].stem) == ('a.tif#3', 'a_s03')
+    broken = find_inputs([_broken(tmp_path)])
+    assert with_series(broken[0]) == broken
+
+
+def _broken(folder: Path) -> Path:
+    (folder / 'broken.tif').write_bytes(b'II*\0')
+    return folder / 'broken.tif'
