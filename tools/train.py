@@ -1,36 +1,5 @@
 """Train a model: python tools/train.py CONFIG [--work-dir DIR] [--resume] …"""
-import argparse
-
-from mmsart.utils import add_run_arguments, cli_main
-
-
-def parse_args(args: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description='Train a model.')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints (work_dirs/CONFIG)')
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
-    parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale learning rates by the total batch size')
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint, by default the newest of the work dir')
-    add_run_arguments(parser)
-    return parser.parse_args(args)
-
-
-@cli_main
-def main(args: list[str] | None = None) -> int:
-    """Run the tool and return its exit code."""
-    options = parse_args(args)
-    from mmsart.apis.config import load_config
-    from mmsart.apis.runs import train_model
-
-    cfg = load_config(options.config, options.cfg_options, options.work_dir)
-    train_model(
-        cfg, resume=options.resume, amp=options.amp, auto_scale_lr=options.auto_scale_lr,
-        launcher=options.launcher, local_rank=options.local_rank)
-    return 0
-
+from mmsart.cli.train import main
 
 if __name__ == '__main__':
     raise SystemExit(main())

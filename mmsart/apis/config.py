@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+import mmsart.registry  # lets configs name those of the package
 from mmsart.apis.options import (
     files_overridden,
     get_value,
@@ -16,6 +17,7 @@ from mmsart.apis.options import (
 )
 from mmsart.utils import MissingFileError, UserError, as_user_error
 
+CONFIGS = Path(mmsart.__file__).parent / '.mim' / 'configs'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 RUN_KEYS = frozenset((
     *LOADERS, 'activation_checkpointing', 'auto_scale_lr', 'compile', 'custom_hooks',
@@ -37,7 +39,7 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
     as ``cfg_options``.
 
     Args:
-        path: the config file.
+        path: the config file; ``mmsart::NAME`` is one of the package's own.
         options: ``KEY=VALUE`` strings; of two for one key, the last counts.
         work_dir: folder of the run; by default the config's, else ``work_dirs/<name of config>``.
 
@@ -48,8 +50,7 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
         MissingFileError: there is no such file.
         UserError: the file or an option cannot be understood, or an option would change nothing.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f'{path}: no such file, expected a config')
+    path = _find(path)
     plain = _read(path, {})
     overrides = _read_options(path, plain, options)
     cfg = _overridden(path, plain, overrides)
@@ -61,6 +62,19 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
     cfg.cfg_options = overrides
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     return cfg
+
+
+def _find(path: str) -> str:
+    """Give the file that a path or ``mmsart::NAME`` stands for."""
+    package, separator, name = str(path).rpartition('::')
+    if separator and package == 'mmsart':
+        found = CONFIGS / name
+        expected = 'the path of a config in ' + str(CONFIGS)
+    else:
+        found, expected = Path(path), 'a config'
+    if not found.is_file():
+        raise MissingFileError(f'{path}: no such file, expected {expected}')
+    return str(found)
 
 
 def find_datasets(node: Any) -> Iterator[Any]:

@@ -3,11 +3,11 @@ import gzip
 
 import pytest
 
+from mmsart.cli.check_submission import main as check_tool
 from mmsart.datasets.train_csv import read_train_csv
 from mmsart.formats.submission import read_submission
 from mmsart.formats.submission_check import check_submission
 from mmsart.utils import UserError
-from tools.check_submission import main as check_tool
 from tools.score_submission import main as score_tool
 
 HEADER = 'id,annotation,width,height,cell_type,sample_id\n'

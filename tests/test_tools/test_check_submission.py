@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools.check_submission import main
+from mmsart.cli.check_submission import main
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from mmsart.cli.tune import load_annotated, main
 from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import score_image
 from mmsart.formats.predictions import load_predictions, save_predictions
@@ -10,7 +11,6 @@ from mmsart.postprocessing import PostProcessor, load_postprocess
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
-from tools.tune_postprocess import load_annotated, main
 
 CONFIG = "test_evaluator = dict(type='SartoriusMetric', postprocess=dict(score_thr={thr}))\n"
 

@@ -1,48 +1,5 @@
 """Generate a data set of phase-contrast-like images in the competition's layout."""
-import argparse
-
-from mmsart.datasets.classes import CLASSES
-from mmsart.datasets.synthetic.sample_folder import SamplePlan, write_sample_dataset
-from mmsart.utils import cli_main
-
-
-def parse_args(args: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('out', help='folder to write; must be empty or not exist')
-    parser.add_argument('--images', type=int, default=60, help='labelled images')
-    parser.add_argument('--seed', type=int, default=0, help='the same seed gives the same images')
-    parser.add_argument('--size', type=int, nargs=2, default=(520, 704), metavar=('H', 'W'),
-                        help='height and width in pixels')
-    parser.add_argument('--types', nargs='+', default=CLASSES, metavar='TYPE',
-                        help=f'cell types, some of {" ".join(CLASSES)}')
-    parser.add_argument('--test', type=int, default=3, metavar='N', help='images in test/')
-    parser.add_argument('--unlabelled', type=int, default=4, metavar='N',
-                        help='images in train_semi_supervised/')
-    parser.add_argument('--dense', action='store_true',
-                        help='add one labelled image of 790 cells, in proportion on other sizes')
-    parser.add_argument('--force', action='store_true', help='replace a sample data set')
-    return parser.parse_args(args)
-
-
-@cli_main
-def main(args: list[str] | None = None) -> int:
-    """Generate and write the data set.
-
-    Args:
-        args: the command line, that of the process if None.
-
-    Returns:
-        The exit code.
-    """
-    given = parse_args(args)
-    plan = SamplePlan(given.images, given.seed, tuple(given.size), tuple(given.types),
-                      given.test, given.unlabelled, given.dense)
-    counts = write_sample_dataset(given.out, plan, given.force)
-    print(f'{given.out}: {counts["train"]} labelled images with {counts["cells"]} cells, '
-          f'{counts["test"]} test images, {counts["train_semi_supervised"]} unlabelled images')
-    return 0
-
+from mmsart.cli.demo_data import main
 
 if __name__ == '__main__':
     raise SystemExit(main())

@@ -1,0 +1,121 @@
+"""`mmsart predict IMAGES --out DIR`: find the cells of pictures."""
+import argparse
+import os
+import sys
+from typing import Literal
+
+from mmsart.utils import UserError, cli_main
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS
+
+    formats = '; '.join(f'{name}: {saver.summary}' for name, saver in SAVERS.items())
+    parser = argparse.ArgumentParser(
+        prog='mmsart predict',
+        description='Find the cells of pictures and write what was found, image by image.')
+    parser.add_argument('images', nargs='+',
+                        help='files, folders, or patterns such as "plate*/*.tif"')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
+    parser.add_argument('--weights', help='name of a model of the package (mmsart models), a '
+                        "checkpoint, or the work dir of a run; by default the package's own")
+    parser.add_argument('--config', help='config of a checkpoint that carries none')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='override keys of --config')
+    parser.add_argument('--postprocess', metavar='FILE.json',
+                        help="post-processing settings in place of the model's own")
+    parser.add_argument('--save', default=','.join(DEFAULT_FORMATS), metavar='FORMATS',
+                        help=f'formats, with commas between them; {formats} (%(default)s)')
+    parser.add_argument('--cellprofiler', action='store_true',
+                        help="CellProfiler's column names in tables")
+    parser.add_argument('--numbers', action='store_true',
+                        help='write its number into each cell of pictures')
+    parser.add_argument('--recursive', action='store_true', help='look into folders of folders')
+    state = parser.add_mutually_exclusive_group()
+    state.add_argument('--resume', action='store_true',
+                       help='pass over images that are done with the same settings')
+    state.add_argument('--overwrite', action='store_true',
+                       help='take the place of results that are in the folder')
+    reading = parser.add_argument_group('reading (docs/imaging.md)')
+    reading.add_argument('--channel', help='number, from 0, or name of the channel to look at')
+    reading.add_argument('--axes', help='what the axes of the files are, such as TYX or ZCYX')
+    reading.add_argument('--series', help='number, from 0, of the image in files that hold '
+                         'several, or "all"')
+    reading.add_argument('--normalize', nargs='+', metavar=('LO', 'HI'),
+                         help='grey values that become black and white, or "none"; by default the '
+                         'percentiles 0.1 and 99.9 of images deeper than 8 bits')
+    reading.add_argument('--pixel-size', type=float, metavar='UM',
+                         help='side of a pixel in micrometres, in place of what files say')
+    running = parser.add_argument_group('running')
+    running.add_argument('--device', help='cpu, cuda, cuda:1 ...; by default a GPU if there is one')
+    running.add_argument('--batch-size', type=int, default=1,
+                         help='images or tiles of one size computed together (%(default)s)')
+    running.add_argument('--no-flips', action='store_true',
+                         help='look at each image once, not at its mirror images: faster by their '
+                         'number, a little less exact')
+    running.add_argument('--tile', type=int, metavar='PIXELS',
+                         help="side of the tiles of large images, in place of the model's")
+    running.add_argument('--overlap', type=int, metavar='PIXELS',
+                         help='what tiles share; more than the longest cell is best')
+    running.add_argument('--quiet', action='store_true', help='print nothing but errors')
+    return parser.parse_args(args)
+
+
+def _read_normalize(
+        values: list[str] | None) -> tuple[float, float] | Literal['none'] | None:
+    """Read ``none`` or two numbers."""
+    if values is None:
+        return None
+    if values == ['none']:
+        return 'none'
+    try:
+        low, high = map(float, values)
+    except ValueError:
+        raise UserError(f'--normalize: found {" ".join(values)}, expected two numbers LO HI or '
+                        'none') from None
+    return low, high
+
+
+def _read_series(text: str | None) -> int | None:
+    if text is None or text == 'all':
+        return None
+    if not text.isdecimal():
+        raise UserError(f'--series: found {text!r}, expected a number from 0 or all')
+    return int(text)
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool and return its exit code: 3 if some of the files could not be read."""
+    options = parse_args(args)
+    from mmsart.apis.inference import CellSegmenter, ReadOptions
+    from mmsart.apis.predict import PredictOptions, predict_files
+    from mmsart.formats.saving import SaveOptions
+
+    read = ReadOptions(
+        axes=options.axes, channel=options.channel, series=_read_series(options.series),
+        normalize=_read_normalize(options.normalize), pixel_size=options.pixel_size)
+    device = options.device
+    if device in (None, 'cuda') and int(os.environ.get('WORLD_SIZE', 1)) > 1:
+        import torch
+        count = torch.cuda.device_count()
+        device = f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % count}' if count else device
+    try:
+        predict_files(
+            lambda: CellSegmenter(
+                options.weights, device, config=options.config, cfg_options=options.cfg_options,
+                postprocess=options.postprocess, flips=False if options.no_flips else None,
+                batch_size=options.batch_size, tile_size=options.tile,
+                tile_overlap=options.overlap),
+            options.images, options.out,
+            PredictOptions(
+                save=[name for name in options.save.split(',') if name],
+                details=SaveOptions(numbers=options.numbers, cellprofiler=options.cellprofiler),
+                read=read, all_series=options.series == 'all',
+                recursive=options.recursive, resume=options.resume, overwrite=options.overwrite,
+                quiet=options.quiet))
+    except KeyboardInterrupt:
+        print('stopped; --resume goes on from here', file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,49 @@
+"""`mmsart test CONFIG CHECKPOINT`: score a trained model, or write its predictions."""
+import argparse
+
+from mmsart.utils import add_run_arguments, cli_main
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog='mmsart test',
+        description='Compute the competition mAP of a checkpoint on validation images, or write '
+        'predictions for a folder of images.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint',
+                        help='weights of a trained model, or the work dir of a run (its best, '
+                        'else its last)')
+    parser.add_argument('--work-dir', help='folder of the log (work_dirs/CONFIG)')
+    parser.add_argument('--out', metavar='FILE.pkl',
+                        help='write raw predictions, for mmsart tune')
+    parser.add_argument('--submission', metavar='FILE.csv', help="write Kaggle's submission file")
+    parser.add_argument('--images', metavar='DIR',
+                        help='predict this folder of images instead of the validation images')
+    parser.add_argument('--postprocess', metavar='FILE.json',
+                        help='post-processing settings; by default postprocess.json beside the '
+                        "checkpoint, where the tuner has put one, else the config's, each with "
+                        'the changes of --cfg-options')
+    parser.add_argument('--show', action='store_true', help='show predictions in a window')
+    parser.add_argument('--show-dir', metavar='DIR', help='write pictures of the predictions')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays open')
+    add_run_arguments(parser)
+    return parser.parse_args(args)
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    options = parse_args(args)
+    from mmsart.apis.config import load_config
+    from mmsart.apis.runs import test_model
+
+    cfg = load_config(options.config, options.cfg_options, options.work_dir)
+    scores = test_model(
+        cfg, options.checkpoint, out=options.out, submission=options.submission,
+        images=options.images, postprocess=options.postprocess, show=options.show,
+        show_dir=options.show_dir, wait_time=options.wait_time, launcher=options.launcher,
+        local_rank=options.local_rank)
+    for key, value in scores.items():
+        print(f'{key}: {value:.6f}' if isinstance(value, float) else f'{key}: {value}')
+    return 0

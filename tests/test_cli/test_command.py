@@ -1,0 +1,86 @@
+"""The command mmsart: its subcommands, and what it takes to list them."""
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmsart import __version__
+from mmsart.cli import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_main(capsys, *args):
+    """Call the command; argparse leaves by SystemExit where it prints help or refuses."""
+    try:
+        code = main([*args])
+    except SystemExit as left:
+        code = left.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_help_lists_every_command(capsys):
+    code, out, _ = run_main(capsys, '--help')
+    assert code == 0
+    for name, summary in COMMANDS.items():
+        assert f'  {name} ' in out
+        assert summary in out
+
+
+def test_alone_it_shows_help(capsys):
+    code, out, _ = run_main(capsys)
+    assert code == 2
+    assert 'commands:' in out
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_each_command_has_options_and_says_its_name(name, capsys):
+    code, out, _ = run_main(capsys, name, '--help')
+    assert code == 0
+    assert out.startswith(f'usage: mmsart {name} ')
+
+
+def test_an_unknown_command_is_refused(capsys):
+    code, _, err = run_main(capsys, 'trian')
+    assert code == 2
+    assert "invalid choice: 'trian' (choose from" in err
+
+
+def test_errors_of_users_give_a_line_and_exit_code_2(capsys, tmp_path):
+    code, _, err = run_main(capsys, 'train', str(tmp_path / 'none.py'))
+    assert (code, err.count('\n')) == (2, 1)
+    assert err.startswith('error: ')
+
+
+def test_every_module_is_a_command():
+    modules = {path.stem for path in (ROOT / 'mmsart' / 'cli').glob('*.py')} - {'__init__'}
+    assert modules == {name.replace('-', '_') for name in COMMANDS}
+
+
+def test_help_imports_nothing_that_takes_time():
+    code = ('import sys\nfrom mmsart.cli import main\n'
+            'try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n'
+            'print(sorted({"torch", "numpy", "mmengine", "mmdet", "cv2"} & set(sys.modules)))')
+    for args in (['--help'], ['train', '--help'], ['test', '--help'], ['doctor', '--help']):
+        done = subprocess.run([sys.executable, '-c', code, *args], cwd=ROOT, capture_output=True,
+                              text=True, check=True)
+        assert done.stdout.splitlines()[-1] == '[]'
+
+
+def test_python_m_is_the_same_command():
+    done = subprocess.run([sys.executable, '-m', 'mmsart', '--version'], cwd=ROOT,
+                          capture_output=True, text=True, check=True)
+    assert done.stdout == f'mmsart {__version__}\n'
+
+
+@pytest.mark.parametrize('tool', [
+    'predict', 'train', 'test', 'doctor', 'tune_postprocess', 'check_submission',
+    'score_submission', 'dataset_converters/make_sample_dataset'])
+def test_tools_are_doors_to_commands(tool):
+    text = (ROOT / 'tools' / f'{tool}.py').read_text()
+    module = text.split('from ')[1].split(' import main')[0]
+    assert callable(importlib.import_module(module).main)
+    assert len(text.splitlines()) == 5
