@@ -7,7 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.dataset import Compose
 
-from mmsart.apis.config import load_config
+from mmsart.apis.config import find_metrics, load_config
 
 ROOT = Path(__file__).parents[1]
 LEAVES = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
@@ -66,7 +66,8 @@ def test_the_truth_reaches_the_metric(leaf):
 
 def test_the_best_checkpoint_is_by_the_competitions_score(leaf):
     _, cfg = leaf
-    assert cfg.default_hooks.checkpoint.save_best == 'sartorius/mAP'
+    assert cfg.default_hooks.checkpoint.save_best == 'auto'  # the first score
+    assert find_metrics(cfg, 'val_evaluator')[0].type == 'SartoriusMetric'
     assert cfg.default_hooks.checkpoint.type == 'AtomicCheckpointHook'
     assert cfg.runner_type == 'StagedRunner'
 

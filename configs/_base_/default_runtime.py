@@ -10,7 +10,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
         type='AtomicCheckpointHook', interval=1, max_keep_ckpts=2,
-        save_best='sartorius/mAP', rule='greater'),
+        save_best='auto', rule='greater'),  # by the first score of val_evaluator
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'))
 

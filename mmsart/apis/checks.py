@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
+from mmsart.apis.config import find_metrics
 from mmsart.apis.dataset_checks import check_coco_metric, check_datasets, check_pixels
 from mmsart.utils import UserError, as_user_error
 from mmsart.weights import model_shapes
@@ -96,6 +97,28 @@ def data_classes(cfg: Config, name: str) -> tuple[str, ...]:
         raise UserError(f'{cfg.filename}: {name}.dataset.metainfo.classes: found {classes!r}, '
                         'expected at least one name')
     return tuple(classes)
+
+
+def check_save_best(cfg: Config) -> None:
+    """Check that the score by which the best checkpoint is chosen is one that a validation gives.
+
+    Args:
+        cfg: the config.
+
+    Raises:
+        UserError: no metric of the validation has the score's prefix.
+    """
+    keys = cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
+    prefixes = {'val_loss'}  # of ValLossHook
+    for metric in find_metrics(cfg, 'val_evaluator'):
+        kind = METRICS.get(metric.get('type', ''))
+        prefixes.add(str(metric.get('prefix') or getattr(kind, 'default_prefix', None)))
+    for key in [keys] if isinstance(keys, str) else keys or []:
+        if key != 'auto' and '/' in key and key.split('/')[0] not in prefixes:
+            raise UserError(
+                f'{cfg.filename}: default_hooks.checkpoint.save_best: found {key}, expected a '
+                f'score that val_evaluator gives ({", ".join(sorted(prefixes))}/...), or '
+                'auto for its first one')
 
 
 def check_model(cfg: Config) -> None:

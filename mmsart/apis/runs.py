@@ -15,6 +15,7 @@ from mmsart.apis.checks import (
     check_data,
     check_launcher,
     check_model,
+    check_save_best,
     check_section,
     data_classes,
 )
@@ -49,6 +50,8 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
     """
     _prepare_process(cfg, launcher, local_rank)
     check_data(cfg, ('train_dataloader', 'val_dataloader'))
+    _read_patches(cfg, 'val_evaluator')
+    check_save_best(cfg)
     check_model(cfg)
     if amp:
         _use_amp(cfg)
@@ -119,6 +122,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
     check_class_count(checkpoint, cfg.model)
     settings, source = choose_postprocess(
         cfg, checkpoint, data_classes(cfg, 'test_dataloader'), postprocess)
+    _read_patches(cfg, 'test_evaluator')
     _choose_metrics(cfg, settings, bool(images), out, submission)
     for target in (out, submission):
         if target:
@@ -196,6 +200,13 @@ def _own_postprocess(cfg: Config, name: str) -> Any:
     """Give the settings of a config's own SartoriusMetric, None where it has none."""
     check_section(cfg, name, Mapping | list)
     return (find_metric(cfg, name) or {}).get('postprocess')
+
+
+def _read_patches(cfg: Config, name: str) -> None:
+    """Let COCO's metric read masks in their boxes, as our heads give them, to the same values."""
+    for metric in find_metrics(cfg, name):
+        if metric.get('type') == 'CocoMetric':
+            metric['type'] = 'CroppedCocoMetric'
 
 
 def _choose_metrics(cfg: Config, settings: dict[str, Any], unknown: bool, out: str | None,

@@ -2,7 +2,7 @@
 import pytest
 
 import mmsart.registration  # noqa: F401
-from mmsart.apis.checks import check_data, check_launcher
+from mmsart.apis.checks import check_data, check_launcher, check_save_best
 from mmsart.apis.config import load_config
 from mmsart.utils import UserError
 
@@ -49,3 +49,18 @@ def test_launchers_for_gpus_are_refused_without_one(monkeypatch, launcher, varia
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     with pytest.raises(UserError, match=f'--launcher {launcher}: found no GPU'):
         check_launcher(launcher)
+
+
+@pytest.mark.parametrize(('save_best', 'good'), [
+    ('auto', True), ('coco/segm_mAP', True), ('val_loss/loss', True), (None, True),
+    ('sartorius/mAP', False), (['coco/segm_mAP', 'sartorius/mAP'], False)])
+def test_the_best_is_chosen_by_a_score_that_there_is(tmp_path, save_best, good):
+    path = tmp_path / 'config.py'
+    path.write_text(f'default_hooks = dict(checkpoint=dict(save_best={save_best!r}))\n'
+                    "val_evaluator = dict(type='CocoMetric')\n")
+    cfg = load_config(str(path))
+    if good:
+        check_save_best(cfg)
+        return
+    with pytest.raises(UserError, match=r'found sartorius/mAP, expected .*\(coco, val_loss/'):
+        check_save_best(cfg)
