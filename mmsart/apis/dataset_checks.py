@@ -131,13 +131,13 @@ def _check_loading(steps: Sequence[Callable], place: str, dataset: str) -> None:
                 and not isinstance(step, LoadCroppedAnnotations)):
             raise UserError(
                 f'{place}.pipeline.{number}: found {type(step).__name__} with masks, which cannot '
-                f'read the run-length codes of {dataset}, expected '
-                f'{LoadCroppedAnnotations.__name__}')
+                f'read the run-length codes of {dataset}, expected LoadCroppedAnnotations (in '
+                'version 0.1.0 LoadSartoriusAnnotations)')
 
 
 def _check_stock(coco: CocoFile, classes: Sequence[str]) -> None:
     """Refuse a file that mmdet's own COCO classes fail at, or number otherwise than `classes`."""
-    ours = f'; type={CheckedCocoDataset.__name__!r} reads it'
+    ours = "; the data set type='CocoDataset' reads it"
     if not coco.plain:
         raise UserError(f'{coco.path}: found records keyed by id (as in LIVECell), a byte-order '
                         f'mark or compression, expected lists in UTF-8{ours}')

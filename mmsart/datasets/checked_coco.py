@@ -12,9 +12,12 @@ from mmsart.datasets.image_folder import image_size
 from mmsart.utils.errors import UserError, raise_all
 
 
-@DATASETS.register_module()
+@DATASETS.register_module(name=['CheckedCocoDataset', 'CocoDataset'], force=True)
 class CheckedCocoDataset(CocoDataset):
-    """Read COCO annotations as `CocoDataset` does, and refuse what it would read wrongly.
+    """Read COCO annotations as mmdet does, and refuse what it would read wrongly.
+
+    It takes the place of mmdet's class in the registry, so that configs made for mmdet are read
+    by it too: ``type='CocoDataset'`` is this class.
 
     LIVECell's own files, whose annotations are keyed by id, are read too, and files with a
     byte-order mark or compressed by gzip. Labels go by the names in ``metainfo.classes``, where

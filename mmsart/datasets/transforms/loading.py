@@ -10,7 +10,8 @@ from mmsart.structures.mask.runs import BadRleError
 from mmsart.utils import UserError
 
 
-@TRANSFORMS.register_module()
+# Configs of version 0.1.0 call it by the second name.
+@TRANSFORMS.register_module(name=['LoadCroppedAnnotations', 'LoadSartoriusAnnotations'])
 class LoadCroppedAnnotations(LoadAnnotations):
     """Load boxes, labels and masks, the masks as `CroppedMasks` and never as full-size bitmaps.
 
