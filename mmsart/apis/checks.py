@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from mmsart.apis.config import find_metrics
 from mmsart.apis.dataset_checks import check_coco_metric, check_datasets, check_pixels
+from mmsart.datasets.classes import class_names
 from mmsart.utils import UserError, as_user_error
 from mmsart.weights import model_shapes
 
@@ -92,11 +93,10 @@ def data_classes(cfg: Config, name: str) -> tuple[str, ...]:
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     with as_user_error(f'{cfg.filename}: {name}.dataset'):
         kind = DATASETS.get(dataset['type'])
-        classes = kind._load_metainfo(dataset.get('metainfo')).get('classes')
-    if not classes:
-        raise UserError(f'{cfg.filename}: {name}.dataset.metainfo.classes: found {classes!r}, '
-                        'expected at least one name')
-    return tuple(classes)
+        try:
+            return class_names(kind._load_metainfo(dataset.get('metainfo')))
+        except UserError as error:
+            raise UserError(f'{cfg.filename}: {name}.dataset.{error}') from None
 
 
 def check_save_best(cfg: Config) -> None:

@@ -12,6 +12,7 @@ from mmdet.registry import DATASETS, METRICS, TRANSFORMS
 from mmengine.config import Config
 
 from mmsart.datasets.checked_coco import CheckedCocoDataset, check_coco, check_images
+from mmsart.datasets.classes import class_names
 from mmsart.datasets.coco_file import CocoFile, check_classes, find_problems, read_coco
 from mmsart.datasets.image_file import find_unreadable
 from mmsart.datasets.sartorius import SartoriusDataset
@@ -79,7 +80,7 @@ def check_coco_metric(cfg: Config, name: str, datasets: Sequence[BaseDetDataset]
             coco = read_coco(evaluator['ann_file'])
             raise_all(find_problems(coco, with_masks=False))
             for dataset in datasets:
-                _check_stock(coco, dataset.metainfo['classes'])
+                _check_stock(coco, class_names(dataset.metainfo))
 
 
 def _walk(config: Any, place: str) -> Iterator[Any]:
@@ -111,11 +112,12 @@ def _check_dataset(config: Mapping[str, Any], steps: list[Callable],
     if issubclass(kind, SartoriusDataset | CheckedCocoDataset):  # these check themselves
         return DATASETS.build(arguments)
     dataset = DATASETS.build({**arguments, 'lazy_init': True})
+    class_names(dataset.metainfo)
     if (isinstance(dataset, CocoDataset)
             and type(dataset).load_data_list is CocoDataset.load_data_list):
         coco = read_coco(dataset.ann_file)
         check_coco(coco, dataset)
-        _check_stock(coco, dataset.metainfo['classes'])
+        _check_stock(coco, class_names(dataset.metainfo))
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools' account of what it does
         dataset.full_init()
     check_images(dataset.data_list, f'{dataset.ann_file}: filter_cfg and metainfo.classes')

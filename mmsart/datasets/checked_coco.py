@@ -7,6 +7,7 @@ from typing import Any
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
+from mmsart.datasets.classes import class_names
 from mmsart.datasets.coco_file import CocoFile, check_classes, find_problems, read_coco
 from mmsart.datasets.image_folder import image_size
 from mmsart.utils.errors import UserError, raise_all
@@ -44,7 +45,7 @@ class CheckedCocoDataset(CocoDataset):
         """
         coco = read_coco(self.ann_file)
         check_coco(coco, self)
-        classes = list(self.metainfo['classes'])
+        classes = class_names(self.metainfo)
         self.cat2label = {category['id']: classes.index(category['name'])
                           for category in coco.categories if category['name'] in classes}
         self.cat_ids = list(self.cat2label)
@@ -82,7 +83,7 @@ def check_coco(coco: CocoFile, dataset: CocoDataset) -> None:
     if not coco.annotations and not dataset.test_mode:
         raise UserError(f'{coco.path}: annotations: found none, expected some to train on')
     raise_all(find_problems(coco, with_masks))
-    check_classes(coco, dataset.metainfo['classes'])
+    check_classes(coco, class_names(dataset.metainfo))
     images = {image['id']: image for image in coco.images}
     left_out = [each for each in coco.annotations if not each.get('ignore')
                 and _is_left_out(each, images[each['image_id']])]

@@ -1,4 +1,6 @@
 """The Sartorius competition's images as an mmdet dataset."""
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +8,7 @@ import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmdet.registry import DATASETS
 
-from mmsart.datasets.classes import CLASSES, PALETTE
+from mmsart.datasets.classes import CLASSES, PALETTE, class_names
 from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.datasets.splits import SPLITS, check_split
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
@@ -25,6 +27,12 @@ class SartoriusDataset(BaseDetDataset):
     ``cell_type``, ``sample_id`` and ``instances``, each instance with ``bbox`` (half-open xyxy in
     pixels), ``bbox_label``, ``ignore_flag`` and ``mask`` (Kaggle's run-length code).
 
+    ``metainfo=dict(classes=...)`` and ``filter_cfg`` act as in mmdet: cells of other types than
+    the classes are left out, and with ``filter_cfg`` images smaller than ``min_size`` and, with
+    ``filter_empty_gt``, those without a cell, unless ``test_mode`` is set. The split is that of
+    all images, whichever of them are left out. The cell types may have any names that the
+    classes have.
+
     Args:
         ann_file: the CSV file, relative to `data_root`; empty for a folder of images.
         data_prefix: ``img`` is the folder of the images, relative to `data_root`.
@@ -32,14 +40,16 @@ class SartoriusDataset(BaseDetDataset):
         split: how train and val part: ``type`` is ``'holdout'`` (with val_fraction, seed) or
             ``'kfold'`` (with n, fold, seed); see :mod:`mmsart.datasets.splits`. None only with
             subset ``'all'``.
-        keep_empty: also give images that have no annotation: rows with a blank one.
+        keep_empty: also give images without cells of the classes, such as rows with a blank
+            annotation.
         img_suffix: ending of the image files that ``train.csv`` names.
         **kwargs: of :class:`mmdet.datasets.BaseDetDataset`.
 
     Raises:
         MissingFileError: the CSV file, an image or the folder is missing.
         UserError: the table is wrong, an image is unreadable or of another size than its rows
-            say, two images of a folder have one name, or the subset is empty.
+            say, two images of a folder have one name, the subset is empty, no cell is of the
+            classes, or `filter_cfg` leaves no image.
     """
 
     METAINFO = dict(classes=CLASSES, palette=PALETTE)
@@ -76,12 +86,31 @@ class SartoriusDataset(BaseDetDataset):
                 'the data)')
         if not self.ann_file:
             return _list_folder(folder)
-        table = read_train_csv(self.ann_file)
-        chosen = self._choose(table)
+        classes = class_names(self.metainfo)
+        own = classes != self.METAINFO['classes']  # where they are not, a new name is a slip
+        table = read_train_csv(self.ann_file, None if own else classes)
+        chosen = self._leave_out(table, self._choose(table))
         if not len(chosen):
             raise UserError(f'{table.path}: the subset {self.subset} is empty, expected images')
         _check_images(table, chosen, folder, self.img_suffix)
-        return [_sample(table, image, folder, self.img_suffix) for image in chosen.tolist()]
+        return [_sample(table, image, folder, self.img_suffix, classes)
+                for image in chosen.tolist()]
+
+    def _leave_out(self, table: TrainTable, chosen: np.ndarray) -> np.ndarray:
+        """Take away the images of other types than the classes, and say so."""
+        classes = class_names(self.metainfo)
+        others = sorted(set(table.cell_types.tolist()) - set(classes))
+        if not others:
+            return chosen
+        if len(others) == len(set(table.cell_types.tolist())):
+            raise UserError(f'{table.path}: column cell_type: found {", ".join(others)}, expected '
+                            f'one of the classes {", ".join(classes)} (metainfo.classes)')
+        kept = np.isin(table.cell_types[chosen], classes)
+        if not kept.all():
+            warnings.warn(
+                f'{table.path}: cells of {", ".join(others)} left out, on {(~kept).sum()} images: '
+                f'metainfo.classes names {", ".join(classes)}', stacklevel=2)
+        return chosen if self.keep_empty else chosen[kept]
 
     def _choose(self, table: TrainTable) -> np.ndarray:
         """Return the indices of the subset's images, int64, ascending."""
@@ -97,26 +126,40 @@ class SartoriusDataset(BaseDetDataset):
         return chosen[train if self.subset == 'train' else val]
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """Keep every image: empty ones were left out on reading unless they were asked for.
+        """Leave out images as ``filter_cfg`` says; see the class.
 
         Returns:
-            The data list.
+            The images that are left.
         """
-        return self.data_list
+        if self.test_mode or self.filter_cfg is None:
+            return self.data_list
+        unknown = sorted(set(self.filter_cfg) - {'filter_empty_gt', 'min_size'})
+        if unknown:
+            raise UserError(f'filter_cfg: found {unknown[0]}, expected filter_empty_gt or min_size')
+        min_size = self.filter_cfg.get('min_size', 0)
+        kept = [sample for sample in self.data_list
+                if min(sample['height'], sample['width']) >= min_size
+                and (sample.get('instances', True) or not self.filter_cfg.get('filter_empty_gt'))]
+        if not kept:
+            raise UserError(f'filter_cfg: {self.filter_cfg} leaves no image of '
+                            f'{len(self.data_list)}, expected at least one')
+        return kept
 
 
-def _sample(table: TrainTable, image: int, folder: Path, suffix: str) -> dict[str, Any]:
+def _sample(table: TrainTable, image: int, folder: Path, suffix: str,
+            classes: Sequence[str]) -> dict[str, Any]:
     """Build the dict of one image; see :class:`SartoriusDataset`."""
     cell_type = str(table.cell_types[image])
-    label = CLASSES.index(cell_type)
-    rows = table.instances(image)
+    known = cell_type in classes
+    label = classes.index(cell_type) if known else None
+    rows = table.instances(image) if known else slice(0)
     height, width = table.sizes[image].tolist()
     return dict(
         img_path=str(folder / f'{table.image_ids[image]}{suffix}'),
         img_id=str(table.image_ids[image]),
         height=height,
         width=width,
-        cell_type=cell_type,
+        cell_type=cell_type if known else '',
         sample_id=str(table.sample_ids[image]),
         instances=[
             dict(bbox=bbox, bbox_label=label, ignore_flag=0, mask=text)

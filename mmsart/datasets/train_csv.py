@@ -7,6 +7,7 @@ import os
 import warnings
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class TrainTable:
     Attributes:
         path: the file.
         image_ids: str (I,).
-        cell_types: str (I,), one of :data:`mmsart.datasets.CLASSES`.
+        cell_types: str (I,).
         sample_ids: str (I,), the field of view; the image's own id where the column is blank.
         sizes: int64 (I, 2), (h, w) in pixels.
         rows: int64 (I,), the first row of the file that names the image.
@@ -68,7 +69,8 @@ class TrainTable:
         return slice(int(self.splits[image]), int(self.splits[image + 1]))
 
 
-def read_train_csv(path: str | os.PathLike) -> TrainTable:
+def read_train_csv(
+        path: str | os.PathLike, classes: Sequence[str] | None = CLASSES) -> TrainTable:
     """Read a ``train.csv`` in the competition's format and check every row.
 
     A row without annotation stands for an image without cells. Rows are numbered as an editor
@@ -77,6 +79,7 @@ def read_train_csv(path: str | os.PathLike) -> TrainTable:
     Args:
         path: a CSV file with the columns id, annotation, width, height, cell_type and sample_id;
             values of sample_id may be blank, further columns are passed over.
+        classes: what cell_type may be; None for any name.
 
     Returns:
         Its images and instances. A repeated row is left out with a warning.
@@ -89,15 +92,17 @@ def read_train_csv(path: str | os.PathLike) -> TrainTable:
     if not path.is_file():
         raise MissingFileError(f'{path}: no such file, expected the annotation table (train.csv)')
     state = path.stat()
-    return _read_version(path, state.st_mtime_ns, state.st_size)
+    return _read_version(path, state.st_mtime_ns, state.st_size,
+                         None if classes is None else tuple(classes))
 
 
 @functools.lru_cache(maxsize=2)
-def _read_version(path: Path, _mtime_ns: int, _size: int) -> TrainTable:
+def _read_version(path: Path, _mtime_ns: int, _size: int,
+                  classes: tuple[str, ...] | None) -> TrainTable:
     """Read the file once for all datasets of a run, and anew when it has changed."""
     frame = _read_frame(path)
     _check_columns(path, frame)
-    _check_cell_types(path, frame)
+    _check_cell_types(path, frame, classes)
     _check_sizes(path, frame)
     _check_constant(path, frame)
     frame = _drop_duplicates(path, frame)
@@ -201,12 +206,15 @@ def _drop_duplicates(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _check_cell_types(path: Path, frame: pd.DataFrame) -> None:
-    unknown = frame.index[~frame['cell_type'].isin(CLASSES)]
+def _check_cell_types(
+        path: Path, frame: pd.DataFrame, classes: tuple[str, ...] | None) -> None:
+    expected = 'a name' if classes is None else f'one of {", ".join(classes)}'
+    known = frame['cell_type'].str.strip() != '' if classes is None else (
+        frame['cell_type'].isin(classes))
+    unknown = frame.index[~known]
     if len(unknown):
         raise _fail(path, unknown[0], 'cell_type',
-                    f'found {frame["cell_type"][unknown[0]]!r}, expected one of '
-                    f'{", ".join(CLASSES)}')
+                    f'found {frame["cell_type"][unknown[0]]!r}, expected {expected}')
 
 
 def _check_sizes(path: Path, frame: pd.DataFrame) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmdet.registry import DATASETS
 
-from mmsart.datasets.classes import CLASSES, COMPETITION_IMAGES, PALETTE
+from mmsart.datasets.classes import CLASSES, COMPETITION_IMAGES, PALETTE, class_names
 from mmsart.datasets.synthetic.generator import generate_image
 from mmsart.utils.errors import UserError
 
@@ -52,6 +52,19 @@ class SyntheticDataset(BaseDetDataset):
         self.types = list(weights)
         self.shares = np.array(list(weights.values()), float) / sum(weights.values())
         super().__init__(*args, serialize_data=False, **kwargs)
+        self._choose_types()
+
+    def _choose_types(self) -> None:
+        """Generate cells of the classes alone."""
+        classes = class_names(self.metainfo)
+        kept = [kind in classes for kind in self.types]
+        if all(kept):
+            return
+        if not self.shares[kept].sum() > 0:
+            raise UserError(f'metainfo.classes: found {", ".join(classes)}, expected one of the '
+                            f'generated types {", ".join(self.types)}')
+        self.types = [kind for kind, keep in zip(self.types, kept, strict=True) if keep]
+        self.shares = self.shares[kept] / self.shares[kept].sum()
 
     def load_data_list(self) -> range:
         """List the images' numbers: nothing is kept in memory."""
@@ -78,7 +91,7 @@ class SyntheticDataset(BaseDetDataset):
         rng = np.random.default_rng([self.seed, number])
         cell_type = str(rng.choice(self.types, p=self.shares))
         sample = generate_image(cell_type, rng, *self.size)
-        label = CLASSES.index(cell_type)
+        label = class_names(self.metainfo).index(cell_type)
         name = f'generated_{self.seed}_{number}'
         return dict(
             img=cv2.cvtColor(sample.image, cv2.COLOR_GRAY2BGR),
