@@ -1,9 +1,10 @@
 """Networks and parts that mmdet lacks."""
-from mmsart.models.backbones import EfficientNetLite0, FineResNet, LiteMobileNetV2
+from mmsart.models.backbones import EfficientNetLite, FineResNet, LiteMobileNetV2
 from mmsart.models.dense_heads import CoarseRPNHead
 from mmsart.models.detectors import FlipTTAMaskRCNN
 from mmsart.models.roi_heads import (
     BagRoIExtractor,
+    CascadeMaskRoIHead,
     CroppedFCNMaskHead,
     CroppedMaskRoIHead,
     FlipTTARoIHead,
@@ -13,11 +14,12 @@ from mmsart.models.task_modules import DenseMaxIoUAssigner, TorchvisionAnchorGen
 
 __all__ = [
     'BagRoIExtractor',
+    'CascadeMaskRoIHead',
     'CoarseRPNHead',
     'CroppedFCNMaskHead',
     'CroppedMaskRoIHead',
     'DenseMaxIoUAssigner',
-    'EfficientNetLite0',
+    'EfficientNetLite',
     'FineResNet',
     'FlipTTAMaskRCNN',
     'FlipTTARoIHead',

@@ -10,7 +10,7 @@ import torch
 
 from mmsart.utils import UserError
 from mmsart.weights.keys_detectron2 import import_detectron2
-from mmsart.weights.keys_imagenet import import_lite0, import_mobilenet, import_resnet
+from mmsart.weights.keys_imagenet import import_lite, import_mobilenet, import_resnet
 from mmsart.weights.keys_mmdet import import_mmdet_v1
 from mmsart.weights.keys_torchvision import import_torchvision_v1, import_torchvision_v2
 from mmsart.weights.renaming import StateDict
@@ -43,7 +43,7 @@ FORMATS: list[tuple[str, str, Reader]] = [
     ('torchvision maskrcnn_resnet50_fpn', 'roi_heads.box_head.fc6.weight', import_torchvision_v1),
     ('Detectron2', 'backbone.bottom_up.stem.conv1.weight', import_detectron2),
     ('mmdet 1.x', 'bbox_head.fc_cls.weight', import_mmdet_v1),
-    ('ImageNet EfficientNet-Lite0', '_blocks.0._depthwise_conv.weight', import_lite0),
+    ('ImageNet EfficientNet-Lite', '_blocks.0._depthwise_conv.weight', import_lite),
     ('ImageNet MobileNetV2', 'features.18.0.weight', import_mobilenet),
     ('ImageNet ResNet', 'layer1.0.conv1.weight', import_resnet),
 ]

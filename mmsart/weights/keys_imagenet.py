@@ -1,10 +1,12 @@
 """Key names of ImageNet classifiers, turned into those of mmdet's backbones."""
 import re
 
+from mmsart.utils import UserError
 from mmsart.weights.renaming import StateDict
 
-# Blocks of the flat list in each of mmdet's stages 1 to 5 (EfficientNet-Lite0) ...
-LITE0_STAGES = (1, 2, 2, 6, 5)
+# Blocks of the flat list in each of mmdet's stages 1 to 5, by the number of all blocks
+# (EfficientNet-Lite0 and -Lite2) ...
+LITE_STAGES = {16: (1, 2, 2, 6, 5), 21: (1, 3, 3, 8, 6)}
 # ... and in its layers 1 to 7 (MobileNetV2).
 MOBILENET_STAGES = (1, 2, 3, 4, 3, 3, 1)
 BLOCK_PARTS = ('expand_conv', 'depthwise_conv', 'linear_conv')
@@ -19,11 +21,12 @@ def _stage_of(block: int, stages: tuple[int, ...]) -> tuple[int, int]:
     raise KeyError(block)
 
 
-def lite0_key(key: str) -> str | None:
-    """Name a key of the TensorFlow-style EfficientNet-Lite0 as mmdet's EfficientNet does.
+def lite_key(key: str, stages: tuple[int, ...]) -> str | None:
+    """Name a key of a TensorFlow-style EfficientNet-Lite as mmdet's EfficientNet does.
 
     Args:
         key: such as ``_blocks.3._bn0.weight``.
+        stages: blocks in each of the stages 1 to 5.
 
     Returns:
         Such as ``layers.3.0.expand_conv.bn.weight``; None for the classifier.
@@ -36,7 +39,7 @@ def lite0_key(key: str) -> str | None:
     found = re.fullmatch(r'_blocks\.(\d+)\._(expand_conv|depthwise_conv|project_conv|bn(\d))', head)
     if not found:
         return None
-    stage, place = _stage_of(int(found[1]), LITE0_STAGES)
+    stage, place = _stage_of(int(found[1]), stages)
     if found[3]:
         part, kind = BLOCK_PARTS[int(found[3])], 'bn'
     else:
@@ -74,13 +77,20 @@ def mobilenet_key(key: str, nested: bool) -> str | None:
     return f'layer{stage}.{place}.{parts[part]}.{("conv", "bn")[kind]}.{leaf}'
 
 
-def import_lite0(source: StateDict) -> tuple[StateDict, list[str]]:
-    """Rename EfficientNet-Lite0 for our :class:`EfficientNetLite0`; the classifier has no place.
+def import_lite(source: StateDict) -> tuple[StateDict, list[str]]:
+    """Rename EfficientNet-Lite0 or -Lite2 for our :class:`EfficientNetLite`.
 
     Returns:
-        The weights, and the names without a place in the backbone.
+        The weights, and the names without a place in the backbone: the classifier's.
+
+    Raises:
+        UserError: it is another of the family.
     """
-    return _renamed(source, {key: lite0_key(key) for key in source})
+    blocks = len({key.split('.')[1] for key in source if key.startswith('_blocks.')})
+    if blocks not in LITE_STAGES:
+        raise UserError(f'found an EfficientNet of {blocks} blocks, expected Lite0 with 16 or '
+                        'Lite2 with 21')
+    return _renamed(source, {key: lite_key(key, LITE_STAGES[blocks]) for key in source})
 
 
 def import_mobilenet(source: StateDict) -> tuple[StateDict, list[str]]:

@@ -124,5 +124,6 @@ def test_cuda_agrees_with_the_cpu() -> None:
     rois, inds = random_rois(rng, 200, 90, 110, 5), torch.from_numpy(rng.integers(0, 30, 200))
     on_gpu = roi_targets(masks, rois.cuda(), inds.cuda(), (28, 28))
     assert on_gpu.is_cuda
+    # Kernels round coordinates differently, and float32 has steps of 7.6e-6 pixels at 110.
     torch.testing.assert_close(
-        on_gpu.cpu(), roi_targets(masks, rois, inds, (28, 28)), rtol=0, atol=1e-6)
+        on_gpu.cpu(), roi_targets(masks, rois, inds, (28, 28)), rtol=0, atol=2e-5)

@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from torch import hub, nn
 from torch.utils.data import DataLoader
 
-from mmsart.models.backbones import EfficientNetLite0
+from mmsart.models.backbones import EfficientNetLite
 from mmsart.utils import MissingFileError, UserError
 from mmsart.weights import (
     check_class_count,
@@ -339,5 +339,5 @@ def test_tool_converts_and_reports(tmp_path, capsys):
 
 def test_a_model_that_computes_while_it_is_built_has_shapes():
     # Its stochastic depth reads values off a tensor, which a tensor without memory refuses.
-    shapes = model_shapes(dict(type=EfficientNetLite0, out_indices=(1,)))
+    shapes = model_shapes(dict(type=EfficientNetLite, out_indices=(1,)))
     assert shapes['layers.0.conv.weight'] == (32, 3, 3, 3)

@@ -8,6 +8,9 @@ from mmsart.datasets.transforms.mixing import (
     CroppedRandomErasing,
 )
 from mmsart.datasets.transforms.random_brightness_contrast import RandomBrightnessContrast
+from mmsart.datasets.transforms.random_cell_scale import RandomCellScale
+from mmsart.datasets.transforms.random_transpose import RandomTranspose
 
 __all__ = ['BoxesFromMasks', 'CroppedCopyPaste', 'CroppedRandomAffine', 'CroppedRandomErasing',
-           'LoadCachedImage', 'LoadCroppedAnnotations', 'RandomBrightnessContrast']
+           'LoadCachedImage', 'LoadCroppedAnnotations', 'RandomBrightnessContrast',
+           'RandomCellScale', 'RandomTranspose']

@@ -1,10 +1,11 @@
 """RoI and mask heads that keep each mask in its own box."""
 from mmsart.models.roi_heads.bag_roi_extractor import BagRoIExtractor
+from mmsart.models.roi_heads.cascade_mask_roi_head import CascadeMaskRoIHead
 from mmsart.models.roi_heads.cropped_fcn_mask_head import CroppedFCNMaskHead
 from mmsart.models.roi_heads.cropped_mask_roi_head import CroppedMaskRoIHead
 from mmsart.models.roi_heads.flip_tta_roi_head import FlipTTARoIHead
 from mmsart.models.roi_heads.narrow_mask_head import NarrowMaskHead
 
 __all__ = [
-    'BagRoIExtractor', 'CroppedFCNMaskHead', 'CroppedMaskRoIHead', 'FlipTTARoIHead',
-    'NarrowMaskHead']
+    'BagRoIExtractor', 'CascadeMaskRoIHead', 'CroppedFCNMaskHead', 'CroppedMaskRoIHead',
+    'FlipTTARoIHead', 'NarrowMaskHead']

