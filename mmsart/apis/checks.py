@@ -1,19 +1,24 @@
 """Checks of a run's config, so that errors come before anything is written."""
 import os
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
-from mmsart.apis.config import find_metrics
+from mmsart.apis.config import find_datasets, find_metrics
 from mmsart.apis.dataset_checks import check_coco_metric, check_datasets, check_pixels
 from mmsart.datasets.classes import class_names
 from mmsart.utils import UserError, as_user_error
-from mmsart.weights import model_shapes
+from mmsart.weights import build_without_weights, check_checkpoint_fits
 
 RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+# Heads that tell the classes of the data apart: an RPN tells objects from background, and a
+# semantic head has classes of its own.
+CLASS_HEAD = re.compile(r'(^|\.)(?!rpn_|semantic_)\w*head(\.\d+)?$')
 
 
 def check_launcher(launcher: str) -> None:
@@ -88,11 +93,9 @@ def data_classes(cfg: Config, name: str) -> tuple[str, ...]:
         UserError: there is no data set, or it names no classes.
     """
     check_section(cfg, name)
-    dataset = cfg[name].get('dataset') or {}
-    while 'dataset' in dataset or 'datasets' in dataset:  # wrapped, or several with one metainfo
-        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    dataset: Any = next(find_datasets(cfg[name]), {})  # joined ones have the first one's metainfo
     with as_user_error(f'{cfg.filename}: {name}.dataset'):
-        kind = DATASETS.get(dataset['type'])
+        kind: Any = DATASETS.get(dataset['type'])
         try:
             return class_names(kind._load_metainfo(dataset.get('metainfo')))
         except UserError as error:
@@ -121,15 +124,44 @@ def check_save_best(cfg: Config) -> None:
                 'auto for its first one')
 
 
-def check_model(cfg: Config) -> None:
-    """Build the model without its weights.
+def check_model(cfg: Config, loaders: Sequence[str] = ()) -> None:
+    """Build the model without its weights, and hold its class count against the data's.
 
     Args:
         cfg: the config.
+        loaders: names of its data loaders.
 
     Raises:
-        UserError: the model cannot be built.
+        UserError: the model cannot be built, or a head has another number of classes than the
+            data sets.
     """
     check_section(cfg, 'model')
     with as_user_error(f'{cfg.filename}: model'):
-        model_shapes(cfg.model)
+        model = build_without_weights(cfg.model)
+    for loader in loaders:
+        classes = data_classes(cfg, loader)
+        for name, module in model.named_modules():
+            found = getattr(module, 'num_classes', None)
+            if CLASS_HEAD.search(name) and isinstance(found, int) and found != len(classes):
+                raise UserError(
+                    f'{cfg.filename}: model.{name}.num_classes: found {found}, expected '
+                    f'{len(classes)} ({", ".join(classes)}), the classes of {loader}')
+
+
+def check_checkpoint(cfg: Config, checkpoint: str) -> None:
+    """Check that a checkpoint is one of a config's model.
+
+    Args:
+        cfg: the config.
+        checkpoint: file of the weights.
+
+    Raises:
+        UserError: it is of another model; the message names the config beside it, if there is one.
+    """
+    try:
+        check_checkpoint_fits(checkpoint, cfg.model)
+    except UserError as error:
+        own = sorted(Path(checkpoint).parent.glob('*.py'))
+        if not own or (cfg.filename and own[0].samefile(cfg.filename)):
+            raise
+        raise UserError(f'{error}; its own config is {own[0]}') from error

@@ -28,6 +28,9 @@ RUN_KEYS = frozenset((
     'test_evaluator', 'train_cfg', 'val_cfg', 'val_evaluator', 'val_loss_pipeline', 'visualizer',
     'work_dir'))
 """What a run reads of a config; everything else there is a variable for use in these."""
+OLD_KEYS = ('data', 'optimizer', 'optimizer_config', 'lr_config', 'evaluation',
+            'checkpoint_config', 'log_config')
+"""What mmdet 2.x wrote in their place."""
 
 
 def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = None) -> Config:
@@ -52,9 +55,16 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
     """
     path = _find(path)
     plain = _read(path, {})
+    old = [key for key in OLD_KEYS if key in plain]
+    if len(old) > 1 and not any(name in plain for name in LOADERS):
+        raise UserError(f'{path}: looks like a config of mmdet 2.x (found {", ".join(old)}), '
+                        'expected one of mmdet 3.x (train_dataloader, optim_wrapper, ...)')
     overrides = _read_options(path, plain, options)
     cfg = _overridden(path, plain, overrides)
     _check_effects(path, plain, cfg, overrides)
+    for key in overrides:
+        if not has_key(plain, key):
+            warnings.warn(f'--cfg-options: {key} is new, {path} has no such key', stacklevel=2)
     for name in LOADERS:
         loader = cfg.get(name)
         if isinstance(loader, dict) and loader.get('num_workers') == 0:
@@ -77,20 +87,22 @@ def _find(path: str) -> str:
     return str(found)
 
 
-def find_datasets(node: Any) -> Iterator[Any]:
-    """Walk through a data loader's config, yielding data sets that have a root.
+def find_datasets(loader: Any) -> Iterator[Any]:
+    """Walk through a data loader's config, yielding its data sets without their wrappers.
 
     Args:
-        node: the config of a data loader, or a part of one.
+        loader: the config of a data loader; nothing comes of one that is no dict.
     """
-    if isinstance(node, dict):
-        if 'data_root' in node:
-            yield node
-        for value in node.values():
-            yield from find_datasets(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from find_datasets(value)
+    parts = [loader.get('dataset')] if isinstance(loader, Mapping) else []
+    while parts:
+        part = parts.pop(0)
+        if isinstance(part, list | tuple):
+            parts += part
+        elif isinstance(part, Mapping):
+            inner = [part[key] for key in ('dataset', 'datasets') if key in part]
+            parts += inner
+            if not inner:
+                yield part
 
 
 def find_metric(cfg: Config, name: str) -> Any | None:
@@ -157,8 +169,6 @@ def _overridden(path: str, plain: Config, overrides: Mapping[str, Any]) -> Confi
     cfg = _read(path, everything)
     for key, value in everything.items():
         name, *inner = key.split('.')
-        if inner and not has_key(plain, key):
-            warnings.warn(f'--cfg-options: {key} is new, {path} has no such key', stacklevel=3)
         try:
             cfg[name] = replaced(cfg.get(name, {}), inner, value)
         except (TypeError, IndexError) as error:

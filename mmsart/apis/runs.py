@@ -12,6 +12,7 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from mmsart.apis.checks import (
+    check_checkpoint,
     check_data,
     check_launcher,
     check_model,
@@ -24,7 +25,7 @@ from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumabl
 from mmsart.engine.runner.resume_check import check_resume
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import MissingFileError, UserError, check_target, check_writable
-from mmsart.weights import check_class_count, prepare_load_from, read_checkpoint
+from mmsart.weights import prepare_load_from, read_checkpoint
 
 POSTPROCESS_FILE = 'postprocess.json'
 POSTPROCESS_KEY = re.compile(r'^((val|test)_evaluator\.(\d+\.)?)?postprocess(\.|$)')
@@ -49,10 +50,11 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
         UserError: the data, the weights or the settings are wrong.
     """
     _prepare_process(cfg, launcher, local_rank)
-    check_data(cfg, ('train_dataloader', 'val_dataloader'))
+    loaders = ('train_dataloader', 'val_dataloader')
+    check_data(cfg, loaders)
     _read_patches(cfg, 'val_evaluator')
     check_save_best(cfg)
-    check_model(cfg)
+    check_model(cfg, loaders)
     if amp:
         _use_amp(cfg)
     if auto_scale_lr:
@@ -118,8 +120,8 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
     if images:
         _predict_folder(cfg, images)
     check_data(cfg, ('test_dataloader',))
-    check_model(cfg)
-    check_class_count(checkpoint, cfg.model)
+    check_model(cfg, ('test_dataloader',))
+    check_checkpoint(cfg, checkpoint)
     settings, source = choose_postprocess(
         cfg, checkpoint, data_classes(cfg, 'test_dataloader'), postprocess)
     _read_patches(cfg, 'test_evaluator')

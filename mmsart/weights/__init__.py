@@ -7,7 +7,8 @@ from mmsart.weights.importer import ImportedWeights, import_checkpoint
 from mmsart.weights.loader import register_loaders
 from mmsart.weights.matching import (
     LoadReport,
-    check_class_count,
+    build_without_weights,
+    check_checkpoint_fits,
     load_weights,
     match_weights,
     model_shapes,
@@ -20,6 +21,6 @@ from mmsart.weights.safe_load import read_checkpoint
 register_loaders()
 
 __all__ = [
-    'ImportedWeights', 'LoadReport', 'WeightsReportHook', 'check_class_count', 'choose_source',
-    'find_package_weights', 'import_checkpoint', 'load_weights', 'match_weights',
-    'model_shapes', 'prepare_load_from', 'read_checkpoint']
+    'ImportedWeights', 'LoadReport', 'WeightsReportHook', 'build_without_weights',
+    'check_checkpoint_fits', 'choose_source', 'find_package_weights', 'import_checkpoint',
+    'load_weights', 'match_weights', 'model_shapes', 'prepare_load_from', 'read_checkpoint']

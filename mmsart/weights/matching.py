@@ -122,22 +122,27 @@ def load_weights(model: nn.Module, source: ImportedWeights | str) -> LoadReport:
     return report
 
 
-def model_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of all weights of a model's config, if possible without allocating them."""
+def build_without_weights(model: Mapping[str, Any]) -> nn.Module:
+    """Build a model from its config, if possible without allocating its weights."""
     try:
         with torch.device('meta'):
-            built = MODELS.build(_without_init(model))
+            return MODELS.build(_without_init(model))
     except RuntimeError:
         # Some models compute with values while they are built, mmdet's EfficientNet for one.
-        built = MODELS.build(_without_init(model))
-    return {key: tuple(value.shape) for key, value in built.state_dict().items()}
+        return MODELS.build(_without_init(model))
+
+
+def model_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Give the shapes of all weights of a model's config."""
+    state = build_without_weights(model).state_dict()
+    return {key: tuple(value.shape) for key, value in state.items()}
 
 
 def _without_init(model: Mapping[str, Any]) -> dict[str, Any]:
     return copy.deepcopy({**model, 'init_cfg': None} if 'init_cfg' in model else dict(model))
 
 
-def check_class_count(checkpoint: str, model: Mapping[str, Any]) -> None:
+def check_checkpoint_fits(checkpoint: str, model: Mapping[str, Any]) -> None:
     """Check that a trained checkpoint is one of this very model, before testing it.
 
     Args:

@@ -2,7 +2,14 @@
 import pytest
 
 import mmsart.registration  # noqa: F401
-from mmsart.apis.checks import check_data, check_launcher, check_save_best
+from mmsart.apis.checks import (
+    check_checkpoint,
+    check_data,
+    check_launcher,
+    check_model,
+    check_save_best,
+    data_classes,
+)
 from mmsart.apis.config import load_config
 from mmsart.utils import UserError
 
@@ -31,6 +38,93 @@ def test_a_wrong_dataset_or_transform_is_named_before_the_run(tmp_path, dataset,
     path.write_text(f'train_dataloader = dict(dataset={dataset})\n')
     with pytest.raises(UserError, match=message):
         check_data(load_config(str(path)), ('train_dataloader',))
+
+
+def test_a_data_set_under_a_wrapper_is_checked_too(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text("""
+train_dataloader = dict(dataset=dict(type='RepeatDataset', times=2, dataset=dict(
+    type='ConcatDataset', datasets=[dict(type='SyntheticDataset'), dict(type='Nope')])))
+""")
+    with pytest.raises(UserError, match=r"train_dataloader\.dataset\.type: found 'Nope'"):
+        check_data(load_config(str(path)), ('train_dataloader',))
+
+
+ROI = """
+model = dict(
+    roi_head=dict(bbox_head=dict(num_classes={0}), mask_head=dict(num_classes={1})),
+    {2})
+"""
+OURS = ('shsy5y', 'astro', 'cort')
+
+
+@pytest.fixture
+def head_config(tmp_path):
+    """Give a function that writes a detector's config with class counts in its heads."""
+    def write(text, base='mask-rcnn_r50_fpn', data='train_dataloader'):
+        path = tmp_path / 'config.py'
+        path.write_text(f"_base_ = ['mmdet::_base_/models/{base}.py']\n{text}")
+        return load_config(str(path))
+    return write
+
+
+DATA = "train_dataloader = dict(dataset=dict(type='SartoriusDataset'{}))\n"
+
+
+@pytest.mark.parametrize(('bbox', 'mask', 'place', 'found'), [
+    (1, 1, 'bbox_head', 1), (2, 2, 'bbox_head', 2), (3, 1, 'mask_head', 1), (4, 4, 'bbox_head', 4),
+    (80, 80, 'bbox_head', 80)])
+def test_another_class_count_than_the_datas_is_named(head_config, bbox, mask, place, found):
+    cfg = head_config(ROI.format(bbox, mask, '') + DATA.format(''))
+    with pytest.raises(UserError, match=(
+            rf'config\.py: model\.roi_head\.{place}\.num_classes: found {found}, expected 3 '
+            r'\(shsy5y, astro, cort\), the classes of train_dataloader')):
+        check_model(cfg, ('train_dataloader',))
+
+
+@pytest.mark.parametrize(('classes', 'kind'), [
+    (OURS, 'SartoriusDataset'), (('cell',), 'SartoriusDataset'), (('a', 'b'), 'CocoDataset')])
+def test_the_classes_are_those_of_the_datas_metainfo(head_config, classes, kind):
+    count = len(classes)
+    cfg = head_config(ROI.format(count, count, '') + (
+        f"train_dataloader = dict(dataset=dict(type='RepeatDataset', dataset=dict(\n"
+        f"    type={kind!r}, metainfo=dict(classes={classes}))))\n"))
+    assert data_classes(cfg, 'train_dataloader') == classes
+    check_model(cfg, ('train_dataloader',))
+
+
+@pytest.mark.parametrize(('base', 'override', 'place'), [
+    ('retinanet_r50_fpn', 'bbox_head=dict(num_classes={})', 'bbox_head'),
+    ('cascade-mask-rcnn_r50_fpn', 'roi_head=dict(mask_head=dict(num_classes={}))',
+     r'roi_head\.bbox_head\.0')])
+def test_other_detectors_are_held_to_the_data_too(head_config, base, override, place):
+    cfg = head_config(f'model = dict({override.format(5)})\n' + DATA.format(''), base)
+    with pytest.raises(UserError, match=rf'model\.{place}\.num_classes: found (5|80), expected 3'):
+        check_model(cfg, ('train_dataloader',))
+
+
+def test_an_rpn_tells_objects_from_background_only(head_config):
+    """A RetinaHead as RPN has one class, whatever the data's."""
+    cfg = head_config(ROI.format(3, 3, 'rpn_head=dict(num_classes=1)') + DATA.format(''))
+    check_model(cfg, ('train_dataloader',))
+
+
+def test_the_config_beside_a_checkpoint_of_another_model_is_named(tmp_path, monkeypatch):
+    def refuse(checkpoint, model):
+        raise UserError(f'{checkpoint}: found shape (1,), expected (2,)')
+    monkeypatch.setattr('mmsart.apis.checks.check_checkpoint_fits', refuse)
+    path = tmp_path / 'config.py'
+    path.write_text('model = dict()\n')
+    work_dir = tmp_path / 'run'
+    work_dir.mkdir()
+    cfg = load_config(str(path))
+    with pytest.raises(UserError, match=r'expected \(2,\)$'):
+        check_checkpoint(cfg, str(work_dir / 'epoch_1.pth'))
+    (work_dir / 'demo.py').write_text('')
+    with pytest.raises(UserError, match=r'\(2,\); its own config is .*/run/demo\.py$'):
+        check_checkpoint(cfg, str(work_dir / 'epoch_1.pth'))
+    with pytest.raises(UserError, match=r'expected \(2,\)$'):
+        check_checkpoint(cfg, str(tmp_path / 'epoch_1.pth'))
 
 
 def test_a_launcher_without_its_environment_is_named(monkeypatch):

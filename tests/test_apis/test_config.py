@@ -6,6 +6,7 @@ import pytest
 from mmengine.registry import DefaultScope
 
 from mmsart.apis.config import load_config
+from mmsart.utils import UserError
 
 
 @pytest.fixture
@@ -43,3 +44,26 @@ def test_reading_touches_nothing(config, monkeypatch):
     load_config(config)
     assert os.environ == environment
     assert DefaultScope.get_current_instance() is scope
+
+
+def test_a_config_of_mmdet_2_is_named(tmp_path):
+    path = tmp_path / 'old.py'
+    path.write_text("""
+data = dict(samples_per_gpu=2, train=dict(type='CocoDataset'))
+optimizer = dict(type='SGD', lr=0.02)
+lr_config = dict(policy='step', step=[8, 11])
+""")
+    with pytest.raises(UserError, match=(
+            r'old\.py: looks like a config of mmdet 2\.x \(found data, optimizer, lr_config\), '
+            r'expected one of mmdet 3\.x')):
+        load_config(str(path))
+
+
+def test_a_variable_of_an_old_name_is_no_old_config(tmp_path):
+    path = tmp_path / 'new.py'
+    path.write_text("""
+data = dict(type='CocoDataset')
+optimizer = dict(type='SGD', lr=0.02)
+train_dataloader = dict(dataset=data)
+""")
+    assert load_config(str(path)).train_dataloader.dataset.type == 'CocoDataset'

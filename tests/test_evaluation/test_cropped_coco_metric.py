@@ -60,6 +60,34 @@ def test_same_score_as_with_bitmaps(empty: bool) -> None:
     assert scores[1] == scores[0]
 
 
+@pytest.mark.parametrize(('cells', 'nums'), [
+    (80, None), (400, None), (400, (100, 500, 2000)), (400, (1, 10, 2000))])
+def test_the_truth_scores_one_on_dense_images_too(cells, nums, capsys) -> None:
+    """pycocotools' mAP counts 100 detections, whatever it is told."""
+    corners = 4 * np.stack(np.divmod(np.arange(cells), 40), axis=1)
+    bitmaps = np.zeros((cells, 160, 160), np.uint8)
+    for bitmap, (y, x) in zip(bitmaps, corners, strict=True):
+        bitmap[y:y + 3, x:x + 3] = 1
+    masks = CroppedMasks.from_bitmaps(bitmaps)
+    sample = dict(
+        img_id='dense', ori_shape=(160, 160),
+        instances=[dict(bbox=box, bbox_label=0, ignore_flag=0, mask=bitmap_to_kaggle(bitmap))
+                   for box, bitmap in zip(masks.boxes.astype(float).tolist(), bitmaps,
+                                          strict=True)],
+        pred_instances=dict(
+            bboxes=torch.from_numpy(masks.boxes).float(), masks=masks,
+            scores=torch.linspace(0.9, 0.5, cells), labels=torch.zeros(cells, dtype=torch.long)))
+    evaluator = CroppedCocoMetric(
+        metric=['bbox', 'segm'], **({} if nums is None else dict(proposal_nums=nums)))
+    evaluator.dataset_meta = dict(classes=('cell',))
+    capsys.readouterr()
+    evaluator.process(None, [sample])
+    scores = evaluator.evaluate(1)
+    for name in ('bbox_mAP', 'bbox_mAP_50', 'segm_mAP', 'segm_mAP_50', 'segm_mAP_75'):
+        assert scores[f'coco/{name}'] == 1
+    assert 'maxDets' not in capsys.readouterr().out
+
+
 def test_a_sample_without_truth_is_left_to_stock() -> None:
     """mmdet asks for it then; an empty list in its place would score -1 without a word."""
     sample = dict(ori_shape=(4, 4), pred_instances={})

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from mmsart.models.backbones import EfficientNetLite
 from mmsart.utils import MissingFileError, UserError
 from mmsart.weights import (
-    check_class_count,
+    check_checkpoint_fits,
     choose_source,
     import_checkpoint,
     load_weights,
@@ -290,10 +290,10 @@ def test_what_one_process_cannot_fetch_all_refuse(machines, tmp_path):
 def test_test_refuses_another_class_count_in_one_line(tmp_path):
     path = save_model(tmp_path / 'coco.pth', num_classes=80)
     with pytest.raises(UserError) as refusal:
-        check_class_count(path, dict(type='TinyDetector'))
+        check_checkpoint_fits(path, dict(type='TinyDetector'))
     assert str(refusal.value) == (
         f'{path}: roi_head.bbox_head.fc_cls.weight: found a model of 80 classes, expected one of 3')
-    check_class_count(save_model(tmp_path / 'own.pth'), dict(type='TinyDetector'))
+    check_checkpoint_fits(save_model(tmp_path / 'own.pth'), dict(type='TinyDetector'))
 
 
 def test_another_width_is_no_other_class_count(tmp_path):
@@ -302,13 +302,13 @@ def test_another_width_is_no_other_class_count(tmp_path):
     content['state_dict']['roi_head.bbox_head.fc_cls.weight'] = torch.zeros(4, 6)
     torch.save(content, path)
     with pytest.raises(UserError, match=r'found shape \(4, 6\), expected \(4, 4\)'):
-        check_class_count(path, dict(type='TinyDetector'))
+        check_checkpoint_fits(path, dict(type='TinyDetector'))
 
 
 def test_test_refuses_a_checkpoint_that_lacks_weights(tmp_path):
     path = save_model(tmp_path / 'part.pth', drop=['backbone.0.bias'])
     with pytest.raises(UserError, match=r'found 1 missing, the first backbone\.0\.bias'):
-        check_class_count(path, dict(type='TinyDetector'))
+        check_checkpoint_fits(path, dict(type='TinyDetector'))
 
 
 def test_tool_converts_and_reports(tmp_path, capsys):

@@ -1,8 +1,12 @@
 """COCO's metric for box-local masks."""
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
+from mmdet.datasets.api_wrappers import COCOeval
 from mmdet.evaluation import CocoMetric
+from mmdet.evaluation.metrics import coco_metric
 from mmdet.registry import METRICS
 
 from mmsart.structures.mask.cropped_masks import CroppedMasks
@@ -16,9 +20,10 @@ class CroppedCocoMetric(CocoMetric):
 
     Masks go from their patches to COCO's code without a full-size bitmap. Arguments are
     `CocoMetric`'s. Without ``ann_file`` the truth is what the data sample carries as ``instances``,
-    which the test pipeline's PackDetInputs has to name among its ``meta_keys``. Mind that
-    COCO's ``mAP`` counts the best 100 detections of an image, which cuts dense ones; the other
-    precisions count as many as the last of ``proposal_nums``.
+    which the test pipeline's PackDetInputs has to name among its ``meta_keys``.
+
+    All precisions count as many detections of an image as the last of ``proposal_nums``, 1,000 by
+    default. COCO's own ``mAP`` counts 100, whatever these are, and is -1 if none of them is 100.
     """
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -29,6 +34,40 @@ class CroppedCocoMetric(CocoMetric):
             data_samples: data samples as dicts, with ``pred_instances``.
         """
         super().process(data_batch, [_with_coco_masks(sample) for sample in data_samples])
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Score the predictions of all images.
+
+        Args:
+            results: of all ranks, one pair of truth and prediction an image.
+
+        Returns:
+            `CocoMetric`'s values.
+        """
+        with _dense_evaluation():
+            return super().compute_metrics(results)
+
+
+class DenseCocoEval(COCOeval):
+    """pycocotools' evaluation, whose mAP counts as many detections as its other precisions."""
+
+    def summarize(self) -> None:
+        """Compute the twelve numbers of COCO, without printing them."""
+        with redirect_stdout(io.StringIO()):
+            super().summarize()
+        precision = self.eval['precision'][:, :, :, 0, -1]  # IoU, recall, class; all areas
+        known = precision[precision > -1]
+        self.stats[0] = known.mean() if known.size else -1
+
+
+@contextmanager
+def _dense_evaluation() -> Iterator[None]:
+    """Let `CocoMetric` evaluate by :class:`DenseCocoEval`; it offers no other way to choose."""
+    coco_metric.COCOeval = DenseCocoEval
+    try:
+        yield
+    finally:
+        coco_metric.COCOeval = COCOeval
 
 
 def to_coco(masks: CroppedMasks) -> list[dict[str, Any]]:
