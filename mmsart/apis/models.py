@@ -23,7 +23,7 @@ from mmsart.apis.runs import choose_postprocess
 from mmsart.engine.runner.checkpoint_files import find_checkpoint
 from mmsart.postprocessing import complete_config, load_postprocess
 from mmsart.utils import MissingFileError, UserError, as_user_error
-from mmsart.weights import check_class_count, load_weights, read_checkpoint
+from mmsart.weights import check_checkpoint_fits, load_weights, read_checkpoint
 from mmsart.zoo import ZooModel, default_model, find_model, list_models, open_model
 from mmsart.zoo.models import SETTINGS_FILE, WEIGHTS_FILE
 
@@ -99,7 +99,7 @@ class ModelSource:
             UserError: the weights are not those of this model.
         """
         with as_user_error(f'{self.weights}: model'):
-            check_class_count(str(self.weights), self.model)
+            check_checkpoint_fits(str(self.weights), self.model)
             detector = MODELS.build(copy.deepcopy(self.model))
             load_weights(detector, str(self.weights))
         return detector.to(device).eval()
