@@ -5,6 +5,7 @@ import sys
 from typing import Literal
 
 from mmsart.utils import UserError, cli_main
+from mmsart.utils.quiet import quiet_imports
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -89,6 +90,9 @@ def _read_series(text: str | None) -> int | None:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code: 3 if some of the files could not be read."""
     options = parse_args(args)
+    with quiet_imports():
+        import mmdet.datasets
+        import mmdet.evaluation  # noqa: F401
     from mmsart.apis.inference import CellSegmenter, ReadOptions
     from mmsart.apis.predict import PredictOptions, predict_files
     from mmsart.formats.saving import SaveOptions

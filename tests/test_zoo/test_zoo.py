@@ -9,6 +9,7 @@ import safetensors.torch
 from mmsart import zoo
 from mmsart.apis.inference import CellSegmenter
 from mmsart.apis.models import find_source
+from mmsart.cli import main
 from mmsart.utils import UserError
 from mmsart.zoo import models
 from tests.run_tool import run_tool
@@ -111,3 +112,15 @@ def test_facts_that_are_none(checkpoint, tmp_path, changes, message):
     assert code == 2
     assert message in err
     assert not (tmp_path / 'out').exists()
+
+
+def test_the_command_lists_models_and_shows_a_card(exported, monkeypatch, capsys):
+    monkeypatch.setattr(models, 'ZOO', exported.parent)
+    assert main(['models']) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith('chance (default): Cells, drawn by chance\n')
+    assert 'classes shsy5y, astro, cort; mAP 0.100; CC BY-NC 4.0; 0.' in printed
+    assert main(['models', 'chance']) == 0
+    assert capsys.readouterr().out.startswith('# chance\n')
+    assert main(['models', 'luck']) == 2
+    assert 'luck: no model of the package, expected one of chance' in capsys.readouterr().err

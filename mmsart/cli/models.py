@@ -1,0 +1,37 @@
+"""`mmsart models`: list the models that come with the package."""
+import argparse
+
+from mmsart.utils import UserError, cli_main
+
+
+def parse_args(args: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog='mmsart models', description='List the models that come with the package.')
+    parser.add_argument('name', nargs='?', help='print the card of this one')
+    return parser.parse_args(args)
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    from mmsart.zoo import default_model, find_model, list_models
+
+    options = parse_args(args)
+    models = list_models()
+    if options.name:
+        model = find_model(options.name)
+        if model is None:
+            raise UserError(f'{options.name}: no model of the package, expected one of '
+                            f'{", ".join(each.name for each in models) or "none: there is none"}')
+        print(model.card.read_text().rstrip())
+        return 0
+    default = default_model().name
+    for model in models:
+        score = ', '.join(f'{key} {value:.3f}' for key, value in
+                          list(model.settings.get('score', {}).items())[:2])
+        mark = ' (default)' if model.name == default else ''
+        print(f'{model.name}{mark}: {model.settings["title"]}\n'
+              f'    classes {", ".join(model.settings["classes"])}; {score}; '
+              f'{model.settings["licence"]}; {model.weights.stat().st_size / 1e6:.1f} MB')
+    return 0

@@ -1,0 +1,17 @@
+"""Imports that do not talk."""
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Swallow what libraries say when they are imported.
+
+    mmdet prints and warns about optional packages that nothing here needs; a user who asks for
+    cells would look for what is wrong.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
