@@ -22,8 +22,15 @@ from mmsart.formats.coco import merge_coco
 from mmsart.formats.preview import PREVIEWS, write_previews
 from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS, SaveOptions, check_formats, save_result
 from mmsart.formats.submission import merge_submissions
-from mmsart.formats.summary import DONE, failed_image, summarize_image, write_summary
+from mmsart.formats.summary import (
+    DONE,
+    failed_image,
+    summarize_image,
+    write_colours,
+    write_summary,
+)
 from mmsart.imaging.inputs import InputImage, find_inputs, with_series
+from mmsart.structures.image_result import class_colours
 from mmsart.utils import IncompleteError, UserError, atomic_write, check_writable
 
 RECORDS = '.mmsart'
@@ -168,6 +175,8 @@ class _Batch:
         records = [self._read_record(image) for image in images]
         classes = self.segmenter.classes
         write_summary(self.out / SUMMARY_FILE, (record['row'] for record in records), classes)
+        write_colours(
+            self.out, classes, class_colours(len(classes), self.segmenter.source.palette))
         done = [record for record in records if record['row']['status'] == DONE]
         for name, merge in (
                 (SUBMISSION, lambda files: merge_submissions(files, self.out / SUBMISSION_FILE)),

@@ -1,13 +1,17 @@
 """One row about each image: how many cells there are, how large, how sure."""
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mmsart.structures.image_result import ImageResult
+from mmsart.structures.image_result import ImageResult, class_colours
 from mmsart.utils import atomic_write
+
+COLOURS_FILE = '.mmsart/colours.csv'
+"""Of the classes, in a folder of results."""
 
 DONE = 'ok'
 """Status of an image that was predicted."""
@@ -71,6 +75,42 @@ def failed_image(name: str, reason: str) -> dict[str, Any]:
         reason: one line.
     """
     return {'image': name, 'status': f'failed: {reason}'}
+
+
+def write_colours(folder: str | os.PathLike, classes: Sequence[str],
+                  colours: Sequence[tuple[int, int, int]]) -> None:
+    """Keep the colours of the classes beside the results, for those who draw them later.
+
+    Args:
+        folder: of the results.
+        classes: names in label order.
+        colours: RGB of each.
+    """
+    with atomic_write(Path(folder) / COLOURS_FILE) as temporary:
+        table = pd.DataFrame(list(colours), columns=['red', 'green', 'blue'])
+        table.insert(0, 'class', list(classes))
+        table.to_csv(temporary, index=False, lineterminator='\n')
+
+
+def read_colours(folder: str | os.PathLike, classes: Sequence[str]) -> list[tuple[int, int, int]]:
+    """Read the colours of the classes.
+
+    Args:
+        folder: of the results.
+        classes: names in label order.
+
+    Returns:
+        RGB of each; those of :data:`~mmsart.structures.image_result.OKABE_ITO` where the folder
+        does not say.
+    """
+    colours = class_colours(len(classes))
+    path = Path(folder) / COLOURS_FILE
+    if not path.is_file():
+        return colours
+    table = pd.read_csv(path, index_col='class', keep_default_na=False)
+    known = {str(name): tuple(row) for name, row in zip(table.index, table.to_numpy().tolist(),
+                                                        strict=True)}
+    return [known.get(name, colour) for name, colour in zip(classes, colours, strict=True)]
 
 
 def write_summary(path: str | os.PathLike, rows: Iterable[dict[str, Any]],

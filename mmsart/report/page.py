@@ -15,6 +15,7 @@ from mmsart import __version__
 from mmsart.evaluation.error_counts import MIXED
 from mmsart.evaluation.functional import IOU_THRS
 from mmsart.evaluation.functional.error_kinds import GT_KINDS
+from mmsart.formats.summary import read_colours
 from mmsart.report import charts
 from mmsart.report.results import ResultFrame, ResultImage, Results, read_results
 from mmsart.report.truth import (
@@ -27,7 +28,6 @@ from mmsart.report.truth import (
     read_truth,
 )
 from mmsart.report.views import draw_frame, thumbnail, view
-from mmsart.structures.image_result import OKABE_ITO
 from mmsart.utils import UserError, atomic_write, check_target
 
 REPORT_FILE = 'report.html'
@@ -123,7 +123,7 @@ def _by_score(entries: Sequence[_Entry]) -> list[_Entry]:
 
 def _context(results: Results, entries: Sequence[_Entry], left_out: int,
              truth: str | None) -> dict[str, Any]:
-    colours = [OKABE_ITO[label % len(OKABE_ITO)] for label in range(len(results.classes))]
+    colours = read_colours(results.folder, results.classes)
     rows, views = [], {}
     for entry in entries:
         frames = entry.image.frames()

@@ -114,12 +114,24 @@ class ImageResult:
     @property
     def colours(self) -> list[tuple[int, int, int]]:
         """RGB of each class."""
-        palette = self.palette or OKABE_ITO
-        return [palette[index % len(palette)] for index in range(len(self.classes))]
+        return class_colours(len(self.classes), self.palette)
 
     def frame_suffix(self, frame: FrameResult) -> str:
         """Tell frames apart in file names; see :func:`frame_suffix`."""
         return frame_suffix(frame.t, frame.z, self.stack_size)
+
+
+def class_colours(number: int, palette: Sequence[tuple[int, int, int]] | None = None,
+                  ) -> list[tuple[int, int, int]]:
+    """Give each class a colour.
+
+    Args:
+        number: of classes.
+        palette: RGB colours; taken in turn where there are more classes. None for
+            :data:`OKABE_ITO`.
+    """
+    chosen = palette or OKABE_ITO
+    return [chosen[index % len(chosen)] for index in range(number)]
 
 
 def frame_suffix(t: int, z: int, stack_size: tuple[int, int]) -> str:

@@ -3,8 +3,15 @@ import csv
 import numpy as np
 import pytest
 
-from mmsart.formats.summary import failed_image, summarize_image, summary_columns, write_summary
-from mmsart.structures.image_result import ImageResult
+from mmsart.formats.summary import (
+    failed_image,
+    read_colours,
+    summarize_image,
+    summary_columns,
+    write_colours,
+    write_summary,
+)
+from mmsart.structures.image_result import OKABE_ITO, ImageResult
 from tests.test_formats.results import CLASSES, bitmaps_of, make_frame, random_result
 
 
@@ -40,3 +47,9 @@ def test_the_file(tmp_path):
     assert (nothing['seconds'], nothing['warnings']) == ('1.5', 'dark; flat')
     assert failed['cells'] == ''
     assert failed['status'] == 'failed: found text, expected an image'
+
+
+def test_colours_are_kept_by_class(tmp_path):
+    assert read_colours(tmp_path, CLASSES) == list(OKABE_ITO[:3])
+    write_colours(tmp_path, ('flat', 'round'), [(1, 2, 3), (4, 5, 6)])
+    assert read_colours(tmp_path, CLASSES) == [(4, 5, 6), (1, 2, 3), OKABE_ITO[2]]

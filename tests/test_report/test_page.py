@@ -9,6 +9,7 @@ import pytest
 import shapely
 
 from mmsart.formats.coco import to_coco
+from mmsart.formats.summary import write_colours
 from mmsart.report import write_report
 from mmsart.report.results import read_results
 from mmsart.report.views import draw_frame, svg_path, view
@@ -99,6 +100,12 @@ def test_views_hold_the_cells(tmp_path):
             bitmaps = bitmaps_of(frame)
             for (x, y), bitmap in zip(each['at'], bitmaps, strict=True):
                 assert bitmap[int(y), int(x)]
+
+
+def test_classes_have_the_colours_that_pictures_have(tmp_path):
+    write_colours(tmp_path, CLASSES, [(1, 2, 3), (4, 5, 6), (255, 0, 128)])
+    page = report(tmp_path, make_results(1))
+    assert page.data['colours'] == ['#010203', '#040506', '#ff0080']
 
 
 def test_against_truth(tmp_path):
