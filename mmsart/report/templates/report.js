@@ -155,6 +155,12 @@
     }
     const outlines = get('show-outlines').checked, fill = get('show-fill').checked;
     pen.lineWidth = Math.max(0.3, Math.min(view.side * view.scale * zoom / 12, 2.5)) / zoom;
+    const truth = view.truth && get('show-truth').checked;
+    const isMet = (index) => ['hit', 'wrong type'].includes(view.truth.kind[index]);
+    if (truth) {
+      pen.strokeStyle = MET;
+      current.truth.forEach((cell, index) => { if (isMet(index)) pen.stroke(cell); });
+    }
     let shown = 0;
     current.cells.forEach((cell, index) => {
       if (!isShown(index)) return;
@@ -171,13 +177,10 @@
         pen.stroke(cell);
       }
     });
-    if (view.truth && get('show-truth').checked) {
+    if (truth) {
       pen.setLineDash([5 / zoom, 3 / zoom]);
-      current.truth.forEach((cell, index) => {
-        const met = ['hit', 'wrong type'].includes(view.truth.kind[index]);
-        pen.strokeStyle = met ? MET : MISSED;
-        pen.stroke(cell);
-      });
+      pen.strokeStyle = MISSED;
+      current.truth.forEach((cell, index) => { if (!isMet(index)) pen.stroke(cell); });
       pen.setLineDash([]);
     }
     if (get('show-numbers').checked) {
