@@ -4,7 +4,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,11 @@ import safetensors.torch
 import torch
 from mmengine.config import Config
 
+from mmsart.apis.inference import CellSegmenter
 from mmsart.apis.literal_config import read_literal_config
 from mmsart.apis.models import ModelSource
+from mmsart.evaluation.familiarity import Reference, find_reference, image_traits
+from mmsart.imaging import open_image
 from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
 from mmsart.weights import import_checkpoint
 from mmsart.zoo.models import (
@@ -62,6 +65,25 @@ def read_facts(path: str | os.PathLike) -> dict[str, Any]:
             raise UserError(f'{path}: {key}: found {facts.get(key)!r}, expected a '
                             f'{getattr(known[key], "__name__", known[key])}')
     return facts
+
+
+def measure_familiar(segmenter: CellSegmenter, images: Iterable[str | os.PathLike]) -> Reference:
+    """Find the ranges that images like the training ones span.
+
+    Args:
+        segmenter: the model.
+        images: files of single images. Scores are honest only on images that the model was not
+            trained on; ranges of one trained on a part of the images serve one trained on all.
+
+    Returns:
+        For the fact ``training_images``; see :mod:`mmsart.evaluation.familiarity`.
+    """
+    traits = []
+    for path in images:
+        with open_image(path) as stack:
+            found = segmenter(path).frames[0].detections
+            traits.append(image_traits(stack[0].image, found, segmenter.classes))
+    return find_reference(traits)
 
 
 def export_model(source: ModelSource, folder: str | os.PathLike, facts: Mapping[str, Any],

@@ -2,6 +2,7 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import safetensors.torch
@@ -33,9 +34,11 @@ def checkpoint(tmp_path_factory):
 def exported(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp('zoo')
     (folder / 'facts.json').write_text(json.dumps(FACTS))
+    (folder / 'familiar').mkdir()
+    cv2.imwrite(str(folder / 'familiar' / 'a.png'), IMAGE)
     code, out, err = run_tool(
         'model_converters/export_to_zoo', str(checkpoint), str(folder / 'chance'), '--facts',
-        str(folder / 'facts.json'), '--default')
+        str(folder / 'facts.json'), '--default', '--familiar', str(folder / 'familiar'))
     assert code == 0, err
     assert 'SHA-256' in out
     return folder / 'chance'
@@ -64,6 +67,12 @@ def test_the_card_says_what_was_said(exported):
     for text in ('# chance', 'Cells, drawn by chance', 'CC BY-NC 4.0', '- tests', '| mAP | 0.100 |',
                  '| cort | 25.0% |', models.open_model(exported).settings['sha256']):
         assert text in card
+
+
+def test_unfamiliar_images_are_told(exported):
+    segmenter = CellSegmenter(exported, 'cpu')
+    assert not any('training images' in note for note in segmenter(IMAGE).warnings)
+    assert any('darker than the training images' in note for note in segmenter(IMAGE // 8).warnings)
 
 
 def test_models_by_name(exported, monkeypatch):

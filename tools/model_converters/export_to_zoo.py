@@ -20,6 +20,9 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help='settings; by default postprocess.json beside the checkpoint, else '
                         "the config's")
+    parser.add_argument('--familiar', metavar='IMAGES',
+                        help='folder of images like those of the training, best of all such that '
+                        'the model was not trained on: predict warns of images unlike them')
     parser.add_argument('--default', action='store_true',
                         help='take this model where none is named')
     return parser.parse_args(args)
@@ -29,13 +32,18 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
-    from mmsart.apis.export import export_model, read_facts
-    from mmsart.apis.models import find_source
+    from mmsart.apis.export import export_model, measure_familiar, read_facts
+    from mmsart.apis.inference import CellSegmenter
+    from mmsart.imaging.inputs import find_inputs
 
     facts = read_facts(options.facts)
-    source = find_source(
-        options.checkpoint, options.config, options.cfg_options, options.postprocess)
-    model = export_model(source, options.out, facts, default=options.default)
+    segmenter = CellSegmenter(
+        options.checkpoint, config=options.config, cfg_options=options.cfg_options,
+        postprocess=options.postprocess)
+    if options.familiar:
+        images = [image.path for image in find_inputs([options.familiar])]
+        facts['training_images'] = measure_familiar(segmenter, images)
+    model = export_model(segmenter.source, options.out, facts, default=options.default)
     size = model.weights.stat().st_size
     print(f'{model.folder}: {size / 1e6:.1f} MB, SHA-256 {model.settings["sha256"]}')
     return 0
