@@ -145,10 +145,13 @@ def _read_data(root: Path) -> str:
     from mmsart.datasets.train_csv import read_train_csv
     from mmsart.utils import UserError
     table = read_train_csv(root / 'train.csv')
+    problems = []
     for number, name in enumerate(table.image_ids.tolist()):
         height, width = table.sizes[number].tolist()
         try:
             read_grey(root / 'train' / f'{name}.png', (height, width))
         except UserError as error:
-            raise UserError(f'{error} (row {table.rows[number]} of train.csv)') from error
+            problems.append(f'{error} (row {table.rows[number]} of train.csv)')
+    if problems:
+        raise UserError('; '.join(problems))
     return f'{len(table)} images, {len(table.areas)} cells, all readable'

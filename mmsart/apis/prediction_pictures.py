@@ -13,7 +13,14 @@ from mmsart.evaluation.functional import IOU_THRS, mask_ious, match_pairs, score
 from mmsart.postprocessing import PostProcessor
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
-from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
+from mmsart.utils import (
+    IncompleteError,
+    MissingFileError,
+    UserError,
+    atomic_write,
+    check_writable,
+    raise_all,
+)
 from mmsart.visualization.draw import draw_comparison, draw_instances
 
 LARGEST_SCALE = 16  # 16 x 704 pixels and their twin beside; OpenCV ends at 32,767
@@ -39,6 +46,7 @@ def write_pictures(images: Sequence[Predictions], classes: Sequence[str],
 
     Raises:
         MissingFileError: an image is not there.
+        IncompleteError: images cannot be read; the others are drawn.
         UserError: there is nothing to draw, or `out` cannot be written.
     """
     if not images:
@@ -58,13 +66,24 @@ def write_pictures(images: Sequence[Predictions], classes: Sequence[str],
         entries = [entry for entry in entries if entry[0] is not None] or entries
         chosen = sorted({0, len(entries) // 2, len(entries) - 1})
         entries = [entries[index] for index in chosen]
-    for _, image, _ in entries:
-        if image.img_id not in files:
-            raise MissingFileError(
-                f'{folder}: image {image.img_id} is missing, expected all that were predicted')
+    raise_all([
+        MissingFileError(
+            f'{folder}: image {image.img_id} is missing, expected all that were predicted')
+        for _, image, _ in entries if image.img_id not in files])
     target = check_writable(out)
-    return [_write(*entry, files[entry[1].img_id], target, rank, scale)
-            for rank, entry in enumerate(entries)]
+    paths, errors = [], []
+    for rank, (score, image, masks) in enumerate(entries):
+        try:
+            paths.append(_write(score, image, masks, files[image.img_id], target, rank, scale))
+        except UserError as error:
+            errors.append(error)
+    if not paths:
+        raise_all(errors)
+    if errors:
+        incomplete = IncompleteError(*map(str, errors))
+        incomplete.done = tuple(map(str, paths))
+        raise incomplete
+    return paths
 
 
 def _write(score: float | None, image: Predictions, masks: PatchMasks, path: Path,

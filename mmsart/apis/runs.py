@@ -1,4 +1,5 @@
 """Training and testing runs from a config: what tools/train.py and tools/test.py do."""
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -21,10 +22,19 @@ from mmsart.apis.checks import (
     data_classes,
 )
 from mmsart.apis.config import find_datasets, find_metric, find_metrics
+from mmsart.datasets.image_file import find_unreadable
+from mmsart.datasets.image_folder import list_images
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
 from mmsart.engine.runner.resume_check import check_resume
 from mmsart.postprocessing import load_postprocess
-from mmsart.utils import MissingFileError, UserError, check_target, check_writable
+from mmsart.utils import (
+    IncompleteError,
+    MissingFileError,
+    UserError,
+    UserErrors,
+    check_target,
+    check_writable,
+)
 from mmsart.weights import prepare_load_from, read_checkpoint
 
 POSTPROCESS_FILE = 'postprocess.json'
@@ -112,13 +122,13 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         The metric's values by name; none for a folder of images.
 
     Raises:
+        IncompleteError: everything is done but for images of the folder that cannot be read.
         UserError: the data, the checkpoint or the settings are wrong.
     """
     _prepare_process(cfg, launcher, local_rank)
     checkpoint = find_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = checkpoint, False
-    if images:
-        _predict_folder(cfg, images)
+    unreadable = _predict_folder(cfg, images) if images else []
     check_data(cfg, ('test_dataloader',))
     check_model(cfg, ('test_dataloader',))
     check_checkpoint(cfg, checkpoint)
@@ -136,8 +146,13 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
     check_writable(cfg.work_dir)
     runner = _build_runner(cfg)
     print_log(f'post-processing settings: {source}', 'current')
+    if unreadable:
+        print_log(f'{images}: {len(unreadable)} images cannot be read and are passed over',
+                  'current', logging.WARNING)
     scores = runner.test()
     _leave_group()
+    if unreadable:
+        raise IncompleteError(*unreadable)
     return scores
 
 
@@ -183,19 +198,25 @@ def _prepare_process(cfg: Config, launcher: str, local_rank: int) -> None:
     init_default_scope(cfg.get('default_scope', 'mmdet'))
 
 
-def _predict_folder(cfg: Config, images: str) -> None:
-    """Put a folder of images in the place of the test images."""
+def _predict_folder(cfg: Config, images: str) -> list[str]:
+    """Put a folder of images in the place of the test images; name those that cannot be read."""
     check_section(cfg, 'test_dataloader')
     pipelines = [dataset.pipeline for dataset in find_datasets(cfg.test_dataloader)
                  if 'pipeline' in dataset]
     if not pipelines:
         raise UserError(f'{cfg.filename}: test_dataloader: found no pipeline, expected one for '
                         'the images of a folder')
+    paths = list_images(images)
+    unreadable = find_unreadable(paths)
+    if len(unreadable) == len(paths):
+        raise UserErrors(*unreadable.values())
     cfg.test_dataloader.dataset = dict(
         type='SartoriusDataset', data_root='', ann_file='', data_prefix=dict(img=images),
+        skip=[Path(path).name for path in unreadable],
         test_mode=True, metainfo=dict(classes=data_classes(cfg, 'test_dataloader')),
         pipeline=[step for step in pipelines[0] if 'LoadAnnotations' not in step['type']
                   and 'LoadCroppedAnnotations' not in step['type']])
+    return list(unreadable.values())
 
 
 def _own_postprocess(cfg: Config, name: str) -> Any:

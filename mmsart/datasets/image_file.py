@@ -63,15 +63,7 @@ def read_header(path: str | os.PathLike) -> ImageHeader:
             than one page or frame, channels without colours, or is to be turned before it is
             shown.
     """
-    path = Path(path)
-    try:
-        state = path.stat()
-    except OSError as error:
-        if path.is_symlink():
-            raise MissingFileError(f'{path}: a symbolic link to {os.readlink(path)}, which does '
-                                   'not exist, expected an image') from error
-        raise MissingFileError(f'{path}: no such file, expected an image') from error
-    return _read_version(str(path), state.st_mtime_ns, state.st_size)
+    return _read_version(*_version(path))
 
 
 def read_grey(path: str | os.PathLike, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -115,13 +107,33 @@ def find_unreadable(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
         return {path: problem for path, problem in found if problem}
 
 
+def _version(path: str | os.PathLike) -> tuple[str, int, int]:
+    """Give what tells a file from its former and later self: name, time of change and bytes."""
+    path = Path(path)
+    try:
+        state = path.stat()
+    except OSError as error:
+        if path.is_symlink():
+            raise MissingFileError(f'{path}: a symbolic link to {os.readlink(path)}, which does '
+                                   'not exist, expected an image') from error
+        raise MissingFileError(f'{path}: no such file, expected an image') from error
+    return str(path), state.st_mtime_ns, state.st_size
+
+
 def _find_problem(path: str | os.PathLike) -> str:
     try:
         read_header(path)
-        with Image.open(path) as image:
-            image.load()
+        return _decode_version(*_version(path))
     except UserError as error:
         return str(error)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _decode_version(path: str, _mtime_ns: int, _size: int) -> str:
+    """Decode a file once and say what is wrong with it; the empty text if nothing is."""
+    try:
+        with Image.open(path) as image:
+            image.load()
     except Exception as error:  # Pillow raises nearly anything on a damaged file
         return f'{path}: the image cannot be decoded, expected a whole file: {error}'
     return ''

@@ -43,6 +43,7 @@ class SartoriusDataset(BaseDetDataset):
         keep_empty: also give images without cells of the classes, such as rows with a blank
             annotation.
         img_suffix: ending of the image files that ``train.csv`` names.
+        skip: names of files of a folder that are passed over.
         **kwargs: of :class:`mmdet.datasets.BaseDetDataset`.
 
     Raises:
@@ -56,7 +57,7 @@ class SartoriusDataset(BaseDetDataset):
 
     def __init__(self, *args: Any, ann_file: str = 'train.csv', subset: str = 'all',
                  split: dict | None = None, keep_empty: bool = False,
-                 img_suffix: str = '.png', **kwargs: Any) -> None:
+                 img_suffix: str = '.png', skip: Sequence[str] = (), **kwargs: Any) -> None:
         if subset not in ('train', 'val', 'all'):
             raise UserError(f'subset: found {subset!r}, expected train, val or all')
         if subset != 'all':
@@ -65,6 +66,7 @@ class SartoriusDataset(BaseDetDataset):
         self.split = split
         self.keep_empty = keep_empty
         self.img_suffix = img_suffix
+        self.skip = frozenset(skip)
         indices = kwargs.get('indices')
         positions = indices if isinstance(indices, list | tuple) else [indices]
         if indices is not None and not (
@@ -85,7 +87,7 @@ class SartoriusDataset(BaseDetDataset):
                 f'{folder}: no such folder, expected the images (SARTORIUS_ROOT or data_root names '
                 'the data)')
         if not self.ann_file:
-            return _list_folder(folder)
+            return _list_folder(folder, self.skip)
         classes = class_names(self.metainfo)
         own = classes != self.METAINFO['classes']  # where they are not, a new name is a slip
         table = read_train_csv(self.ann_file, None if own else classes)
@@ -192,10 +194,12 @@ def _check_images(table: TrainTable, chosen: np.ndarray, folder: Path, suffix: s
     raise_all(errors)
 
 
-def _list_folder(folder: Path) -> list[dict[str, Any]]:
+def _list_folder(folder: Path, skip: frozenset[str]) -> list[dict[str, Any]]:
     """List the images of a folder as samples that do not say what is in them."""
     samples, errors = [], []
     for path in list_images(folder):
+        if path.name in skip:
+            continue
         try:
             height, width = image_size(path)
         except UserError as error:

@@ -28,6 +28,8 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
         try:
             return function(*args, **kwargs) or 0
         except UserError as error:
+            for line in getattr(error, 'done', ()):
+                print(line)
             problems = ((_without_worker(str(error)),) if 'Original Traceback' in str(error)
                         else error.problems)
             exit_code = error.exit_code

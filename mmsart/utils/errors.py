@@ -39,9 +39,14 @@ class UserErrors(UserError):
 
 
 class IncompleteError(UserErrors):
-    """A batch is done but for the inputs that the messages name."""
+    """A batch is done but for the inputs that the messages name.
+
+    Attributes:
+        done: lines about what was done.
+    """
 
     exit_code = 3
+    done: tuple[str, ...] = ()
 
 
 class MissingFileError(UserError, FileNotFoundError):

@@ -8,7 +8,7 @@ from mmsart.datasets.classes import CLASSES
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
-from mmsart.utils import MissingFileError, UserError
+from mmsart.utils import IncompleteError, MissingFileError, UserError
 
 SIZE = (20, 30)
 
@@ -61,3 +61,22 @@ def test_nothing_is_written_on_bad_input(folder, tmp_path, images, scale, error,
     with pytest.raises(error, match=message):
         write_pictures(images, CLASSES, folder, tmp_path / 'out', {}, scale=scale)
     assert not (tmp_path / 'out').exists()
+
+
+def test_damaged_images_are_passed_over_and_named(folder, tmp_path):
+    for name in ('c.png', 'e.png'):
+        (folder / name).write_bytes(b'no image')
+    images = [predictions(name, hits) for name, hits in zip('abcde', (1, 4, 0, 3, 2), strict=True)]
+    with pytest.raises(IncompleteError) as caught:
+        write_pictures(images, CLASSES, folder, tmp_path / 'out', {}, every=True)
+    assert [problem.split(':')[0] for problem in caught.value.problems] == [
+        str(folder / name) for name in ('e.png', 'c.png')]
+    assert caught.value.done == tuple(map(str, sorted((tmp_path / 'out').iterdir())))
+    assert len(caught.value.done) == 3
+
+
+def test_every_missing_image_is_named(folder, tmp_path):
+    images = [predictions(name, 1) for name in ('x', 'a', 'y')]
+    with pytest.raises(UserError) as caught:
+        write_pictures(images, CLASSES, folder, tmp_path / 'out', {}, every=True)
+    assert len(caught.value.problems) == 2

@@ -2,6 +2,8 @@
 import json
 import shutil
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -78,6 +80,43 @@ def test_a_folder_of_images_gives_a_submission(data, trained, tmp_path):
     code, _, err = run_tool(
         'check_submission', str(tmp_path / 's.csv'), '--images', str(data / 'test'))
     assert code == 0, err
+
+
+def test_broken_images_of_a_folder_do_not_cost_the_others(data, trained, tmp_path):
+    """A file cut off, damage inside, a broken link, too many bits: named, and the rest goes on."""
+    folder = tmp_path / 'images'
+    shutil.copytree(data / 'test', folder)
+    whole = (folder / sorted(path.name for path in folder.iterdir())[0]).read_bytes()
+    (folder / 'x_cut.png').write_bytes(whole[:-100])
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 0xFF
+    (folder / 'y_damaged.png').write_bytes(damaged)
+    (folder / 'z_link.png').symlink_to('nowhere.png')
+    cv2.imwrite(str(folder / 'a_deep.tif'), np.zeros((96, 96), np.uint16))
+    code, _, err = run_tool(
+        'test', CONFIG, str(trained), '--images', str(folder), '--work-dir',
+        str(tmp_path / 'w'), '--submission', str(tmp_path / 's.csv'), '--cfg-options',
+        f'data_root={data}', *SMALL)
+    assert code == 3
+    errors = [line for line in err.splitlines() if line.startswith('error: ')]
+    assert [line.split(':')[1].strip() for line in errors] == [
+        str(folder / name) for name in ('a_deep.tif', 'x_cut.png', 'y_damaged.png', 'z_link.png')]
+    code, _, err = run_tool(
+        'check_submission', str(tmp_path / 's.csv'), '--images', str(data / 'test'))
+    assert code == 0, err  # each of the others is in the file
+
+
+def test_a_folder_of_broken_images_alone_is_refused(data, trained, tmp_path):
+    (tmp_path / 'images').mkdir()
+    for name in ('a.png', 'b.png'):
+        (tmp_path / 'images' / name).write_bytes(b'no image')
+    code, _, err = run_tool(
+        'test', CONFIG, str(trained), '--images', str(tmp_path / 'images'), '--work-dir',
+        str(tmp_path / 'w'), '--submission', str(tmp_path / 's.csv'), '--cfg-options',
+        f'data_root={data}', *SMALL)
+    assert code == 2
+    assert err.count('error: ') == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['images']
 
 
 def test_a_run_cut_off_resumes_to_the_same_weights(data, trained, tmp_path):

@@ -1,11 +1,21 @@
 """Errors of tools, and atomic files."""
 import os
+import pickle
 import stat
 
 import pytest
 import torch
 
-from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable, cli_main
+from mmsart.utils import (
+    IncompleteError,
+    MissingFileError,
+    UserError,
+    UserErrors,
+    atomic_write,
+    check_writable,
+    cli_main,
+    raise_all,
+)
 
 
 @pytest.mark.parametrize(('error', 'line'), [
@@ -19,6 +29,48 @@ def test_user_errors_are_one_line_and_code_2(capsys, error, line):
         raise error
     assert main() == 2
     assert capsys.readouterr().err == line + '\n'
+
+
+def test_several_errors_are_a_line_each(capsys):
+    @cli_main
+    def main():
+        raise_all([UserError('a.png: cut'), MissingFileError('b.png: gone'),
+                   UserErrors('c: 1', 'c: 2\nin two')])
+    assert main() == 2
+    assert capsys.readouterr().err == (
+        'error: a.png: cut\nerror: b.png: gone\nerror: c: 1\nerror: c: 2 in two\n')
+
+
+def test_one_error_keeps_its_kind_and_none_is_no_error():
+    raise_all([])
+    with pytest.raises(MissingFileError, match='gone'):
+        raise_all([MissingFileError('gone')])
+
+
+def test_more_errors_than_anybody_reads_are_counted(capsys):
+    @cli_main
+    def main():
+        raise UserErrors(*(f'row {row}' for row in range(250)))
+    assert main() == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 101
+    assert lines[-1] == 'error: 150 more problems of 250'
+
+
+def test_a_batch_with_gaps_has_a_code_of_its_own(capsys):
+    @cli_main
+    def main():
+        error = IncompleteError('b.png: cut')
+        error.done = ('a.csv',)
+        raise error
+    assert main() == 3
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ('a.csv\n', 'error: b.png: cut\n')
+
+
+def test_several_errors_survive_another_process():
+    error = pickle.loads(pickle.dumps(UserErrors('a', 'b')))
+    assert error.problems == ('a', 'b')
 
 
 class Broken(torch.utils.data.Dataset):

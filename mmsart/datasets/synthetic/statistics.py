@@ -8,6 +8,7 @@ from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.image_file import read_grey
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.structures.mask.rle import parse_rles
+from mmsart.utils.errors import UserError, raise_all
 
 PERIODS = (32, 16, 8, 4, 2.7)
 """Periods in pixels at which the power spectrum is given."""
@@ -80,7 +81,7 @@ def data_statistics(root: str | os.PathLike, limit: int = 40) -> dict[str, dict[
         UserError: the table or an image cannot be read.
     """
     table = read_train_csv(Path(root) / 'train.csv')
-    result = {}
+    result, errors = {}, []
     for name in CLASSES:
         images = np.flatnonzero((table.cell_types == name) & (np.diff(table.splits) > 0))
         if not len(images):
@@ -89,8 +90,15 @@ def data_statistics(root: str | os.PathLike, limit: int = 40) -> dict[str, dict[
         figures = []
         for image in images.tolist():
             path = Path(root) / 'train' / f'{table.image_ids[image]}.png'
-            grey = read_grey(path)
+            try:
+                grey = read_grey(path)
+            except UserError as error:
+                errors.append(error)
+                continue
             figures.append({**cell_statistics(table, image), **image_statistics(grey)})
+        if errors:
+            continue
         means = {key: float(np.mean([each[key] for each in figures])) for key in figures[0]}
         result[name] = dict(images=float(len(images)), **means)
+    raise_all(errors)
     return result
