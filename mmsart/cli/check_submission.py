@@ -46,7 +46,7 @@ def folder_sizes(folder: str) -> dict[str, tuple[int, int]]:
 def truth_sizes(path: str) -> dict[str, tuple[int, int]]:
     """Read ids and (h, w) of the images of a ``train.csv``."""
     from mmsart.datasets.train_csv import read_train_csv
-    table = read_train_csv(path)
+    table = read_train_csv(path, classes=None)
     return {
         str(img_id): (int(h), int(w))
         for img_id, (h, w) in zip(table.image_ids, table.sizes, strict=True)}

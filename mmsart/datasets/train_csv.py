@@ -3,6 +3,7 @@ import csv
 import functools
 import gzip
 import io
+import itertools
 import os
 import warnings
 import zlib
@@ -16,7 +17,13 @@ import pandas as pd
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.structures.mask.rle import find_bad_texts, parse_rles
-from mmsart.structures.mask.runs import BadRleError, Runs, find_bad_runs, run_boxes
+from mmsart.structures.mask.runs import (
+    BadRleError,
+    Runs,
+    find_bad_runs,
+    join_touching,
+    run_boxes,
+)
 from mmsart.utils.errors import MissingFileError, UserError, UserErrors
 
 REQUIRED_COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'sample_id')
@@ -105,9 +112,10 @@ def _read_version(path: Path, _mtime_ns: int, _size: int,
     _check_cell_types(path, frame, classes)
     _check_sizes(path, frame)
     _check_constant(path, frame)
-    frame = _drop_duplicates(path, frame)
+    runs = _parse_runs(path, frame, frame[['height', 'width']].to_numpy(np.int64))
+    kept = _first_of_equals(path, frame, runs)
+    frame, runs = frame[kept], runs.select(np.flatnonzero(kept))
     sizes = frame[['height', 'width']].to_numpy(np.int64)
-    runs = _parse_runs(path, frame, sizes)
 
     order = np.argsort(frame['id'].to_numpy(str), kind='stable')
     ids = frame['id'].to_numpy(str)[order]
@@ -196,14 +204,21 @@ def _check_columns(path: Path, frame: pd.DataFrame) -> None:
                     f'found {frame["id"][odd[0]]!r}, expected a file name without folder or ending')
 
 
-def _drop_duplicates(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    repeated = frame.duplicated(['id', 'annotation'])
+def _first_of_equals(path: Path, frame: pd.DataFrame, runs: Runs) -> np.ndarray:
+    """Tell which rows are the first of their image and mask, bool (rows,).
+
+    Masks are compared by their pixels: blanks and runs cut in two make no other cell.
+    """
+    joined = join_touching(runs)
+    pairs = np.stack([joined.starts, joined.lengths], axis=1)
+    masks = [pairs[begin:end].tobytes()
+             for begin, end in itertools.pairwise(joined.splits.tolist())]
+    repeated = pd.DataFrame(dict(id=frame['id'].to_numpy(), mask=masks)).duplicated().to_numpy()
     if repeated.any():
         warnings.warn(
             f'{path}: {repeated.sum()} duplicate rows left out, the first is row '
             f'{frame.index[repeated][0]}', stacklevel=4)
-        frame = frame[~repeated]
-    return frame
+    return ~repeated
 
 
 def _check_cell_types(

@@ -30,7 +30,7 @@ def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
     Raises:
         UserError: a file is wrong, or Kaggle would refuse the submission.
     """
-    table = read_train_csv(truth)
+    table = read_train_csv(truth, classes=None)
     sizes = {name: (int(height), int(width)) for name, (height, width)
              in zip(table.image_ids.tolist(), table.sizes, strict=True)}
     found = read_submission(submission)
@@ -52,4 +52,5 @@ def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
             true_texts = table.annotations[table.instances(image)].tolist()
             scores.append(score_image(parse_rles(predicted[name]), parse_rles(true_texts)))
             types.append(table.cell_types[image])
-    return dict(images=len(scores), of=len(table), **summarize(scores, types, CLASSES))
+    classes = dict.fromkeys([*CLASSES, *sorted(set(types))])  # of whatever data
+    return dict(images=len(scores), of=len(table), **summarize(scores, types, list(classes)))

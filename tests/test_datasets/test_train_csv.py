@@ -53,6 +53,19 @@ def test_duplicate_rows_are_left_out_with_a_warning(write_table):
     assert table.annotations.tolist() == ['1 3', '5 2']
 
 
+@pytest.mark.parametrize('again', ['1 3 ', ' 1  3', '1 1 2 2', '01 3'])
+def test_a_mask_spelled_otherwise_is_the_same_cell(write_table, again):
+    root = write_table([{}, dict(annotation='5 2'), dict(annotation=again)])
+    with pytest.warns(UserWarning, match='1 duplicate rows left out, the first is row 4'):
+        table = read_train_csv(root / 'train.csv')
+    assert table.annotations.tolist() == ['1 3', '5 2']
+
+
+def test_the_same_mask_in_another_image_is_another_cell(write_table):
+    table = read_train_csv(write_table([{}, dict(id='b')]) / 'train.csv')
+    assert table.annotations.tolist() == ['1 3', '1 3']
+
+
 def test_a_changed_file_is_read_anew(write_table):
     assert len(read_train_csv(write_table([{}]) / 'train.csv')) == 1
     assert len(read_train_csv(write_table([{}, dict(id='b')]) / 'train.csv')) == 2

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from mmsart.apis.checks import check_model
+from mmsart.apis.config import load_config
 from mmsart.formats.predictions import load_predictions
 from mmsart.formats.submission import read_submission
 from tests.coco_cells import SIDE, write_coco_cells
@@ -36,6 +38,13 @@ def trained(config):
     code, _, err = run_tool('train', config, '--work-dir', work_dir, '--cfg-options', *SMALL)
     assert code == 0, err
     return work_dir
+
+
+def test_the_config_of_the_docs_builds_the_laptop_model(config, data):
+    path = data.parent / 'laptop.py'
+    path.write_text(config.read_text().replace('demo/maskrcnn_r18_two_stage.py',
+                                               'sartorius/maskrcnn_lite_cpu.py'))
+    check_model(load_config(str(path)))
 
 
 def last_scores(work_dir):

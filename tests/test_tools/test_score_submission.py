@@ -44,6 +44,33 @@ def test_an_empty_prediction_counts_as_zero(truth, tmp_path):
     assert (code, scores['mAP']) == (0, 0.5)
 
 
+@pytest.mark.parametrize(('prediction', 'expected'), [('', 1.0), ('1 1', 0.5)])
+def test_an_image_without_cells_is_judged_by_what_is_invented(
+        write_table, tmp_path, prediction, expected):
+    root = write_table([dict(id='a', annotation=''), dict(id='b', annotation='1 4')])
+    code, scores = score(root / 'train.csv', tmp_path, [f'a,{prediction}', 'b,1 4'], '--complete')
+    assert (code, scores['mAP']) == (0, expected)
+
+
+def test_images_of_more_pixels_than_32_bits_count(write_table, tmp_path):
+    """pycocotools' counts end at 2^32: these masks would be empty and tiny."""
+    size = dict(width='70000', height='70000')
+    root = write_table([
+        dict(id='a', annotation=f'1 {2**32}', **size),
+        dict(id='a', annotation=f'{2**32 + 1} 100', **size)], images=False)
+    rows = [f'a,1 {2**32 - 1}', f'a,{2**32 + 1} 60']  # IoU of nearly 1, and of .6
+    code, scores = score(root / 'train.csv', tmp_path, rows)
+    assert code == 0
+    assert (scores['AP50'], scores['AP75']) == (1.0, 1 / 3)
+
+
+def test_classes_are_those_of_the_table(write_table, tmp_path):
+    root = write_table([dict(cell_type='round'), dict(id='b', cell_type='long')])
+    code, scores = score(root / 'train.csv', tmp_path, ['a,1 3', 'b,'])
+    assert code == 0
+    assert (scores['mAP'], scores['mAP_round'], scores['mAP_long']) == (0.5, 1.0, 0.0)
+
+
 @pytest.mark.parametrize(('rows', 'problem'), [
     (['a,1 4', 'a,4 2'], 'shares pixel'),
     (['a,1 4 3'], 'expected an even number'),
