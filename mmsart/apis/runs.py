@@ -1,5 +1,4 @@
 """Training and testing runs from a config: what tools/train.py and tools/test.py do."""
-import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,6 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
@@ -21,7 +19,7 @@ from mmsart.apis.checks import (
     check_section,
     data_classes,
 )
-from mmsart.apis.config import find_datasets, find_metric, find_metrics
+from mmsart.apis.config import LOADERS, find_datasets, find_metric, find_metrics
 from mmsart.datasets.image_file import find_unreadable
 from mmsart.datasets.image_folder import list_images
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
@@ -145,10 +143,10 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
             test_out_dir=str(Path(show_dir).resolve()) if show_dir else None)
     check_writable(cfg.work_dir)
     runner = _build_runner(cfg)
-    print_log(f'post-processing settings: {source}', 'current')
+    runner.logger.info(f'post-processing settings: {source}')
     if unreadable:
-        print_log(f'{images}: {len(unreadable)} images cannot be read and are passed over',
-                  'current', logging.WARNING)
+        runner.logger.warning(
+            f'{images}: {len(unreadable)} images cannot be read and are passed over')
     scores = runner.test()
     _leave_group()
     if unreadable:
@@ -196,6 +194,9 @@ def _prepare_process(cfg: Config, launcher: str, local_rank: int) -> None:
     cfg.launcher = launcher
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     init_default_scope(cfg.get('default_scope', 'mmdet'))
+    for name in LOADERS:
+        if cfg.get(name, {}).get('pin_memory') and not torch.cuda.is_available():
+            cfg[name].pin_memory = False  # torch warns of it then, once for each loader
 
 
 def _predict_folder(cfg: Config, images: str) -> list[str]:
@@ -266,4 +267,5 @@ def _leave_group() -> None:
 
 
 def _build_runner(cfg: Config) -> Runner:
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    cfg.setdefault('runner_type', 'StagedRunner')  # configs of mmdet's zoo name none
+    return RUNNERS.build(cfg)

@@ -1,23 +1,20 @@
 """Name, row by row, what Kaggle would refuse in a submission.
 
-Example: ``mmsart check-submission submission.csv --images data/sartorius/test``
+Example:
+  mmsart check-submission submission.csv --images data/sartorius/test
 """
 import argparse
 import sys
 
-from mmsart.datasets.image_folder import image_size, list_images
-from mmsart.formats.submission import read_submission
-from mmsart.formats.submission_check import check_submission
-from mmsart.utils import UserError, cli_main, raise_all
+from mmsart.utils import UserError, cli_main, make_parser, raise_all
+from mmsart.utils.quiet import import_mmdet
 
 LONGEST_SIDE = 1 << 20  # pixels; products stay far from the end of int64
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog='mmsart check-submission',
-        description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = make_parser(__doc__, 'mmsart check-submission')
     parser.add_argument('submission', help='CSV file, id,predicted')
     expected = parser.add_mutually_exclusive_group(required=True)
     expected.add_argument('--images', help='folder of the images to predict: their ids and sizes')
@@ -27,12 +24,14 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
         help='size of every image; ids are then not checked')
     parser.add_argument(
         '--subset', action='store_true', help='images without a row are no error')
-    parser.add_argument('--limit', type=int, default=20, help='most problems to print')
+    parser.add_argument('--limit', type=int, default=20, help='number of problems to print at most')
     return parser.parse_args(args)
 
 
 def folder_sizes(folder: str) -> dict[str, tuple[int, int]]:
     """Read ids and (h, w) of the images of a folder."""
+    from mmsart.datasets.image_folder import image_size, list_images
+
     sizes, errors = {}, []
     for path in list_images(folder):
         try:
@@ -46,6 +45,7 @@ def folder_sizes(folder: str) -> dict[str, tuple[int, int]]:
 def truth_sizes(path: str) -> dict[str, tuple[int, int]]:
     """Read ids and (h, w) of the images of a ``train.csv``."""
     from mmsart.datasets.train_csv import read_train_csv
+
     table = read_train_csv(path, classes=None)
     return {
         str(img_id): (int(h), int(w))
@@ -58,6 +58,10 @@ def main(args: list[str] | None = None) -> int:
     options = parse_args(args)
     if options.limit < 1:
         raise UserError(f'--limit: found {options.limit}, expected at least 1')
+    import_mmdet()
+    from mmsart.formats.submission import read_submission
+    from mmsart.formats.submission_check import check_submission
+
     submission = read_submission(options.submission)
     if options.size and not 1 <= min(options.size) <= max(options.size) <= LONGEST_SIDE:
         raise UserError(f'--size: found {options.size}, expected height and width of 1 to '

@@ -1,21 +1,25 @@
-"""Generate a data set of phase-contrast-like images in the competition's layout."""
+"""Generate a data set of phase-contrast-like images in the competition's layout.
+
+Example:
+  mmsart demo-data data/sample --images 120 --size 256 256
+"""
 import argparse
 
 from mmsart.datasets.classes import CLASSES
-from mmsart.datasets.synthetic.sample_folder import SamplePlan, write_sample_dataset
-from mmsart.utils import cli_main
+from mmsart.utils import cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog='mmsart demo-data', description=__doc__)
+    parser = make_parser(__doc__, 'mmsart demo-data')
     parser.add_argument('out', help='folder to write; must be empty or not exist')
     parser.add_argument('--images', type=int, default=60, help='labelled images')
     parser.add_argument('--seed', type=int, default=0, help='the same seed gives the same images')
     parser.add_argument('--size', type=int, nargs=2, default=(520, 704), metavar=('H', 'W'),
                         help='height and width in pixels')
     parser.add_argument('--types', nargs='+', default=CLASSES, metavar='TYPE',
-                        help=f'cell types, some of {" ".join(CLASSES)}')
+                        help='cell types')
     parser.add_argument('--test', type=int, default=3, metavar='N', help='images in test/')
     parser.add_argument('--unlabelled', type=int, default=4, metavar='N',
                         help='images in train_semi_supervised/')
@@ -36,6 +40,9 @@ def main(args: list[str] | None = None) -> int:
         The exit code.
     """
     given = parse_args(args)
+    import_mmdet()
+    from mmsart.datasets.synthetic.sample_folder import SamplePlan, write_sample_dataset
+
     plan = SamplePlan(given.images, given.seed, tuple(given.size), tuple(given.types),
                       given.test, given.unlabelled, given.dense)
     counts = write_sample_dataset(given.out, plan, given.force)

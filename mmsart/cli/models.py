@@ -1,13 +1,16 @@
-"""`mmsart models`: list the models that come with the package."""
+"""List the models that come with the package.
+
+Example:
+  mmsart models
+"""
 import argparse
 
-from mmsart.utils import UserError, cli_main
+from mmsart.utils import UserError, cli_main, make_parser
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog='mmsart models', description='List the models that come with the package.')
+    parser = make_parser(__doc__, 'mmsart models')
     parser.add_argument('name', nargs='?', help='print the card of this one')
     return parser.parse_args(args)
 
@@ -15,9 +18,9 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
+    options = parse_args(args)
     from mmsart.zoo import default_model, find_model, list_models
 
-    options = parse_args(args)
     models = list_models()
     if options.name:
         model = find_model(options.name)

@@ -1,33 +1,34 @@
-"""`mmsart predict IMAGES --out DIR`: find the cells of pictures."""
+"""Find the cells of pictures and write what was found, image by image.
+
+Example:
+  mmsart predict plate1/*.tif --out results
+  mmsart predict plate1 --out results --save table,rois --resume
+"""
 import argparse
 import os
 import sys
 from typing import Literal
 
-from mmsart.utils import UserError, cli_main
-from mmsart.utils.quiet import quiet_imports
+from mmsart.formats.names import DEFAULT_FORMATS, FORMATS
+from mmsart.utils import UserError, add_config_options, cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS
-
-    formats = '; '.join(f'{name}: {saver.summary}' for name, saver in SAVERS.items())
-    parser = argparse.ArgumentParser(
-        prog='mmsart predict',
-        description='Find the cells of pictures and write what was found, image by image.')
+    formats = '; '.join(f'{name}: {what}' for name, what in FORMATS.items())
+    parser = make_parser(__doc__, 'mmsart predict')
     parser.add_argument('images', nargs='+',
                         help='files, folders, or patterns such as "plate*/*.tif"')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
     parser.add_argument('--weights', help='name of a model of the package (mmsart models), a '
                         "checkpoint, or the work dir of a run; by default the package's own")
     parser.add_argument('--config', help='config of a checkpoint that carries none')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-                        help='override keys of --config')
+    add_config_options(parser)
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help="post-processing settings in place of the model's own")
     parser.add_argument('--save', default=','.join(DEFAULT_FORMATS), metavar='FORMATS',
-                        help=f'formats, with commas between them; {formats} (%(default)s)')
+                        help=f'formats, with commas between them; {formats}')
     parser.add_argument('--cellprofiler', action='store_true',
                         help="CellProfiler's column names in tables")
     parser.add_argument('--numbers', action='store_true',
@@ -51,7 +52,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     running = parser.add_argument_group('running')
     running.add_argument('--device', help='cpu, cuda, cuda:1 ...; by default a GPU if there is one')
     running.add_argument('--batch-size', type=int, default=1,
-                         help='images or tiles of one size computed together (%(default)s)')
+                         help='images or tiles of one size computed together')
     running.add_argument('--no-flips', action='store_true',
                          help='look at each image once, not at its mirror images: faster by their '
                          'number, a little less exact')
@@ -90,9 +91,7 @@ def _read_series(text: str | None) -> int | None:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code: 3 if some of the files could not be read."""
     options = parse_args(args)
-    with quiet_imports():
-        import mmdet.datasets
-        import mmdet.evaluation  # noqa: F401
+    import_mmdet()
     from mmsart.apis.inference import CellSegmenter, ReadOptions
     from mmsart.apis.predict import PredictOptions, predict_files
     from mmsart.formats.saving import SaveOptions

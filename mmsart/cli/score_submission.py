@@ -1,16 +1,18 @@
-"""`mmsart score-submission`: score a file in Kaggle's format."""
+"""Compute the competition's mAP of a file in Kaggle's format, over the images that it names.
+
+Example:
+  mmsart score-submission --truth data/sartorius/train.csv --submission submission.csv
+"""
 import argparse
 import json
 
-from mmsart.utils import cli_main
+from mmsart.utils import cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog='mmsart score-submission',
-        description="Compute the competition's mAP of a file in Kaggle's format, over the images "
-        'that it names.')
+    parser = make_parser(__doc__, 'mmsart score-submission')
     parser.add_argument('--truth', required=True, metavar='train.csv', help='annotations')
     parser.add_argument('--submission', required=True, metavar='FILE.csv',
                         help='columns id and predicted')
@@ -23,9 +25,10 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
+    options = parse_args(args)
+    import_mmdet()
     from mmsart.evaluation.submission import score_submission
 
-    options = parse_args(args)
     scores = score_submission(options.truth, options.submission, options.complete)
     if options.json:
         print(json.dumps(scores))

@@ -1,20 +1,26 @@
-"""`mmsart test CONFIG CHECKPOINT`: score a trained model, or write its predictions."""
+"""Score a trained model on the validation images, or write its predictions for a folder of images.
+
+Example:
+  mmsart test configs/sartorius/maskrcnn_lite_cpu.py work_dirs/lite
+  mmsart test configs/sartorius/maskrcnn_lite_cpu.py work_dirs/lite --out predictions.pkl
+  mmsart test configs/sartorius/maskrcnn_lite_cpu.py work_dirs/lite \\
+      --images data/sartorius/test --submission submission.csv
+"""
 import argparse
 
-from mmsart.utils import add_run_arguments, cli_main
+from mmsart.utils import add_run_arguments, cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog='mmsart test',
-        description='Compute the competition mAP of a checkpoint on validation images, or write '
-        'predictions for a folder of images.')
-    parser.add_argument('config', help='config file')
+    parser = make_parser(__doc__, 'mmsart test')
+    parser.add_argument('config', help='config file, or mmsart::NAME for one of the package')
     parser.add_argument('checkpoint',
                         help='weights of a trained model, or the work dir of a run (its best, '
                         'else its last)')
-    parser.add_argument('--work-dir', help='folder of the log (work_dirs/CONFIG)')
+    parser.add_argument('--work-dir', help='folder of the log (default: work_dirs/ and the name '
+                        'of the config)')
     parser.add_argument('--out', metavar='FILE.pkl',
                         help='write raw predictions, for mmsart tune')
     parser.add_argument('--submission', metavar='FILE.csv', help="write Kaggle's submission file")
@@ -35,6 +41,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
+    import_mmdet()
     from mmsart.apis.config import load_config
     from mmsart.apis.runs import test_model
 

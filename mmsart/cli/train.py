@@ -1,15 +1,22 @@
-"""`mmsart train CONFIG`: train a model."""
+"""Train a model as a config says.
+
+Example:
+  mmsart train configs/sartorius/maskrcnn_lite_cpu.py --work-dir work_dirs/lite
+  mmsart train configs/sartorius/maskrcnn_lite_cpu.py --work-dir work_dirs/lite --resume
+"""
 import argparse
 
-from mmsart.utils import add_run_arguments, cli_main
+from mmsart.utils import add_run_arguments, cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog='mmsart train', description='Train a model.')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints (work_dirs/CONFIG)')
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser = make_parser(__doc__, 'mmsart train')
+    parser.add_argument('config', help='config file, or mmsart::NAME for one of the package')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/ '
+                        'and the name of the config)')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision, on a GPU')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale learning rates by the total batch size')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
@@ -22,6 +29,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
+    import_mmdet()
     from mmsart.apis.config import load_config
     from mmsart.apis.runs import train_model
 

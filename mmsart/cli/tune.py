@@ -1,53 +1,58 @@
-"""Find the post-processing that scores best on cached predictions, and write it as JSON.
+"""Find the post-processing that scores best on saved predictions, and write it as JSON.
 
-Example: ``mmsart test CONFIG CHECKPOINT --out predictions.pkl`` and then
-``mmsart tune CONFIG predictions.pkl --out postprocess.json``
+Example:
+  mmsart test configs/sartorius/maskrcnn_lite_cpu.py work_dirs/lite --out predictions.pkl
+  mmsart tune configs/sartorius/maskrcnn_lite_cpu.py predictions.pkl \\
+      --out work_dirs/lite/postprocess.json
 """
 import argparse
 import json
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmsart.apis.config import find_metric, load_config
-from mmsart.formats.predictions import SavedPredictions, load_predictions
-from mmsart.postprocessing import load_postprocess
-from mmsart.tuning import tune
-from mmsart.tuning.report import format_gains
-from mmsart.utils import UserError, atomic_write, check_target, cli_main
+from mmsart.utils import UserError, atomic_write, check_target, cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
+
+if TYPE_CHECKING:
+    from mmsart.formats.predictions import SavedPredictions
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog='mmsart tune', description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = make_parser(__doc__, 'mmsart tune')
     parser.add_argument('config', help='its metric\'s postprocess is where the search begins')
     parser.add_argument('predictions', help='written by mmsart test --out, with truth')
-    parser.add_argument('--trials', type=int, default=500, help='for each class (default 500)')
-    parser.add_argument('--folds', type=int, default=5, help='of the cross-validation (default 5)')
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--trials', type=int, default=500, help='settings to try for each class')
+    parser.add_argument('--folds', type=int, default=5, help='of the cross-validation')
+    parser.add_argument('--seed', type=int, default=0, help='of the search')
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1,
-        help='processes; the result is the same with any number (default: a core each, at most '
-             'one a class)')
-    parser.add_argument('--out', default='postprocess.json')
+        help='processes, one per class at most; the result does not depend on their number')
+    parser.add_argument('--out', default='postprocess.json',
+                        help='file to write; tests take it from beside the weights')
     return parser.parse_args(args)
 
 
 def base_settings(path: str, classes: Sequence[str]) -> dict[str, Any]:
     """Read the post-processing of a config's SartoriusMetric; defaults where it has none."""
+    from mmsart.apis.config import find_metric, load_config
+    from mmsart.postprocessing import load_postprocess
+
     config = load_config(path)
     metric = find_metric(config, 'test_evaluator') or find_metric(config, 'val_evaluator') or {}
     return load_postprocess(metric.get('postprocess'), classes)
 
 
-def load_annotated(path: str) -> SavedPredictions:
+def load_annotated(path: str) -> 'SavedPredictions':
     """Read predictions with truth.
 
     Raises:
         UserError: there is no image, or one without truth.
     """
+    from mmsart.formats.predictions import load_predictions
+
     saved = load_predictions(path)
     if not saved.images:
         raise UserError(f'{path}: found no image, expected predictions to tune on')
@@ -67,6 +72,10 @@ def main(args: list[str] | None = None) -> int:
                         f'{options.workers}, expected at least 1')
     if not 0 <= options.seed < 2**32:
         raise UserError(f'--seed: found {options.seed}, expected 0 to {2**32 - 1}')
+    import_mmdet()
+    from mmsart.tuning import tune
+    from mmsart.tuning.report import format_gains
+
     check_target(options.out)
     classes, images = load_annotated(options.predictions)
     base = base_settings(options.config, classes)

@@ -9,12 +9,11 @@ from mmsart.formats.coco import write_coco
 from mmsart.formats.geojson import write_geojson
 from mmsart.formats.imagej_roi import write_imagej_rois
 from mmsart.formats.label_image import write_label_image
+from mmsart.formats.names import DEFAULT_FORMATS
 from mmsart.formats.overlay import FILL, write_overlay
 from mmsart.formats.submission import write_submission
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.utils import UserError
-
-DEFAULT_FORMATS = ('table', 'outlines', 'labels')
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,10 @@ class Saver:
     Attributes:
         ending: of the file's name, behind that of the image.
         write: writes the file.
-        summary: what it is, in a few words, for ``--help``.
     """
 
     ending: str
     write: Callable[[Path, ImageResult, SaveOptions], None]
-    summary: str
 
     def __call__(self, folder: Path, stem: str, result: ImageResult,
                  options: SaveOptions) -> list[Path]:
@@ -61,7 +58,6 @@ class FrameSaver:
 
     ending: str
     write: Callable[[Path, FrameResult, ImageResult, SaveOptions], None]
-    summary: str
 
     def __call__(self, folder: Path, stem: str, result: ImageResult,
                  options: SaveOptions) -> list[Path]:
@@ -76,29 +72,25 @@ class FrameSaver:
 SAVERS: dict[str, Saver | FrameSaver] = {
     'table': Saver(
         '_cells.csv', lambda path, result, options: write_cell_table(
-            path, result, options.cellprofiler), 'place, shape and brightness of each cell'),
+            path, result, options.cellprofiler)),
     'outlines': FrameSaver(
         '_outlines.png', lambda path, frame, result, options: write_overlay(
-            path, frame, result, numbers=options.numbers), 'picture with outlines'),
+            path, frame, result, numbers=options.numbers)),
     'overlay': FrameSaver(
         '_overlay.png', lambda path, frame, result, options: write_overlay(
-            path, frame, result, fill=FILL, numbers=options.numbers), 'picture with tinted cells'),
+            path, frame, result, fill=FILL, numbers=options.numbers)),
     'labels': Saver(
-        '_masks.tif', lambda path, result, _: write_label_image(path, result),
-        'label image, a TIFF for ImageJ and others'),
+        '_masks.tif', lambda path, result, _: write_label_image(path, result)),
     'rois': Saver(
-        '_rois.zip', lambda path, result, _: write_imagej_rois(path, result),
-        'regions for ImageJ and Fiji'),
+        '_rois.zip', lambda path, result, _: write_imagej_rois(path, result)),
     'geojson': Saver(
-        '.geojson', lambda path, result, _: write_geojson(path, result),
-        'detections for QuPath'),
+        '.geojson', lambda path, result, _: write_geojson(path, result)),
     'coco': Saver(
-        '_coco.json', lambda path, result, _: write_coco(path, result), 'COCO annotations'),
+        '_coco.json', lambda path, result, _: write_coco(path, result)),
     'submission': Saver(
-        '_submission.csv', lambda path, result, _: _write_submission(path, result),
-        'run-length code in the format of Kaggle\'s Sartorius competition'),
+        '_submission.csv', lambda path, result, _: _write_submission(path, result)),
 }
-"""The formats by name."""
+"""The formats by name; :data:`mmsart.formats.names.FORMATS` says what each is."""
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
 """A page about a folder of results: counts, pictures, what to doubt, and errors where truth is."""
-from mmsart.report.page import MAX_PICTURES, write_report
 
-__all__ = ['MAX_PICTURES', 'write_report']
+MAX_PICTURES = 100
+"""Frames whose pictures a page holds, unless told otherwise."""

@@ -16,7 +16,7 @@ from mmsart.evaluation.error_counts import MIXED
 from mmsart.evaluation.functional import IOU_THRS
 from mmsart.evaluation.functional.error_kinds import GT_KINDS
 from mmsart.formats.summary import read_colours
-from mmsart.report import charts
+from mmsart.report import MAX_PICTURES, charts
 from mmsart.report.results import ResultFrame, ResultImage, Results, read_results
 from mmsart.report.truth import (
     ALL,
@@ -31,9 +31,6 @@ from mmsart.report.views import draw_frame, thumbnail, view
 from mmsart.utils import UserError, atomic_write, check_target
 
 REPORT_FILE = 'report.html'
-MAX_PICTURES = 100
-"""Frames whose pictures the page holds, if it is not told otherwise."""
-
 EXTREMES = 12  # best and worst images shown, each
 
 _LINK = {ALL: charts.INK, MIXED: '#cc79a7'}

@@ -1,5 +1,5 @@
 """Errors, command-line glue and safe writing."""
-from mmsart.utils.cli import add_config_options, add_run_arguments, cli_main
+from mmsart.utils.cli import add_config_options, add_run_arguments, cli_main, make_parser
 from mmsart.utils.errors import (
     IncompleteError,
     MissingFileError,
@@ -12,4 +12,4 @@ from mmsart.utils.files import atomic_write, check_target, check_writable
 
 __all__ = ['IncompleteError', 'MissingFileError', 'UserError', 'UserErrors', 'add_config_options',
            'add_run_arguments', 'as_user_error', 'atomic_write', 'check_target', 'check_writable',
-           'cli_main', 'raise_all']
+           'cli_main', 'make_parser', 'raise_all']

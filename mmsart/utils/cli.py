@@ -47,18 +47,45 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
     return wrapper
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Lay help out with the example as it is written, and with every default that is a value."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False or action.default == []:
+            return action.help
+        return super()._get_help_string(action)
+
+
+def make_parser(doc: str | None, prog: str | None = None) -> argparse.ArgumentParser:
+    """Make the parser of a tool from the docstring of its module.
+
+    Args:
+        doc: what the tool does; what follows a line ``Example:`` is shown below the options.
+        prog: name of the command; by default the file's.
+
+    Returns:
+        The parser, still without arguments.
+    """
+    description, _, example = (doc or '').partition('\nExample:\n')
+    return argparse.ArgumentParser(
+        prog=prog, description=description.strip(), formatter_class=HelpFormatter,
+        epilog=f'example:\n{example.rstrip()}' if example else None)
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a tool that runs a config, alone or as one of several processes."""
     add_config_options(parser)
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='what has started this process as one of several')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)  # torch.distributed.launch passes it
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add the option that overrides keys of a config; given twice, both count."""
     parser.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE',
-                        default=[], help='override keys of the config: lr=0.1, data_root="/a b", '
-                        'milestones=[8,11], split.fold=1')
+                        default=[], help='override keys of the config, as in '
+                        'train_dataloader.batch_size=4 split.val_fraction=0.1 (docs/options.md)')
 
 
 def _without_worker(message: str) -> str:

@@ -15,3 +15,10 @@ def quiet_imports() -> Iterator[None]:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         yield
+
+
+def import_mmdet() -> None:
+    """Import, without a word, what of mmdet prints and warns when it is imported."""
+    with quiet_imports():
+        import mmdet.datasets
+        import mmdet.evaluation  # noqa: F401

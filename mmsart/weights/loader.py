@@ -1,10 +1,9 @@
 """mmengine's checkpoint reading, made safe and open to other libraries' files."""
-import logging
 from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmsart.weights.importer import MMDET, ImportedWeights, import_checkpoint, import_content
@@ -57,7 +56,7 @@ def fetch_or_nothing(spec: str) -> str | None:
     try:
         return str(fetch(known_url(spec)))
     except UnreachableError as error:
-        print_log(f'weights: {error}: starting from scratch', 'current', logging.WARNING)
+        MMLogger.get_current_instance().warning(f'weights: {error}: starting from scratch')
         return None
 
 

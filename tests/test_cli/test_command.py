@@ -1,5 +1,6 @@
 """The command mmsart: its subcommands, and what it takes to list them."""
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,32 @@ def test_tools_are_doors_to_commands(tool):
     module = text.split('from ')[1].split(' import main')[0]
     assert callable(importlib.import_module(module).main)
     assert len(text.splitlines()) == 5
+
+
+TOOLS = sorted((ROOT / 'tools').rglob('*.py'))
+HEAVY = ('cv2', 'matplotlib', 'mmcv', 'mmdet', 'mmengine', 'numpy', 'pandas', 'scipy', 'torch')
+HELP = f"""
+import contextlib, io, runpy, sys
+from mmsart.cli import COMMANDS, main
+calls = [lambda name=name: main([name, '--help']) for name in COMMANDS]
+calls += [lambda path=path: runpy.run_path(path)['main'](['--help']) for path in sys.argv[1:]]
+for call in calls:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        call()
+    assert 'example:' in out.getvalue(), out.getvalue()
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+
+
+def test_help_gives_an_example_and_loads_no_library():
+    """Answers at once: with torch and mmdet it would take seconds."""
+    found = subprocess.run([sys.executable, '-c', HELP, *map(str, TOOLS)], capture_output=True,
+                           text=True, check=True, cwd=ROOT)
+    assert found.stdout == '[]\n'
+
+
+def test_help_shows_defaults(capsys):
+    _, out, _ = run_main(capsys, 'tune', '--help')
+    text = ' '.join(out.split())
+    for option, default in (('--trials', 500), ('--seed', 0), ('--out', 'postprocess.json')):
+        assert re.search(rf' {option} [A-Z]+ [^-]*\(default: {default}\)', text)

@@ -10,7 +10,7 @@ import shapely
 
 from mmsart.formats.coco import to_coco
 from mmsart.formats.summary import write_colours
-from mmsart.report import write_report
+from mmsart.report.page import write_report
 from mmsart.report.results import read_results
 from mmsart.report.views import draw_frame, svg_path, view
 from mmsart.structures.image_result import FrameResult, ImageResult

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.structures.bbox import bbox_overlaps
 
+from mmsart.evaluation.anchor_coverage import input_size
 from mmsart.evaluation.functional.anchor_recall import best_anchor_ious, count_anchors
 from tools.analysis_tools.anchor_recall import main
-from tools.analysis_tools.anchor_recall import test_size as size_of_test
 
 HEADER = ('id,annotation,width,height,cell_type,plate_time,sample_date,sample_id,'
           'elapsed_timedelta\n')
@@ -50,8 +50,8 @@ def test_equals_all_anchors(seed, thr):
     (dict(scale_factor=(0.5, 1.0)), (520, 352)),
 ])
 def test_size_is_that_of_the_pipeline(step, size):
-    assert size_of_test([dict(type='Load'), dict(type='Resize', **step)], 520, 704) == size
-    assert size_of_test([dict(type='Load')], 520, 704) == (520, 704)
+    assert input_size([dict(type='Load'), dict(type='Resize', **step)], 520, 704) == size
+    assert input_size([dict(type='Load')], 520, 704) == (520, 704)
 
 
 def run(tmp_path, scale, *options):

@@ -1,26 +1,35 @@
 """Print a table of trainings: scores, best epoch, time and memory.
 
 Example:
-    python tools/analysis_tools/compare_runs.py work_dirs/* --format markdown
+  python tools/analysis_tools/compare_runs.py work_dirs/* --format markdown
 """
 import argparse
 import sys
 from pathlib import Path
 
-from mmsart.utils import UserError, atomic_write, cli_main
-from mmsart.visualization.run_logs import read_run
-from mmsart.visualization.run_table import FORMATS, format_table, run_table
+from mmsart.utils import UserError, atomic_write, cli_main, make_parser
+
+FORMATS = ('text', 'markdown', 'csv')
+
+
+def parse_args(args: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='work dir of a training')
+    parser.add_argument('--metric', default='sartorius/mAP', help='score that names the best epoch')
+    parser.add_argument('--format', choices=FORMATS, default='text',
+                        help='layout of the table')
+    parser.add_argument('--out', help='also write the table to this file')
+    return parser.parse_args(args)
 
 
 @cli_main
 def main(args: list[str] | None = None) -> int:
-    """Run the tool."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='work dir of a training')
-    parser.add_argument('--metric', default='sartorius/mAP', help='score that names the best epoch')
-    parser.add_argument('--format', choices=FORMATS, default='text')
-    parser.add_argument('--out', help='also write the table to this file')
-    options = parser.parse_args(args)
+    """Run the tool and return its exit code."""
+    options = parse_args(args)
+    from mmsart.visualization.run_logs import read_run
+    from mmsart.visualization.run_table import format_table, run_table
+
     runs = []
     for work_dir in options.work_dirs:
         try:

@@ -1,24 +1,21 @@
 """Count what is wrong with predictions, by cell type and size, and draw it.
 
-Example: ``python tools/analysis_tools/error_kinds.py predictions.pkl --postprocess
-postprocess.json --out error_kinds.png``
+Example:
+  python tools/analysis_tools/error_kinds.py predictions.pkl --postprocess postprocess.json
 """
 import argparse
 import json
 from pathlib import Path
 
-from mmsart.evaluation.error_counts import KINDS, count_kinds, format_counts
-from mmsart.formats.predictions import load_predictions
-from mmsart.postprocessing import PostProcessor, load_postprocess
-from mmsart.utils import UserError, atomic_write, check_target, cli_main
-from mmsart.visualization.error_bars import draw_error_counts
+from mmsart.utils import UserError, atomic_write, check_target, cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 SIZES = (100, 300, 1000)
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = make_parser(__doc__)
     parser.add_argument('predictions', help='written by tools/test.py --out, with truth')
     parser.add_argument('--postprocess', help='postprocess.json; without it the default settings')
     parser.add_argument('--sizes', type=int, nargs='+', default=list(SIZES), metavar='PX',
@@ -34,6 +31,12 @@ def main(args: list[str] | None = None) -> int:
     options = parse_args(args)
     if sorted(set(options.sizes)) != options.sizes or options.sizes[0] < 1:
         raise UserError(f'--sizes: found {options.sizes}, expected rising areas of at least 1')
+    import_mmdet()
+    from mmsart.evaluation.error_counts import KINDS, count_kinds, format_counts
+    from mmsart.formats.predictions import load_predictions
+    from mmsart.postprocessing import PostProcessor, load_postprocess
+    from mmsart.visualization.error_bars import draw_error_counts
+
     for target in (options.out, options.json):
         if target:
             check_target(target)

@@ -1,23 +1,27 @@
-"""Check that killed trainings resume exactly: python tools/analysis_tools/kill_resume.py CONFIG.
+"""Check that killed trainings resume to the same bits.
 
-Trains by CONFIG once in peace, then again and again, each time killed with SIGKILL (after a
-random time, at a random call of a hook, at a border of stages, within the writing of a checkpoint)
-and resumed, and compares weights, statistics and optimizer to the last bit. Give it a short run.
+Trains by a config once undisturbed, then again and again, each time killed with SIGKILL (after a
+random time, at a random call of a hook, between two stages, while a checkpoint is written) and
+resumed, and compares weights, statistics and optimizer to the last bit. Give it a short run.
+
+Example:
+  python tools/analysis_tools/kill_resume.py configs/demo/maskrcnn_r18_two_stage.py --kills 5
 """
 import argparse
 import tempfile
 from pathlib import Path
 
-from mmsart.utils import UserError, add_config_options, cli_main
+from mmsart.utils import UserError, add_config_options, cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description='Kill and resume a training, and compare.')
+    parser = make_parser(__doc__)
     parser.add_argument('config', help='config file of a short run')
-    parser.add_argument('--kills', type=int, default=20, help='number of runs to kill (20)')
-    parser.add_argument('--seed', type=int, default=0, help='chooses the moments (0)')
-    parser.add_argument('--work-dir', help='folder for the runs (a temporary one)')
+    parser.add_argument('--kills', type=int, default=20, help='number of runs to kill')
+    parser.add_argument('--seed', type=int, default=0, help='of the choice of moments')
+    parser.add_argument('--work-dir', help='folder for the runs (default: a temporary one)')
     add_config_options(parser)
     return parser.parse_args(args)
 
@@ -26,6 +30,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code: 1 if a run came to another result."""
     options = parse_args(args)
+    import_mmdet()
     from mmsart.apis.config import load_config
     from mmsart.testing.kill_trials import run_trials
 

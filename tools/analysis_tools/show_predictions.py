@@ -1,12 +1,17 @@
-"""Draw predictions beside the truth: the best, the middle and the worst image, or all."""
+"""Draw predictions beside the truth: the best, the middle and the worst image, or all.
+
+Example:
+  python tools/analysis_tools/show_predictions.py predictions.pkl --images data/sartorius/train
+"""
 import argparse
 
-from mmsart.utils import cli_main
+from mmsart.utils import cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument('predictions', help='file of tools/test.py --out')
     parser.add_argument('--images', required=True, metavar='DIR', help='folder of the images')
     parser.add_argument('--out', default='pictures', metavar='DIR', help='folder to write')
@@ -21,12 +26,13 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
+    options = parse_args(args)
+    import_mmdet()
     from mmsart.apis.config import find_metric, load_config
     from mmsart.apis.prediction_pictures import write_pictures
     from mmsart.formats.predictions import load_predictions
     from mmsart.postprocessing import load_postprocess
 
-    options = parse_args(args)
     settings = options.postprocess
     if settings and settings.endswith('.py'):
         settings = (find_metric(load_config(settings), 'test_evaluator') or {}).get('postprocess')

@@ -1,22 +1,23 @@
 """Make a checkpoint a model that needs nothing else, to be put into the package or sent.
 
-python tools/model_converters/export_to_zoo.py WORK_DIR mmsart/zoo/NAME --facts facts.json
+Example:
+  python tools/model_converters/export_to_zoo.py work_dirs/lite mmsart/zoo/lite --facts facts.json
 """
 import argparse
 
-from mmsart.utils import cli_main
+from mmsart.utils import add_config_options, cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument('checkpoint', help='weights of a trained model, or the work dir of a run')
     parser.add_argument('out', help="the model's folder; its name is that of the model")
     parser.add_argument('--facts', required=True, metavar='FILE.json',
                         help='what the card says; docs/zoo.md lists the keys')
     parser.add_argument('--config', help='config of a checkpoint that carries none')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-                        help='override keys of --config')
+    add_config_options(parser)
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help='settings; by default postprocess.json beside the checkpoint, else '
                         "the config's")
@@ -32,6 +33,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
+    import_mmdet()
     from mmsart.apis.export import export_model, measure_familiar, read_facts
     from mmsart.apis.inference import CellSegmenter
     from mmsart.imaging.inputs import find_inputs

@@ -1,15 +1,17 @@
 """Convert a checkpoint of torchvision, Detectron2 or mmdet 1.x to mmdet's naming.
 
-python tools/model_converters/import_checkpoint.py SRC OUT.pth [--config CONFIG]
+Example:
+  python tools/model_converters/import_checkpoint.py torchvision://maskrcnn_resnet50_fpn coco.pth
 """
 import argparse
 
-from mmsart.utils import cli_main
+from mmsart.utils import cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument('source', help='a file, package://NAME, a URL or a name such as '
                         'torchvision://maskrcnn_resnet50_fpn')
     parser.add_argument('out', help='file to write')
@@ -23,6 +25,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
+    import_mmdet()
     from mmsart.apis.checks import check_section
     from mmsart.apis.config import load_config
     from mmsart.weights.convert import convert_checkpoint

@@ -104,6 +104,22 @@ def _modules(names: list[str]) -> list[str]:
     return list(dict.fromkeys('.'.join(name.split('.')[:-1][:2]) or name for name in names))
 
 
+def sum_trainable(model: nn.Module, stage: Stage) -> str:
+    """Say in short how much learns.
+
+    Example:
+        ``stage heads: 1,234 of 56,789 parameters learn, in roi_head.bbox_head, roi_head.mask_head``
+    """
+    learning = {name: parameter.numel() for name, parameter in model.named_parameters()
+                if parameter.requires_grad}
+    total = sum(parameter.numel() for parameter in model.parameters())
+    parts = list(dict.fromkeys(name.split('.')[0] for name in learning))
+    if parts == ['roi_head']:
+        parts = _modules(list(learning))
+    return (f'stage {stage.name}: {sum(learning.values()):,} of {total:,} parameters learn, in '
+            f'{", ".join(parts) or "nothing"}')
+
+
 def describe_trainable(model: nn.Module, stage: Stage) -> str:
     """Say what learns and what does not: tensors and values, grouped by module.
 

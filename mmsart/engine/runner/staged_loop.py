@@ -12,7 +12,7 @@ from mmengine.runner import BaseLoop
 from torch import nn
 
 from mmsart.engine.hooks.stage_hook import StageEMAHook, StageHook
-from mmsart.engine.runner.freezing import describe_trainable, set_trainable
+from mmsart.engine.runner.freezing import describe_trainable, set_trainable, sum_trainable
 from mmsart.engine.runner.random_state import preserve_random_state, set_random_state
 from mmsart.engine.runner.rank_check import check_ranks_agree
 from mmsart.engine.runner.seeded_data import SeededBatchSampler, seeded_dataloader
@@ -218,7 +218,8 @@ class StagedTrainLoop(BaseLoop):
         runner.param_schedulers = runner.build_param_scheduler(self._scheduler_configs())
         self._switch_pipeline()
         runner.call_hook('before_train_stage')
-        runner.logger.info(describe_trainable(model, self.stage))
+        runner.logger.info(describe_trainable(model, self.stage),
+                           extra=dict(console=sum_trainable(model, self.stage)))
 
     def _scheduler_configs(self) -> list[dict]:
         """Schedulers without an end last to the end of the stage, not of the run."""

@@ -6,11 +6,14 @@ from typing import Any
 import torch
 import torch.distributed as torch_dist
 from mmengine.dist import all_gather_object, broadcast_object_list, is_distributed, is_main_process
+from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
+from mmsart.engine.console import tidy_console
+from mmsart.engine.hooks.run_summary_hook import RunSummaryHook
 from mmsart.engine.hooks.schedule_hook import ScheduleHook
 from mmsart.engine.runner.checkpoint_files import find_resumable, publish
 from mmsart.engine.runner.longer_schedules import curves_of, lengthen
@@ -31,6 +34,7 @@ class StagedRunner(Runner):
       longer run goes on as if it had been as long from the start;
     - a checkpoint appears under its name when it is complete and, of a run in stages, holds the
       random states of all processes;
+    - the console shows what people read; all the rest goes to the log file alone;
     - without CUDA, processes talk by gloo whatever ``env_cfg.dist_cfg`` says.
     """
 
@@ -44,9 +48,16 @@ class StagedRunner(Runner):
         self._load_from: str | None
         super().__init__(*args, **kwargs)
         self.register_hook(ScheduleHook())
+        self.register_hook(RunSummaryHook())
         # The work dir has the config in a layout for reading; laying it out again for each
         # checkpoint takes longer than all else in saving a small model.
         object.__setattr__(self.cfg, '_format_python_code', False)
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build the logger: what people read on the console, everything in the file."""
+        logger = super().build_logger(*args, **kwargs)
+        tidy_console(logger)
+        return logger
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes and libraries; join the others by gloo where there is no CUDA."""

@@ -1,0 +1,10 @@
+"""mmdet is imported without a word."""
+import subprocess
+import sys
+
+
+def test_nothing_is_said_when_mmdet_is_imported():
+    code = ('from mmsart.utils.quiet import import_mmdet\nimport_mmdet()\n'
+            'import mmsart.registration, mmsart.apis.runs')
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert found.stdout + found.stderr == ''
