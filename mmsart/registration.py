@@ -12,5 +12,4 @@ import mmsart.datasets.synthetic.dataset
 import mmsart.datasets.transforms
 import mmsart.engine
 import mmsart.evaluation.metrics
-import mmsart.models
-import mmsart.visualization  # noqa: F401
+import mmsart.models  # noqa: F401
