@@ -11,6 +11,7 @@ from mmsart import __version__
 
 COMMANDS = {
     'predict': 'find the cells of pictures',
+    'report': 'write a page about the results of predict',
     'models': 'list the models that come with the package',
     'train': 'train a model as a config says',
     'test': 'score a trained model, or write its predictions',
