@@ -52,7 +52,7 @@ def to_predictions(sample: Sample, classes: Sequence[str]) -> Predictions:
     """
     sample = _as_dict(sample)
     return Predictions(
-        to_detections(sample), true_masks(sample), _cell_type(sample, classes),
+        to_detections(sample), true_masks(sample), cell_type(sample, classes),
         str(sample.get('sample_id', '')))
 
 
@@ -108,8 +108,17 @@ def distinct_names(names: Sequence[str], keys: Sequence[Any]) -> list[str]:
             for name, key in zip(names, keys, strict=True)]
 
 
-def _cell_type(sample: Mapping[str, Any], classes: Sequence[str]) -> str:
-    """Give the type that the dataset names, else the class that all true instances share."""
+def cell_type(sample: Sample, classes: Sequence[str]) -> str:
+    """Give the type that the dataset names, else the class that all true instances share.
+
+    Args:
+        sample: see :func:`to_predictions`.
+        classes: names in label order.
+
+    Returns:
+        A name; empty where there is neither.
+    """
+    sample = _as_dict(sample)
     if 'cell_type' in sample:
         return str(sample['cell_type'])
     if 'instances' in sample:

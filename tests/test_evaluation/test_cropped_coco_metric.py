@@ -8,7 +8,6 @@ from pycocotools import mask as coco_mask
 from mmsart.evaluation.metrics.cropped_coco_metric import (
     CroppedCocoMetric,
     _with_coco_masks,
-    to_coco,
 )
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import bitmap_to_kaggle
@@ -93,10 +92,3 @@ def test_a_sample_without_truth_is_left_to_stock() -> None:
     sample = dict(ori_shape=(4, 4), pred_instances={})
     assert 'instances' not in _with_coco_masks(sample)
     assert _with_coco_masks(dict(sample, instances=[]))['instances'] == []
-
-
-def test_codes_are_pycocotools_own() -> None:
-    bitmaps = discs(np.random.default_rng(1), 7)
-    bitmaps[3] = 0
-    assert to_coco(CroppedMasks.from_bitmaps(bitmaps)) == [
-        coco_mask.encode(np.asfortranarray(mask)) for mask in bitmaps]

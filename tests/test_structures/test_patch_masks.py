@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 from hypothesis import given
+from pycocotools import mask as coco_mask
 
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.intersections import intersections
@@ -17,6 +18,12 @@ def test_patches_go_in_and_come_out(bits):
     np.testing.assert_array_equal(again.to_ndarray(), bits)
     assert all(np.array_equal(a, masks.patch(i)) for i, a in enumerate(masks.patches()))
     assert len(PatchMasks.from_patches([], np.zeros((0, 4)), 5, 6)) == 0
+
+
+@given(bitmaps())
+def test_cocos_code_is_pycocotools_own(bits):
+    expected = [coco_mask.encode(np.asfortranarray(mask)) for mask in bits]
+    assert PatchMasks.from_bitmaps(bits).to_coco() == expected
 
 
 def test_every_method_keeps_the_class():

@@ -9,9 +9,7 @@ from mmdet.evaluation import CocoMetric
 from mmdet.evaluation.metrics import coco_metric
 from mmdet.registry import METRICS
 
-from mmsart.structures.mask.cropped_masks import CroppedMasks
-from mmsart.structures.mask.patches import patches_to_runs, transpose_patches
-from mmsart.structures.mask.rle import parse_rles, runs_to_coco
+from mmsart.structures.mask.patch_masks import PatchMasks
 
 
 @METRICS.register_module()
@@ -70,31 +68,17 @@ def _dense_evaluation() -> Iterator[None]:
         coco_metric.COCOeval = COCOeval
 
 
-def to_coco(masks: CroppedMasks) -> list[dict[str, Any]]:
-    """Encode masks in COCO's own, column-major code.
-
-    Args:
-        masks: N masks.
-
-    Returns:
-        One dict a mask, ``size`` [height, width] and ``counts`` as bytes.
-    """
-    data, boxes = transpose_patches(masks.data, masks.boxes)
-    runs = patches_to_runs(data, boxes, masks.height)
-    return runs_to_coco(runs, masks.width, masks.height)
-
-
 def _with_coco_masks(sample: dict) -> dict:
     """Copy a sample as far as needed and encode its masks."""
     sample = dict(sample)
     predicted = dict(sample['pred_instances'])
-    if isinstance(predicted.get('masks'), CroppedMasks):
-        predicted['masks'] = to_coco(predicted['masks'])
+    if isinstance(predicted.get('masks'), PatchMasks):
+        predicted['masks'] = predicted['masks'].to_coco()
     sample['pred_instances'] = predicted
     truth = sample.get('instances')  # without the key CocoMetric itself says what it needs
     if truth is not None and all(isinstance(instance.get('mask'), str) for instance in truth):
-        runs = parse_rles([instance['mask'] for instance in truth])
-        codes = to_coco(CroppedMasks.from_runs(runs, *sample['ori_shape'][:2]))
+        codes = PatchMasks.from_annotations(
+            [instance['mask'] for instance in truth], *sample['ori_shape'][:2]).to_coco()
         sample['instances'] = [
             dict(instance, mask=code) for instance, code in zip(truth, codes, strict=True)]
     return sample

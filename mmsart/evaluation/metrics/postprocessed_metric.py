@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.evaluator import BaseMetric
 
+from mmsart.datasets.classes import class_names
 from mmsart.postprocessing import PostProcessor, load_postprocess
 from mmsart.structures.data_samples import to_detections
 from mmsart.structures.detections import Detections
@@ -59,7 +60,4 @@ class PostprocessedMetric(BaseMetric):
 
 def dataset_classes(metric: BaseMetric) -> tuple[str, ...]:
     """Give the classes of the dataset that a metric looks at, in label order."""
-    classes = tuple((metric.dataset_meta or {}).get('classes', ()))
-    assert classes, (
-        f'{type(metric).__name__}: found dataset_meta {metric.dataset_meta}, expected classes')
-    return classes
+    return class_names(metric.dataset_meta or {})

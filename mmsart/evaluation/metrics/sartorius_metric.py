@@ -9,7 +9,7 @@ from terminaltables import AsciiTable
 
 from mmsart.evaluation.functional import IOU_THRS, ImageScore, score_image, summarize
 from mmsart.evaluation.metrics.postprocessed_metric import PostprocessedMetric, dataset_classes
-from mmsart.structures.data_samples import to_predictions
+from mmsart.structures.data_samples import cell_type, image_name, true_masks
 from mmsart.utils.errors import UserError
 
 
@@ -44,16 +44,16 @@ class SartoriusMetric(PostprocessedMetric):
         """
         classes = dataset_classes(self)
         for sample in data_samples:
-            image = to_predictions(sample, classes)
-            if image.truth is None:
+            name, truth = image_name(sample), true_masks(sample)
+            if truth is None:
                 raise UserError(
-                    f'image {image.img_id}: no instances in the meta data, expected a test '
+                    f'image {name}: no instances in the meta data, expected a test '
                     'pipeline whose PackDetInputs has instances in its meta_keys')
             final = self.final_instances(sample)
             self.results.append(dict(
-                img_id=image.img_id,
-                cell_type=image.cell_type,
-                score=score_image(final.masks.to_runs(), image.truth.to_runs())))
+                img_id=name,
+                cell_type=cell_type(sample, classes),
+                score=score_image(final.masks.to_runs(), truth.to_runs())))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over the images.
