@@ -8,7 +8,6 @@ import argparse
 
 from mmsart.report import MAX_PICTURES
 from mmsart.utils import cli_main, make_parser
-from mmsart.utils.quiet import import_mmdet
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
@@ -28,7 +27,6 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
-    import_mmdet()
     from mmsart.report.page import write_report
 
     path = write_report(options.folder, options.truth, options.out, options.pictures)
