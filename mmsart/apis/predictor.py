@@ -14,6 +14,7 @@ from mmdet.registry import TRANSFORMS
 from mmsart.apis.models import ModelSource
 from mmsart.imaging.tiles import Tile, tile_grid
 from mmsart.models.caps import watch_caps
+from mmsart.models.fast_inference import fold_for_inference, skip_hopeless
 from mmsart.postprocessing import PostProcessor
 from mmsart.postprocessing.seams import TilePart, join_parts, take_core
 from mmsart.structures.data_samples import to_detections
@@ -86,6 +87,8 @@ class Predictor:
         self.source = source
         self.batch_size = batch_size
         self.model: Any = source.build(device)
+        fold_for_inference(self.model)
+        skip_hopeless(self.model, source.postprocess)
         with as_user_error(f'{source.name}: test pipeline'):
             self._transform = Compose([
                 TRANSFORMS.build(dict(step)) for step in source.pipeline

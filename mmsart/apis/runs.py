@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
@@ -22,8 +23,10 @@ from mmsart.apis.checks import (
 from mmsart.apis.config import LOADERS, find_datasets, find_metric, find_metrics
 from mmsart.datasets.image_file import find_unreadable
 from mmsart.datasets.image_folder import list_images
+from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
 from mmsart.engine.runner.resume_check import check_resume
+from mmsart.models.fast_inference import skip_hopeless
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import (
     IncompleteError,
@@ -143,6 +146,9 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
             test_out_dir=str(Path(show_dir).resolve()) if show_dir else None)
     check_writable(cfg.work_dir)
     runner = _build_runner(cfg)
+    if all(metric['type'] in POSTPROCESSED for metric in cfg.test_evaluator):
+        skip_hopeless(runner.model.module if is_model_wrapper(runner.model) else runner.model,
+                      settings)
     runner.logger.info(f'post-processing settings: {source}')
     if unreadable:
         runner.logger.warning(
@@ -268,4 +274,6 @@ def _leave_group() -> None:
 
 def _build_runner(cfg: Config) -> Runner:
     cfg.setdefault('runner_type', 'StagedRunner')  # configs of mmdet's zoo name none
-    return RUNNERS.build(cfg)
+    runner = RUNNERS.build(cfg)
+    runner.register_hook(FastInferenceHook())  # whatever the config: scores are those of predict
+    return runner

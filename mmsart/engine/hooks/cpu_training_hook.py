@@ -10,10 +10,9 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmsart.models.memory_format import SAFE_CHANNELS, find_unsafe_conv
 from mmsart.models.roi_heads.bag_roi_extractor import BagRoIExtractor
 from mmsart.utils import UserError
-
-SAFE_CHANNELS = 8  # floats in a vector of AVX2
 
 
 @HOOKS.register_module()
@@ -109,27 +108,6 @@ class CpuTrainingHook(Hook):
 def has_bfloat16_instructions() -> bool:
     """Tell whether the CPU multiplies bfloat16 natively (AVX512-BF16 or AMX)."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def find_unsafe_conv(model: nn.Module) -> str | None:
-    """Find a convolution that oneDNN computes outside its memory when channels come last.
-
-    On processors with AVX2 alone, 1 x 1 convolutions with a stride over fewer than eight channels
-    write beyond a buffer (measured with torch 2.13 and every width from 1 to 16: aborts and
-    segmentation faults below 8, none from 8 on, none with AVX512).
-
-    Args:
-        model: the whole model; maps in that order go from one part to the next.
-
-    Returns:
-        Name of the first one, or None.
-    """
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) \
-                and max(module.stride) > 1 and module.groups == 1 \
-                and module.in_channels < SAFE_CHANNELS:
-            return name
-    return None
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:
