@@ -7,6 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.dataset import Compose
 
+from mmsart.apis.checks import data_classes
 from mmsart.apis.config import find_metrics, load_config
 
 ROOT = Path(__file__).parents[1]
@@ -27,8 +28,9 @@ def test_the_model_builds_and_fits_dense_images(leaf):
     _, cfg = leaf
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
-    assert model.roi_head.bbox_head.num_classes == 3
-    assert model.roi_head.mask_head.num_classes == 3
+    classes = data_classes(cfg, 'val_dataloader')
+    assert model.roi_head.bbox_head.num_classes == len(classes)
+    assert model.roi_head.mask_head.num_classes == len(classes)
     assert model.test_cfg.rcnn.max_per_img >= 790
     assert model.test_cfg.rpn.max_per_img >= 790
 
