@@ -39,8 +39,8 @@ def fold_for_inference(detector: nn.Module) -> Callable[[], None]:
     before = _probe(detector)
     if before is not None:
         # Not all convolutions of a backbone are ConvModules, whose order of layers is known.
-        more = [_Fold(*place) for part in (detector.backbone, getattr(detector, 'neck', None))
-                if part is not None for place in _neighbours(part)]
+        parts = [part for name, part in detector.named_children() if name in ('backbone', 'neck')]
+        more = [_Fold(*place) for part in parts for place in _neighbours(part)]
         if _alike(before, _probe(detector)):
             folds += more
         else:
