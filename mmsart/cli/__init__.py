@@ -8,6 +8,9 @@ import importlib
 import sys
 
 from mmsart import __version__
+from mmsart.utils.threads import wait_passively
+
+wait_passively()  # every command and tool comes by here before it imports torch
 
 COMMANDS = {
     'predict': 'find the cells of pictures',
