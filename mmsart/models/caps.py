@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.structures import DetDataSample
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
+
+from mmsart.utils.bare_model import bare_model
 
 # From here on a proposal is more likely to be an object than not; nearly all below are background,
 # which the caps are there to cut.
@@ -50,7 +51,7 @@ def watch_caps(model: nn.Module) -> Iterator[list[ReachedCap]]:
         A list that grows with each batch of predictions.
     """
     found: list[ReachedCap] = []
-    detector: Any = model.module if is_model_wrapper(model) else model
+    detector: Any = bare_model(model)
     with ExitStack() as watched:
         watched.enter_context(_watch_predict(detector, _DetectionCaps(detector, found)))
         for name in ('rpn_head', 'bbox_head'):

@@ -22,8 +22,9 @@ import torch
 from mmengine.config import Config
 from mmengine.fileio.backends import LocalBackend
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
+
+from mmsart.utils.bare_model import bare_model
 
 KINDS = ('clock', 'moment', 'border', 'write')
 RESULT = 'final.txt'
@@ -103,7 +104,7 @@ def _killed_while_writing(number: int | None, share: float) -> Iterator[None]:
 
 def final_digest(runner: Any) -> str:
     """Digest weights, statistics and the state of the optimizer, to the last bit."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = bare_model(runner.model)
     states = runner.optim_wrapper.optimizer.state_dict()['state']
     values = [*model.state_dict().values(), *(
         value for state in states.values() for value in state.values())]

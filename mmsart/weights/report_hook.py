@@ -4,9 +4,9 @@ from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmsart.utils.bare_model import bare_model
 from mmsart.weights.loader import NOTHING, fetch_or_nothing, imported_weights
 from mmsart.weights.matching import match_weights
 from mmsart.weights.resolve import REMOTE
@@ -40,7 +40,7 @@ class WeightsReportHook(Hook):
         """
         if getattr(runner, '_resume', False):
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner.model)
         own = model.state_dict()
         weights = imported_weights(checkpoint)
         if weights.source == NOTHING:

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from mmsart.models.memory_format import SAFE_CHANNELS, find_unsafe_conv
 from mmsart.models.roi_heads.bag_roi_extractor import BagRoIExtractor
 from mmsart.utils import UserError
+from mmsart.utils.bare_model import bare_model
 
 
 @HOOKS.register_module()
@@ -56,7 +56,7 @@ class CpuTrainingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Switch the parts over."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner.model)
         if next(model.parameters()).device.type != 'cpu':
             return
         bfloat16 = self.bfloat16 and has_bfloat16_instructions()

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from mmengine.dist import all_gather_object, all_reduce
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner, find_latest_checkpoint
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch.optim import Optimizer
 
 from mmsart.engine.part_lrs import part_lrs
 from mmsart.utils import UserError
+from mmsart.utils.bare_model import bare_model
 
 ADVICE = ('try a lower lr or a longer warm-up, gradient clipping (optim_wrapper.clip_grad), '
           'training without AMP, and a look at the images named')
@@ -52,7 +52,7 @@ class FiniteLossHook(Hook):
             if torch.is_grad_enabled() and isinstance(losses, Mapping):
                 _check_losses(runner, module, kwargs.get('data_samples') or [], losses)
 
-        model = _unwrapped(runner)
+        model = bare_model(runner.model)
         self._handles.append(model.register_forward_hook(check, with_kwargs=True))
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -76,7 +76,7 @@ class FiniteLossHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Check the weights, on each process: one that stops alone leaves others waiting."""
-        broken = not_finite(_unwrapped(runner).state_dict())
+        broken = not_finite(bare_model(runner.model).state_dict())
         if _anywhere(bool(broken), _device(runner)):
             _stop(runner, f'weights are not finite: {_shortened(broken) or "on another process"}')
 
@@ -123,7 +123,7 @@ def _check_gradients(runner: Runner, optimizer: Optimizer) -> None:
     # training gradients are already averaged, so that all processes come to the same answer.
     if not gradients or bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients)).sum())):
         return
-    named = {name: parameter.grad for name, parameter in _unwrapped(runner).named_parameters()
+    named = {name: parameter.grad for name, parameter in bare_model(runner.model).named_parameters()
              if parameter.grad is not None}
     broken = not_finite(named)
     what = _shortened(broken) if broken else 'their norm overflows'
@@ -131,7 +131,7 @@ def _check_gradients(runner: Runner, optimizer: Optimizer) -> None:
 
 
 def _stop(runner: Runner, problem: str) -> None:
-    rates = part_lrs(_unwrapped(runner), runner.optim_wrapper.optimizer)
+    rates = part_lrs(bare_model(runner.model), runner.optim_wrapper.optimizer)
     checkpoint = find_latest_checkpoint(runner.work_dir)
     message = (
         f'iteration {runner.iter + 1} (epoch {runner.epoch + 1}): {problem}; '
@@ -145,10 +145,6 @@ def _anywhere(bad: bool, device: torch.device) -> bool:
     flag = torch.tensor(float(bad), device=device)
     all_reduce(flag, 'max')
     return bool(flag)
-
-
-def _unwrapped(runner: Runner) -> Any:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def _device(runner: Runner) -> torch.device:

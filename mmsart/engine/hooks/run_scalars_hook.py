@@ -4,11 +4,11 @@ import sys
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from mmsart.engine.part_lrs import part_lrs
+from mmsart.utils.bare_model import bare_model
 
 
 @HOOKS.register_module()
@@ -33,7 +33,7 @@ class RunScalarsHook(Hook):
         """Record the values with which this iteration is made."""
         if batch_idx % self.interval:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner.model)
         hub = runner.message_hub
         rates = part_lrs(model, runner.optim_wrapper.optimizer)
         named = {f'train/lr/{part}_lr': rate for part, rate in rates.items()}

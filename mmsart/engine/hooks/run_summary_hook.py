@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 
 from mmsart.engine.runner.checkpoint_files import find_checkpoint
 from mmsart.utils import MissingFileError
+from mmsart.utils.bare_model import bare_model
 
 
 class RunSummaryHook(Hook):
@@ -45,7 +45,7 @@ def summary(runner: Any) -> Iterator[str]:
     yield 'data: ' + '; '.join(
         f'{_count(len(loop.dataloader.dataset), "image")} for {name}'
         for name, loop in loops.items()) + _classes(next(iter(loops.values())))
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = bare_model(runner.model)
     count = sum(parameter.numel() for parameter in model.parameters())
     yield f'model: {type(model).__name__}, {count:,} parameters, on {_device(model)}'
     if 'training' in loops:

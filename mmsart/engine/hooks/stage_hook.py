@@ -2,8 +2,9 @@
 from typing import Any
 
 from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
+
+from mmsart.utils.bare_model import bare_model
 
 
 class StageHook(Hook):
@@ -34,7 +35,7 @@ class StageHook(Hook):
             (hook.wait_count, hook.best_score) for hook in _early_stopping(runner)]
         wrapper = runner.optim_wrapper
         if getattr(wrapper, '_inner_count', 0) % getattr(wrapper, '_accumulative_counts', 1):
-            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            model = bare_model(runner.model)
             checkpoint['gradients'] = {
                 name: parameter.grad.cpu() for name, parameter in model.named_parameters()
                 if parameter.grad is not None}
@@ -75,7 +76,7 @@ class StageEMAHook(EMAHook):
         ema = runner.train_loop.stage.ema
         if ema is None:
             return
-        self.src_model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.src_model = bare_model(runner.model)
         self.ema_model = MODELS.build(dict(ema), default_args=dict(model=self.src_model))
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner, set_random_seed
 from torch import nn
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from mmsart.engine.runner.random_state import get_random_state, set_random_state
 from mmsart.utils import UserError
+from mmsart.utils.bare_model import bare_model
 
 
 @HOOKS.register_module()
@@ -142,8 +142,7 @@ def mean_losses(model: Any, dataloader: DataLoader, seed: int) -> dict[str, floa
         Mean per term, ``loss`` for their sum. A term that only some images give (a mask loss
         where nothing was sampled) counts as 0 for the others. Empty without images.
     """
-    if is_model_wrapper(model):
-        model = model.module  # the wrapper's forward would exchange buffers
+    model = bare_model(model)  # the wrapper's forward would exchange buffers
     sums: dict[str, float] = defaultdict(float)
     count = 0
     with evaluation_mode(model):

@@ -18,6 +18,7 @@ from mmsart.engine.runner.rank_check import check_ranks_agree
 from mmsart.engine.runner.seeded_data import SeededBatchSampler, seeded_dataloader
 from mmsart.engine.runner.stages import Stage, read_stages
 from mmsart.utils import UserError
+from mmsart.utils.bare_model import bare_model
 
 
 @LOOPS.register_module()
@@ -126,7 +127,7 @@ class StagedTrainLoop(BaseLoop):
             set_random_state(self._random_state)
         while True:
             self._run_stage()
-            check_ranks_agree(self._bare_model(), self.stage.name)
+            check_ranks_agree(bare_model(self.runner.model), self.stage.name)
             self.runner.call_hook('after_train_stage')
             if self.stop_training or self.stage_index + 1 == len(self.stages):
                 break
@@ -201,7 +202,7 @@ class StagedTrainLoop(BaseLoop):
         """Prepare model, optimizer, schedulers and data for a stage."""
         runner = self.runner
         self.stage_index = index
-        model = self._bare_model()
+        model = bare_model(self.runner.model)
         set_trainable(model, self.stage)
         if is_model_wrapper(runner.model):
             # The wrapper fixed at construction which gradients it exchanges; the old one takes
@@ -237,7 +238,7 @@ class StagedTrainLoop(BaseLoop):
     def _begin_counting(self) -> None:
         """Tell the optimizer wrapper where in the stage it is: it accumulates by that count."""
         wrapper = self.runner.optim_wrapper
-        for name, parameter in self._bare_model().named_parameters():
+        for name, parameter in bare_model(self.runner.model).named_parameters():
             if name in self._gradients:
                 parameter.grad = self._gradients[name].to(parameter)
         self._gradients = {}
@@ -275,10 +276,6 @@ class StagedTrainLoop(BaseLoop):
 
     def _remaining(self) -> list[Stage]:
         return self.stages[max(self.stage_index, 0):]
-
-    def _bare_model(self) -> nn.Module:
-        model = self.runner.model
-        return model.module if is_model_wrapper(model) else model
 
 
 def _leaf_datasets(dataloader: Any) -> list[Any]:
