@@ -16,7 +16,7 @@ import torch
 from mmdet.registry import MODELS
 
 from mmsart.apis.models import ModelSource, find_source
-from mmsart.apis.predictor import Crop, Found, Predictor
+from mmsart.apis.predictor import MAX_DETECTIONS, Crop, Found, Predictor
 from mmsart.evaluation.familiarity import describe_unlike, image_traits
 from mmsart.formats.cell_table import cell_table
 from mmsart.formats.label_image import paint_labels
@@ -107,10 +107,13 @@ class Segmentation(ImageResult):
 
     Attributes:
         normalization: how grey values became 8 bits.
+        caps: limits of the detector that were reached, as ``key=value``; of the proposals, too,
+            which a dense image reaches without a loss as a rule.
         stack: the file; the frames of a stack read their grey values from it on demand.
     """
 
     normalization: Normalization | None = None
+    caps: tuple[str, ...] = ()
     stack: ImageStack | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -333,12 +336,13 @@ class _OpenImage:
             pixel_size_source=stack.pixel_size.source if stack.pixel_size else '',
             display_range=None if as_is else (stack.normalization.low, stack.normalization.high),
             seconds=time.perf_counter() - self.started, warnings=[*stack.warnings, *self._notes()],
-            normalization=stack.normalization, stack=stack)
+            normalization=stack.normalization, caps=tuple(sorted(self._caps)), stack=stack)
 
     def _notes(self) -> Iterator[str]:
         for key, count in self._caps.items():
-            where = f' in {count} tiles or frames' if count > 1 else ''
-            yield f'{key} was reached{where}: cells may be missing, a smaller --tile finds them'
+            if key.startswith(MAX_DETECTIONS):  # proposals are many times more than cells
+                where = f' in {count} tiles or frames' if count > 1 else ''
+                yield f'{key} was reached{where}: cells may be missing, a smaller --tile finds them'
         for line, count in self._oddities.items():
             yield line + (f' (in {count} frames)' if count > 1 else '')
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -185,6 +186,8 @@ class _Batch:
             if name in self.formats:
                 merge([self.out / file for record in done for file in record['files']
                        if file.endswith(SAVERS[name].ending)])
+        for cap, count in Counter(cap for record in done for cap in record['caps']).items():
+            self._say(f'{cap} was reached in {count} of {len(images)} images, which may hold more')
         self._summarize([record['row'] for record in done], len(images))
         return [record['error'] for record in records if 'error' in record]
 
@@ -199,6 +202,7 @@ class _Batch:
                 files += write_previews(self.out / PREVIEWS, image.stem, result)
                 record['files'] = [str(path.relative_to(self.out)) for path in files]
                 record['row'] = summarize_image(result, image.stem)
+                record['caps'] = result.caps
                 self._say(_line(result))
             except UserError as error:
                 result = error
