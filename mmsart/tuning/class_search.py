@@ -94,7 +94,7 @@ class ClassSearch:
             params['max_lost_share']))
 
     def _arrange(self, cuts: MaskCuts, key: tuple) -> Any:
-        """Run the stages before the areas as a submission would, and find the cells."""
+        """Run the stages before the areas as a submission would, and find the regions."""
         mask_thr, fill_holes, largest = key
         detections = cuts.at(mask_thr, self.floor)
         if self.vote == 'drop':

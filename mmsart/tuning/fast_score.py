@@ -1,9 +1,9 @@
 """Score thousands of post-processings of the same predictions.
 
-The pixels of an image fall into *cells* (of an arrangement, not of tissue): sets of pixels that
-lie in exactly the same predicted and true masks. A crowded image has some thousand of them, and
-whatever score thresholds, areas, mask NMS and overlap removal do, a cell has one owner. So the
-masks are looked at once, and each trial only adds up cells. The result is the competition's
+The pixels of an image fall into *regions*: sets of pixels that lie in exactly the same predicted
+and true masks. A crowded image has some thousand of them, and whatever score thresholds, areas,
+mask NMS and overlap removal do, a region has one owner. So the masks are looked at once, and each
+trial only adds up regions. The result is the competition's
 precision, exactly, as long as masks that fall apart are kept whole (``pieces='keep'``).
 """
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ class Scene:
         area: (P,) int64 pixels.
         gt_area: (G,) int64 pixels.
         num_gt: (I,) int64 true objects of each image.
-        cell_area: (C,) int64 pixels of each cell that a prediction covers.
-        covers: (2, E) int64: cell and prediction, by cell, then by falling score.
-        gt_covers: (2, F) int64: cell and true object, by cell.
+        region_area: (C,) int64 pixels of each region that a prediction covers.
+        covers: (2, E) int64: region and prediction, by region, then by falling score.
+        gt_covers: (2, F) int64: region and true object, by region.
         pairs: (2, K) int64: predictions that share pixels, the one with the higher score first.
         pair_iou: (K,) float64.
     """
@@ -40,7 +40,7 @@ class Scene:
     area: np.ndarray
     gt_area: np.ndarray
     num_gt: np.ndarray
-    cell_area: np.ndarray
+    region_area: np.ndarray
     covers: np.ndarray
     gt_covers: np.ndarray
     pairs: np.ndarray
@@ -116,7 +116,7 @@ class Curve:
 
 
 def arrange(masks: PatchMasks, scores: np.ndarray, truth: PatchMasks) -> Scene:
-    """Find the cells of one image.
+    """Find the regions of one image.
 
     Args:
         masks: P predictions; empty ones are allowed.
@@ -132,7 +132,7 @@ def arrange(masks: PatchMasks, scores: np.ndarray, truth: PatchMasks) -> Scene:
     keys = [rng.integers(-2**62, 2**62, len(m)) for m in (masks, truth)]
     covered = np.flatnonzero(np.bincount(ours.indices, minlength=ours.shape[1]))
     signature = (ours.T.astype(np.int64) @ keys[0] + 3 * (theirs.T.astype(np.int64) @ keys[1]))
-    _, first, cell_area = np.unique(signature[covered], return_index=True, return_counts=True)
+    _, first, region_area = np.unique(signature[covered], return_index=True, return_counts=True)
     shared = sparse.coo_array(ours @ ours.T)
     better, worse = shared.coords
     once = better < worse
@@ -144,7 +144,7 @@ def arrange(masks: PatchMasks, scores: np.ndarray, truth: PatchMasks) -> Scene:
         area=area,
         gt_area=np.diff(theirs.indptr).astype(np.int64),
         num_gt=np.array([len(truth)]),
-        cell_area=cell_area,
+        region_area=region_area,
         covers=_members(ours, covered[first]),
         gt_covers=_members(theirs, covered[first]),
         pairs=np.stack([better, worse]).astype(np.int64),
@@ -155,15 +155,15 @@ def _members(incidence: sparse.csr_array, pixels: np.ndarray) -> np.ndarray:
     """List the masks over each of some pixels, (2, E): position among the pixels, and mask."""
     columns = sparse.csc_array(incidence)[:, pixels]
     columns.sort_indices()
-    cell = np.repeat(np.arange(len(pixels)), np.diff(columns.indptr))
-    return np.stack([cell, columns.indices.astype(np.int64)])
+    region = np.repeat(np.arange(len(pixels)), np.diff(columns.indptr))
+    return np.stack([region, columns.indices.astype(np.int64)])
 
 
 def side_by_side(scenes: Sequence[Scene]) -> Scene:
     """Put the arrangements of N >= 1 images into one, so that a trial is one pass over all."""
     preds = np.cumsum([0] + [len(s.scores) for s in scenes])
     truths = np.cumsum([0] + [len(s.gt_area) for s in scenes])
-    cells = np.cumsum([0] + [len(s.cell_area) for s in scenes])
+    regions = np.cumsum([0] + [len(s.region_area) for s in scenes])
 
     def joined(arrays: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(arrays, axis=-1)
@@ -174,12 +174,13 @@ def side_by_side(scenes: Sequence[Scene]) -> Scene:
         area=joined([s.area for s in scenes]),
         gt_area=joined([s.gt_area for s in scenes]),
         num_gt=joined([s.num_gt for s in scenes]),
-        cell_area=joined([s.cell_area for s in scenes]),
+        region_area=joined([s.region_area for s in scenes]),
         covers=joined([
-            s.covers + [[c], [p]] for s, c, p in zip(scenes, cells[:-1], preds[:-1], strict=True)]),
+            s.covers + [[r], [p]]
+            for s, r, p in zip(scenes, regions[:-1], preds[:-1], strict=True)]),
         gt_covers=joined([
             s.gt_covers + [[c], [g]]
-            for s, c, g in zip(scenes, cells[:-1], truths[:-1], strict=True)]),
+            for s, c, g in zip(scenes, regions[:-1], truths[:-1], strict=True)]),
         pairs=joined([s.pairs + p for s, p in zip(scenes, preds[:-1], strict=True)]),
         pair_iou=joined([s.pair_iou for s in scenes]))
 
@@ -199,9 +200,9 @@ def evaluate(scene: Scene, trial: Trial) -> Curve:
     """
     alive = (scene.area >= max(trial.min_area, 1)) & (scene.area <= trial.max_area)
     _suppress(scene, alive, trial.nms_iou_thr)
-    owned_cells, owners = _remove_overlap(scene, alive, trial)
-    visible = np.bincount(owners, scene.cell_area[owned_cells], minlength=len(alive))
-    best = _best_ious(scene, owned_cells, owners, visible)
+    owned_regions, owners = _remove_overlap(scene, alive, trial)
+    visible = np.bincount(owners, scene.region_area[owned_regions], minlength=len(alive))
+    best = _best_ious(scene, owned_regions, owners, visible)
     kept = np.flatnonzero(alive)
     empty = (scene.num_gt == 0).astype(np.float64)
     gain = _gains(best[kept], scene.image[kept], scene.num_gt, empty)
@@ -226,23 +227,23 @@ def _suppress(scene: Scene, alive: np.ndarray, iou_thr: float) -> None:
 
 def _remove_overlap(
         scene: Scene, alive: np.ndarray, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
-    """Give each cell to its best living prediction; `alive` is changed in place.
+    """Give each region to its best living prediction; `alive` is changed in place.
 
     A prediction that loses too much is dropped for good if none of the better ones over it is
     itself about to be dropped: those would free pixels.
 
     Returns:
-        Cells with an owner, and their owners, int64 (C',) each.
+        Regions with an owner, and their owners, int64 (C',) each.
     """
     most_lost = np.minimum(
         largest_loss(trial.max_lost_share, scene.area), scene.area - max(trial.min_area, 1))
-    cells, preds = scene.covers[:, alive[scene.covers[1]]]
+    regions, preds = scene.covers[:, alive[scene.covers[1]]]
     better, worse = scene.pairs[:, alive[scene.pairs].all(0)]
     while True:
-        first = np.ones(len(cells), bool)
-        first[1:] = cells[1:] != cells[:-1]
-        owned, owners = cells[first], preds[first]
-        visible = np.bincount(owners, scene.cell_area[owned], minlength=len(alive))
+        first = np.ones(len(regions), bool)
+        first[1:] = regions[1:] != regions[:-1]
+        owned, owners = regions[first], preds[first]
+        visible = np.bincount(owners, scene.region_area[owned], minlength=len(alive))
         doomed = alive & (scene.area - visible > most_lost)
         if not doomed.any():
             return owned, owners
@@ -250,20 +251,20 @@ def _remove_overlap(
         final[worse[doomed[better] & doomed[worse]]] = False
         alive[final] = False
         left = alive[preds]
-        cells, preds = cells[left], preds[left]
+        regions, preds = regions[left], preds[left]
 
 
 def _best_ious(
-        scene: Scene, owned_cells: np.ndarray, owners: np.ndarray,
+        scene: Scene, owned_regions: np.ndarray, owners: np.ndarray,
         visible: np.ndarray) -> np.ndarray:
     """Give each prediction's largest IoU with a true object, (P,) float64."""
-    owner_of = np.full(len(scene.cell_area), -1, np.int64)
-    owner_of[owned_cells] = owners
-    cells, truths = scene.gt_covers
-    owner = owner_of[cells]
+    owner_of = np.full(len(scene.region_area), -1, np.int64)
+    owner_of[owned_regions] = owners
+    regions, truths = scene.gt_covers
+    owner = owner_of[regions]
     used = owner >= 0
     shared = sparse.coo_array(
-        (scene.cell_area[cells[used]], (owner[used], truths[used])),
+        (scene.region_area[regions[used]], (owner[used], truths[used])),
         shape=(len(visible), len(scene.gt_area)))
     shared.sum_duplicates()
     row, column = shared.coords

@@ -64,7 +64,7 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     masks = CroppedMasks.from_bitmaps(random_bitmaps(rng, 9, 40, 50))
     rois, inds = random_rois(rng, 50, 40, 50, 2), torch.from_numpy(rng.integers(0, 9, 50))
     whole = roi_targets(masks, rois, inds, (14, 14))
-    monkeypatch.setattr(module, 'CHUNK_CELLS_CPU', 1)
+    monkeypatch.setattr(module, 'CHUNK_BINS_CPU', 1)
     assert torch.equal(roi_targets(masks, rois, inds, (14, 14)), whole)
 
 

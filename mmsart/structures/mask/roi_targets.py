@@ -13,25 +13,25 @@ from torch import Tensor
 
 from mmsart.structures.mask.patch_masks import PatchMasks
 
-# Output cells computed at a time. On the CPU the temporaries of a chunk should stay in the cache;
-# on a GPU larger chunks mean fewer kernel launches. Bounds the memory: about 60 bytes a cell.
-CHUNK_CELLS_CPU = 1 << 16
-CHUNK_CELLS_GPU = 1 << 22
+# Output bins computed at a time. On the CPU the temporaries of a chunk should stay in the cache;
+# on a GPU larger chunks mean fewer kernel launches. Bounds the memory: about 60 bytes a bin.
+CHUNK_BINS_CPU = 1 << 16
+CHUNK_BINS_GPU = 1 << 22
 
 
 def roi_targets(
     masks: PatchMasks, bboxes: Tensor, inds: Tensor, out_shape: tuple[int, int],
 ) -> Tensor:
-    """Average each instance's mask over the cells of its RoI, as RoIAlign does.
+    """Average each instance's mask over the bins of its RoI, as RoIAlign does.
 
     Equal to ``roi_align(bitmaps[inds], bboxes, out_shape, 1.0, 0, 'avg', True)`` of mmcv: every
-    cell is the mean of ceil(cell height) x ceil(cell width) bilinear samples.
+    bin is the mean of ceil(bin height) x ceil(bin width) bilinear samples.
 
     Args:
         masks: instances of one image.
         bboxes: float (R, 4), RoIs xyxy in pixels of the masks' image; any device.
         inds: int64 (R,), the instance of each RoI.
-        out_shape: cells of a target, (h, w).
+        out_shape: bins of a target, (h, w).
 
     Returns:
         float32 (R, h, w) on the device of ``bboxes``, between 0 and 1.
@@ -45,10 +45,10 @@ def roi_targets(
     frames = torch.from_numpy(masks.boxes.astype(np.int64)).to(device)[inds]
     # An empty instance may sit past the end of the buffer; whatever it reads weighs 0.
     bases = torch.from_numpy(masks.offsets[:-1]).to(device).clamp(max=len(data) - 1)[inds]
-    chunk_cells = CHUNK_CELLS_CPU if device.type == 'cpu' else CHUNK_CELLS_GPU
+    chunk_bins = CHUNK_BINS_CPU if device.type == 'cpu' else CHUNK_BINS_GPU
     sizes = torch.stack([bboxes[:, 3] - bboxes[:, 1], bboxes[:, 2] - bboxes[:, 0]], dim=1)
     grids = torch.ceil(sizes / sizes.new_tensor(out_shape)).clamp(min=0)
-    for take in _similar_chunks(grids, max(1, chunk_cells // (out_shape[0] * out_shape[1]))):
+    for take in _similar_chunks(grids, max(1, chunk_bins // (out_shape[0] * out_shape[1]))):
         box, frame, grid = bboxes[take], frames[take], grids[take]
         rows = _AxisSamples(box[:, 1::2], frame[:, 1::2], grid[:, 0], out_shape[0], masks.height)
         cols = _AxisSamples(box[:, 0::2], frame[:, 0::2], grid[:, 1], out_shape[1], masks.width)
@@ -63,36 +63,36 @@ class _AxisSamples:
     Args:
         spans: float (R, 2), begin and end of each RoI on this axis, image frame.
         frames: int64 (R, 2), begin and end of each RoI's patch, image frame.
-        grids: float (R,), samples a cell.
-        num_cells: cells of a RoI on this axis.
+        grids: float (R,), samples a bin.
+        num_bins: bins of a RoI on this axis.
         image_size: extent of the image in pixels.
     """
 
     def __init__(
-        self, spans: Tensor, frames: Tensor, grids: Tensor, num_cells: int, image_size: int,
+        self, spans: Tensor, frames: Tensor, grids: Tensor, num_bins: int, image_size: int,
     ) -> None:
         begin, end = spans[:, :1] - 0.5, spans[:, 1:] - 0.5
-        self.cell_size = (end - begin) / num_cells
-        cells = torch.arange(num_cells, device=spans.device, dtype=spans.dtype)
-        self.cell_begin = begin + cells * self.cell_size
+        self.bin_size = (end - begin) / num_bins
+        bins = torch.arange(num_bins, device=spans.device, dtype=spans.dtype)
+        self.bin_begin = begin + bins * self.bin_size
         self.grids = grids[:, None]
         self.frames = frames
         self.image_size = image_size
         self.max_grid = int(grids.max())
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Yield, per sample of a cell, what :meth:`_sample` returns."""
+        """Yield, per sample of a bin, what :meth:`_sample` returns."""
         return (self._sample(step) for step in range(self.max_grid))
 
     def _sample(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Locate sample number ``step`` of each cell.
+        """Locate sample number ``step`` of each bin.
 
         Returns:
             Index in the patch (int64) and weight (float32) of the lower neighbour, then of the
-            upper one, each (R, cells). A neighbour outside the patch weighs 0, and so do both
+            upper one, each (R, bins). A neighbour outside the patch weighs 0, and so do both
             where the sample lies outside the image or the RoI has no such sample.
         """
-        point = self.cell_begin + (step + 0.5) * self.cell_size / self.grids
+        point = self.bin_begin + (step + 0.5) * self.bin_size / self.grids
         used = (point >= -1.0) & (point <= self.image_size) & (step < self.grids)
         point = point.nan_to_num().clamp(min=0.0)  # 0 / 0 in a RoI without samples
         last = self.image_size - 1
@@ -115,9 +115,9 @@ class _AxisSamples:
 def _mean_of_samples(
     data: Tensor, bases: Tensor, strides: Tensor, rows: _AxisSamples, cols: _AxisSamples,
 ) -> Tensor:
-    """Average the bilinear samples of every cell; the order of the sums is RoIAlign's."""
+    """Average the bilinear samples of every bin; the order of the sums is RoIAlign's."""
     columns = list(cols)
-    total = data.new_zeros(len(bases), rows.cell_begin.size(1), cols.cell_begin.size(1))
+    total = data.new_zeros(len(bases), rows.bin_begin.size(1), cols.bin_begin.size(1))
     for top, top_weight, bottom, bottom_weight in rows:
         top_at = (bases[:, None] + top * strides)[:, :, None]
         bottom_at = (bases[:, None] + bottom * strides)[:, :, None]
@@ -141,7 +141,7 @@ def _read(data: Tensor, index: Tensor) -> Tensor:
 def _similar_chunks(grids: Tensor, max_rois: int) -> Iterator[Tensor]:
     """Split RoIs into chunks whose sampling grids differ at most by a factor of two.
 
-    A chunk loops over its densest grid, so that mixing a cell of 10 pixels with one of 300 would
+    A chunk loops over its densest grid, so that mixing a bin of 10 pixels with one of 300 would
     cost the small one a hundred empty rounds.
     """
     octaves = torch.log2(grids.clamp(min=1)).ceil()
