@@ -19,9 +19,9 @@ def write_imagej_rois(path: str | os.PathLike, result: ImageResult) -> None:
 
     A cell is a traced region, one with holes or in pieces a composite one; filled in ImageJ they
     give the label image, pixel for pixel. The name is the cell's label, the group its class (from
-    1), the stroke has the class's colour, the properties hold class and score. In a stack the
-    region stands on its slice, or on its z and t in a hyperstack, and the file's name in the ZIP
-    begins with them.
+    1), the properties hold class and score. ImageJ has colours of its own for groups; for other
+    readers the stroke has the class's. In a stack the region stands on its slice, or on its z and
+    t in a hyperstack, and the file's name in the ZIP begins with them.
 
     Args:
         path: the file to write.
