@@ -4,7 +4,7 @@ import numpy as np
 
 def decode_kaggle(text, height, width):
     """Paint Kaggle's ``start length`` pairs; None where they are no mask of the image."""
-    numbers = [int(word) for word in text.split(' ') if word]
+    numbers = [int(word) for word in text.replace('\t', ' ').split(' ') if word]
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
     flat = np.zeros(height * width, bool)
     end = 1

@@ -19,7 +19,7 @@ from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.synthetic.dataset import SyntheticDataset
 from mmsart.datasets.transforms import LoadCroppedAnnotations
 from mmsart.structures.mask.coco_segmentations import find_bad_segmentations
-from mmsart.utils import UserError, UserErrors, as_user_error, raise_all
+from mmsart.utils import UserError, UserErrors, as_user_error, named, raise_all
 
 
 def check_datasets(cfg: Config, loader: str) -> list[BaseDetDataset]:
@@ -147,7 +147,7 @@ def _check_stock(coco: CocoFile, classes: Sequence[str]) -> None:
     names = [category['name'] for category in coco.categories if category['name'] in classes]
     if names != list(classes):
         raise UserError(
-            f'{coco.path}: categories: found {", ".join(names)} in this order, expected '
+            f'{coco.path}: categories: found {named(names)} in this order, expected '
             f'{", ".join(classes)} as in metainfo.classes, for labels go by the order of the file'
             f'{ours}')
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mmsart.structures.mask.coco_segmentations import bound_segmentations, find_bad_segmentations
-from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.errors import MissingFileError, UserError, named, shown
 
 GZIP_MAGIC = b'\x1f\x8b'
 LEAST_BOX_IOU = 0.5  # of an annotation's box and its mask; a cell has one place
@@ -87,10 +87,10 @@ def _records(path: Path, content: dict[str, Any], name: str) -> list[Record]:
         found = [{'id': _as_id(key), **record} if isinstance(record, dict) else record
                  for key, record in found.items()]
     if not isinstance(found, list):
-        raise UserError(f'{path}: {name}: found {_shown(found)}, expected a list')
+        raise UserError(f'{path}: {name}: found {shown(found)}, expected a list')
     wrong = next((number for number, each in enumerate(found) if not isinstance(each, dict)), None)
     if wrong is not None:
-        raise UserError(f'{path}: {name}: number {wrong}, from 0: found {_shown(found[wrong])}, '
+        raise UserError(f'{path}: {name}: number {wrong}, from 0: found {shown(found[wrong])}, '
                         'expected a dict')
     return found
 
@@ -125,7 +125,7 @@ def check_classes(coco: CocoFile, classes: Sequence[str]) -> None:
     """
     names = [str(category.get('name')) for category in coco.categories]
     if not set(names) & set(classes):
-        raise UserError(f'{coco.path}: categories: found {", ".join(names) or "none"}, expected '
+        raise UserError(f'{coco.path}: categories: found {named(names) or "none"}, expected '
                         f'one of the classes {", ".join(classes)} (metainfo.classes)')
 
 
@@ -136,10 +136,11 @@ def _image_problems(images: Iterable[Record]) -> Iterator[str]:
         if not _is_id(image.get('id')):
             yield f'{place}: id: found {_found(image, "id")}, expected a number or text'
         elif image['id'] in seen:
-            yield f'{place}: id: found {image["id"]!r} twice, expected each once'
+            yield f'{place}: id: found {shown(image["id"])} twice, expected each once'
         else:
             seen.add(image['id'])
-        if not isinstance(image.get('file_name'), str) or not image['file_name']:
+        name = image.get('file_name')
+        if not isinstance(name, str) or not name or '\0' in name:
             yield f'{place}: file_name: found {_found(image, "file_name")}, expected a name'
         for side in ('height', 'width'):
             if not _is_side(image.get(side)):
@@ -159,7 +160,7 @@ def _category_problems(categories: Iterable[Record]) -> Iterator[str]:
                 values.append(value)
         for value, count in Counter(values).items():
             if count > 1:
-                yield f'categories: found the {key} {value!r} {count} times, expected it once'
+                yield f'categories: found the {key} {shown(value)} {count} times, expected it once'
 
 
 def _annotation_problems(coco: CocoFile, with_masks: bool) -> Iterator[str]:
@@ -168,7 +169,7 @@ def _annotation_problems(coco: CocoFile, with_masks: bool) -> Iterator[str]:
     seen: set = set()
     of_image: dict[Any, list[Record]] = defaultdict(list)
     for number, annotation in enumerate(coco.annotations):
-        number_or_id = (repr(annotation['id']) if _is_id(annotation.get('id'))
+        number_or_id = (shown(annotation['id']) if _is_id(annotation.get('id'))
                         else f'number {number}, from 0')
         problem = _record_problem(annotation, images, categories, seen)
         if problem:
@@ -182,8 +183,8 @@ def _annotation_problems(coco: CocoFile, with_masks: bool) -> Iterator[str]:
         image = images[img_id]
         if _is_side(image.get('height')) and _is_side(image.get('width')):
             for annotation, problem in _mask_problems(image, annotations, with_masks):
-                place = _name(image) or f'image {img_id!r}'
-                yield f'{place}, annotation {annotation["id"]!r}: {problem}'
+                place = _name(image) or f'image {shown(img_id)}'
+                yield f'{place}, annotation {shown(annotation["id"])}: {problem}'
 
 
 def _record_problem(annotation: Record, images: Mapping[Any, Record], categories: set,
@@ -195,10 +196,10 @@ def _record_problem(annotation: Record, images: Mapping[Any, Record], categories
             return f'{key}: found {_found(annotation, key)}, expected a number or text'
         if known is not None and value not in known:
             what = 'image' if key == 'image_id' else 'category'
-            return f'{key}: found {value!r}, expected the id of one of the {len(known)} ' + (
+            return f'{key}: found {shown(value)}, expected the id of one of the {len(known)} ' + (
                 'images' if what == 'image' else 'categories')
     if annotation['id'] in seen:
-        return f'id: found {annotation["id"]!r} twice, expected each once'
+        return f'id: found {shown(annotation["id"])} twice, expected each once'
     seen.add(annotation['id'])
     for key in ('iscrowd', 'ignore'):
         if annotation.get(key, 0) not in (0, 1):
@@ -209,7 +210,7 @@ def _record_problem(annotation: Record, images: Mapping[Any, Record], categories
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)):
         return f'bbox: found {_found(annotation, "bbox")}, expected 4 numbers x, y, width, height'
     if box[2] < 0 or box[3] < 0:
-        return f'bbox: found {_shown(box)}, expected a width and a height of 0 or more'
+        return f'bbox: found {shown(box)}, expected a width and a height of 0 or more'
     if not _is_finite(annotation.get('area')):
         return f'area: found {_found(annotation, "area")}, expected a number of pixels'
     return None
@@ -232,7 +233,7 @@ def _mask_problems(image: Record, annotations: Sequence[Record],
         if not _agree(box, bound, height, width):
             x1, y1, x2, y2 = bound.tolist()
             yield annotations[index], (
-                f'bbox: found {_shown(box)}, expected about [{x1:g}, {y1:g}, {x2 - x1:g}, '
+                f'bbox: found {shown(box)}, expected about [{x1:g}, {y1:g}, {x2 - x1:g}, '
                 f'{y2 - y1:g}], the x, y, width and height of its segmentation')
 
 
@@ -268,13 +269,8 @@ def _is_finite(value: Any) -> bool:
 
 def _name(image: Record) -> str:
     name = image.get('file_name')
-    return f'image {name}' if name and isinstance(name, str) else ''
+    return f'image {named([name])}' if name and isinstance(name, str) else ''
 
 
 def _found(record: Record, key: str) -> str:
-    return _shown(record[key]) if key in record else 'none'
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f'{text[:37]}...'
+    return shown(record[key]) if key in record else 'none'

@@ -112,6 +112,9 @@ def _version(path: str | os.PathLike) -> tuple[str, int, int]:
     path = Path(path)
     try:
         state = path.stat()
+    except ValueError as error:  # a zero byte in the name
+        raise UserError(f'{str(path)!r}: found a zero byte, expected the name of an image'
+                        ) from error
     except OSError as error:
         if path.is_symlink():
             raise MissingFileError(f'{path}: a symbolic link to {os.readlink(path)}, which does '

@@ -24,7 +24,7 @@ from mmsart.structures.mask.runs import (
     join_touching,
     run_boxes,
 )
-from mmsart.utils.errors import MissingFileError, UserError, UserErrors
+from mmsart.utils.errors import MissingFileError, UserError, UserErrors, named, shown
 
 REQUIRED_COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'sample_id')
 GZIP_MAGIC, NEWLINE = b'\x1f\x8b', b'\n'
@@ -165,7 +165,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
     header, *rows = rows
     doubles = [name for name, count in Counter(header).items() if name and count > 1]
     if doubles:
-        raise UserError(f'{path}: row 1: found column {doubles[0]} twice, expected it once')
+        raise UserError(f'{path}: row 1: found column {named(doubles[:1])} twice, expected it once')
     return pd.DataFrame(rows, index=lines[1:], columns=header, dtype=object)
 
 
@@ -191,7 +191,7 @@ def _check_columns(path: Path, frame: pd.DataFrame) -> None:
     missing = [column for column in REQUIRED_COLUMNS if column not in frame.columns]
     if missing:
         raise UserError(
-            f'{path}: row 1: column {missing[0]} is missing, found {", ".join(frame.columns)}; '
+            f'{path}: row 1: column {missing[0]} is missing, found {named(frame.columns)}; '
             f'expected {", ".join(REQUIRED_COLUMNS)}')
     if frame.empty:
         raise UserError(f'{path}: no rows below the header, expected one row an instance')
@@ -201,7 +201,8 @@ def _check_columns(path: Path, frame: pd.DataFrame) -> None:
     odd = frame.index[frame['id'].str.contains(r'[/\\]|^\.')]
     if len(odd):
         raise _fail(path, odd[0], 'id',
-                    f'found {frame["id"][odd[0]]!r}, expected a file name without folder or ending')
+                    f'found {shown(frame["id"][odd[0]])}, expected a file name without folder or '
+                    'ending')
 
 
 def _first_of_equals(path: Path, frame: pd.DataFrame, runs: Runs) -> np.ndarray:
@@ -229,7 +230,7 @@ def _check_cell_types(
     unknown = frame.index[~known]
     if len(unknown):
         raise _fail(path, unknown[0], 'cell_type',
-                    f'found {frame["cell_type"][unknown[0]]!r}, expected {expected}')
+                    f'found {shown(frame["cell_type"][unknown[0]])}, expected {expected}')
 
 
 def _check_sizes(path: Path, frame: pd.DataFrame) -> None:
@@ -238,8 +239,8 @@ def _check_sizes(path: Path, frame: pd.DataFrame) -> None:
         wrong = frame.index[~whole | (frame[column].str.strip('0') == '')]
         if len(wrong):
             raise _fail(path, wrong[0], column,
-                        f'found {frame[column][wrong[0]]!r}, expected a whole number of pixels, '
-                        'at least 1')
+                        f'found {shown(frame[column][wrong[0]])}, expected a whole number of '
+                        'pixels, at least 1')
 
 
 def _check_constant(path: Path, frame: pd.DataFrame) -> None:
@@ -253,9 +254,9 @@ def _check_constant(path: Path, frame: pd.DataFrame) -> None:
         if len(differs):
             at = differs[0]
             raise _fail(path, frame.index[at], column,
-                        f'image {frame["id"].iloc[at]} has {values[at]!r} here and '
-                        f'{expected[at]!r} in row {frame.index[first[codes[at]]]}, expected one '
-                        'value an image')
+                        f'image {named([frame["id"].iloc[at]])} has {shown(values[at])} here and '
+                        f'{shown(expected[at])} in row {frame.index[first[codes[at]]]}, expected '
+                        'one value an image')
 
 
 def _parse_runs(path: Path, frame: pd.DataFrame, sizes: np.ndarray) -> Runs:

@@ -6,10 +6,12 @@ from mmsart.utils.errors import (
     UserError,
     UserErrors,
     as_user_error,
+    named,
     raise_all,
+    shown,
 )
 from mmsart.utils.files import atomic_write, check_target, check_writable
 
 __all__ = ['IncompleteError', 'MissingFileError', 'UserError', 'UserErrors', 'add_config_options',
            'add_run_arguments', 'as_user_error', 'atomic_write', 'check_target', 'check_writable',
-           'cli_main', 'make_parser', 'raise_all']
+           'cli_main', 'make_parser', 'named', 'raise_all', 'shown']

@@ -1,6 +1,8 @@
 """Errors that a user can cause and mend."""
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+
+LONGEST_NAME = 80  # characters; the ids of images are shorter
 
 
 class UserError(ValueError):
@@ -66,6 +68,33 @@ def as_user_error(place: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise UserError(f'{place}: {type(error).__name__}: {error}') from error
+
+
+def shown(value: object, longest: int = 40) -> str:
+    """Write what was found in bad input, so that it fits a message.
+
+    Args:
+        value: what was found.
+        longest: characters; what is longer is cut.
+
+    Returns:
+        Its ``repr``, which keeps line breaks and what cannot be seen apart from the message.
+    """
+    text = repr(value)
+    return text if len(text) <= longest else f'{text[:longest - 3]}...'
+
+
+def named(texts: Iterable[str]) -> str:
+    """List names that were found, plainly where they can be seen.
+
+    Args:
+        texts: the names.
+
+    Returns:
+        Them, with commas between; what is long or cannot be printed as :func:`shown` writes it.
+    """
+    return ', '.join(text if text.isprintable() and len(text) <= LONGEST_NAME else shown(text)
+                     for text in texts)
 
 
 def raise_all(errors: Sequence[UserError]) -> None:

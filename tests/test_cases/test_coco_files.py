@@ -122,6 +122,8 @@ BAD = {
     'a width as text': (dict(images__0__width='80'), "image a.png: width: found '80'"),
     'a width of true': (dict(images__0__width=True), 'image a.png: width: found True'),
     'no file name': (dict(images__0__file_name=DELETE), 'file_name: found none, expected a name'),
+    'a zero byte in a name': (dict(images__0__file_name='a\0.png'),
+                              "file_name: found 'a\\x00.png', expected a name"),
     'a category twice': (dict(categories__1__id=1), 'categories: found the id 1 2 times'),
     'a name twice': (dict(categories__1__name='cort'), "categories: found the name 'cort' 2 times"),
     'no name': (dict(categories__1__name=DELETE), 'category number 1, from 0: name: found none'),

@@ -15,7 +15,7 @@ from mmsart.structures.mask.coco_counts import decode_counts, encode_counts
 from mmsart.structures.mask.ragged import exclusive_cumsum
 from mmsart.structures.mask.rle import decode_rles
 from mmsart.structures.mask.runs import Runs, run_boxes
-from mmsart.utils.errors import UserError
+from mmsart.utils.errors import UserError, shown
 
 MOST_PIXELS = 1 << 31  # of an image: pycocotools counts in 32 bits
 FARTHEST = 1 << 16  # pixels that a polygon may leave the image by, on each side
@@ -153,11 +153,11 @@ def _are_polygons(segmentations: Sequence[Any], height: int, width: int) -> bool
 
 def _check_polygons(polygons: Any, height: int, width: int) -> None:
     if not isinstance(polygons, list | tuple):
-        raise _Problem(f'found {_shown(polygons)}, expected polygons or an RLE')
+        raise _Problem(f'found {shown(polygons)}, expected polygons or an RLE')
     if not len(polygons):
         raise _Problem('found no polygon, expected at least one')
     if any(isinstance(each, _NUMBERS) for each in polygons):
-        raise _Problem(f'found {_shown(polygons[0])} in the place of a polygon, expected a list of '
+        raise _Problem(f'found {shown(polygons[0])} in the place of a polygon, expected a list of '
                        'polygons [[x1, y1, x2, y2, ...], ...]')
     for number, polygon in enumerate(polygons):
         try:
@@ -189,12 +189,12 @@ def _read_code(rle: Mapping[str, Any], height: int, width: int) -> bytes:
     size = rle['size']
     quick = type(size) is list and size == [height, width]
     if not quick and list(_read_numbers(size, 'size')) != [height, width]:
-        raise _Problem(f'found an RLE of size {_shown(list(size))}, expected [{height}, {width}], '
+        raise _Problem(f'found an RLE of size {shown(list(size))}, expected [{height}, {width}], '
                        'the height and width of the image')
     counts = rle['counts']
     if isinstance(counts, str):
         if not counts.isascii():
-            raise _Problem(f'found counts {_shown(counts)}, expected COCO\'s compressed code')
+            raise _Problem(f'found counts {shown(counts)}, expected COCO\'s compressed code')
         return counts.encode()
     if isinstance(counts, bytes):
         return counts
@@ -211,7 +211,7 @@ def _check_codes(codes: Sequence[bytes], height: int, width: int) -> list[str | 
     all_good = all(codes) and _is_code(b''.join(codes), np.cumsum([len(code) for code in codes]))
     problems = [
         None if all_good or _is_code(code, np.array([len(code)])) else
-        f'found counts {_shown(code.decode("latin-1"))}, expected COCO\'s compressed code'
+        f'found counts {shown(code.decode("latin-1"))}, expected COCO\'s compressed code'
         for code in codes]
     good = [index for index, problem in enumerate(problems) if problem is None]
     counts, splits = decode_counts([codes[index] for index in good])
@@ -244,14 +244,14 @@ def _read_numbers(values: Any, name: str = '') -> np.ndarray:
     """Turn a list of finite numbers into float64; booleans and texts are no numbers."""
     found = f'{name} ' if name else ''
     if not isinstance(values, list | tuple | np.ndarray):
-        raise _Problem(f'found {found}{_shown(values)}, expected a list of numbers')
+        raise _Problem(f'found {found}{shown(values)}, expected a list of numbers')
     if isinstance(values, np.ndarray):
         values = values.tolist()
     kinds = set(map(type, values))
     if bool in kinds or not all(issubclass(kind, _NUMBERS) for kind in kinds):
         wrong = next(value for value in values
                      if isinstance(value, bool) or not isinstance(value, _NUMBERS))
-        raise _Problem(f'found {found}{_shown(wrong)}, expected numbers')
+        raise _Problem(f'found {found}{shown(wrong)}, expected numbers')
     try:
         numbers = np.array(values, np.float64)
     except OverflowError:  # a whole number of more than 308 digits
@@ -259,8 +259,3 @@ def _read_numbers(values: Any, name: str = '') -> np.ndarray:
     if not np.isfinite(numbers).all():
         raise _Problem(f'found {found}{numbers[~np.isfinite(numbers)][0]}, expected finite numbers')
     return numbers
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f'{text[:37]}...'
