@@ -1,5 +1,6 @@
 """Every leaf config: it builds, says what it is, and has no trap in it."""
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,42 @@ def test_a_leaf_is_short_and_says_how_to_run_it(leaf):
     docstring = ast.get_docstring(ast.parse(source))
     assert docstring
     assert 'tools/train.py' in docstring or 'make demo' in docstring
+
+
+def test_a_leaf_says_what_it_scores_or_that_nobody_knows_yet(leaf):
+    path, _ = leaf
+    text = ' '.join((ast.get_docstring(ast.parse(path.read_text())) or '').split())
+    scored = re.search(r'mAP (of )?\.\d+', text) and re.search(r'\d+ (min|h)', text)
+    assert scored or 'ot trained yet' in text or 'A pre-training' in text
+
+
+def bases_of(path):
+    """Give the files that a config builds on, those of mmdet by name."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
+            names = ast.literal_eval(node.value)
+            return [name if '::' in name else (path.parent / name).resolve()
+                    for name in ([names] if isinstance(names, str) else names)]
+    return []
+
+
+def depth(path):
+    """Count the files on the longest way from a config to its root."""
+    return 1 if isinstance(path, str) else 1 + max(map(depth, bases_of(path)), default=0)
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
+def test_no_leaf_is_deeper_than_four_files(path):
+    assert depth(path) <= 4
+
+
+def test_every_base_has_a_leaf():
+    reached, queue = set(), [*LEAVES]
+    while queue:
+        path = queue.pop()
+        reached.add(path)
+        queue += [base for base in bases_of(path) if isinstance(base, Path)]
+    assert set(BASES) <= reached
 
 
 @pytest.mark.parametrize('path', BASES, ids=lambda path: path.stem)

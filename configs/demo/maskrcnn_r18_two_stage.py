@@ -1,6 +1,8 @@
 """A small Mask R-CNN that learns generated cells from scratch on two CPU cores in minutes.
 
 make demo
+
+mAP .35 on its generated validation images, 6 minutes on two cores with AVX512-BF16 (README.md).
 """
 _base_ = [
     '../_base_/models/mask-rcnn_mobilenetv2_fpn_lite.py',

@@ -5,7 +5,7 @@ python tools/train.py configs/sartorius/cascade_lite2_pretrain.py
 python tools/train.py configs/sartorius/cascade_lite2.py --cfg-options \
   load_from=work_dirs/cascade_lite2_pretrain/LAST_CHECKPOINT
 
-SCORE
+Not trained yet.
 """
 _base_ = [
     '../_base_/models/cascade-mask-rcnn_lite2_fpn.py',

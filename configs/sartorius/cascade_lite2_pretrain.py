@@ -2,6 +2,8 @@
 
 export PHASE_CONTRAST_ROOT=FOLDER    (annotations.json as COCO has it, and images/)
 python tools/train.py configs/sartorius/cascade_lite2_pretrain.py
+
+A pre-training: its score says nothing about the competition's cells.
 """
 _base_ = [
     '../_base_/models/cascade-mask-rcnn_lite2_fpn.py',

@@ -2,10 +2,17 @@
 
 python tools/train.py configs/sartorius/maskrcnn_augmented.py
 
-The report: the validation loss became unstable; it gives no score.
+The report: the validation loss became unstable; it gives no score. Not trained yet.
 """
-_base_ = './maskrcnn_sgd_steplr.py'
+_base_ = [
+    '../_base_/models/mask-rcnn_r50_fpn_torchvision.py',
+    '../_base_/datasets/sartorius_instance.py',
+    '../_base_/schedules/sgd_steplr.py',
+    '../_base_/default_runtime.py',
+]
 
+# The report's mask predictor is 128 channels wide; it and the box predictor start anew.
+model = dict(roi_head=dict(mask_head=dict(type='NarrowMaskHead', predictor_channels=128)))
 train_pipeline = [
     dict(type='LoadCachedImage'),
     dict(type='LoadCroppedAnnotations'),

@@ -4,7 +4,7 @@ python tools/train.py configs/sartorius/maskrcnn_loss_weights.py
 
 All weights are 1 in the report's runs. Masks decide the competition's metric, so theirs is
 doubled here; any other choice is an option, as in
---cfg-options model.rpn_head.loss_bbox.loss_weight=2
+--cfg-options model.rpn_head.loss_bbox.loss_weight=2. Not trained yet.
 """
 _base_ = './maskrcnn_two_stage.py'
 

@@ -5,6 +5,8 @@ with weight decay .01, 5 % warm-up, linear decay, about 4,000 iterations, four f
 reports CV .314 after pre-training on LIVECell.
 
 python tools/train.py configs/sartorius/maskrcnn_r50_fine.py
+
+Not trained yet.
 """
 _base_ = [
     '../_base_/models/mask-rcnn_r50_fpn_fine.py',
@@ -13,8 +15,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-load_from = ('https://download.openmmlab.com/mmdetection/v2.0/mask_rcnn/mask_rcnn_r50_fpn_1x_coco/'
-             'mask_rcnn_r50_fpn_1x_coco_20200205-d4b0c5d6.pth')
 # He keeps shsy5y from .35, astro from .45 and cort from .65, of at least 0, 150 and 75 pixels.
 postprocess = dict(
     _delete_=True,

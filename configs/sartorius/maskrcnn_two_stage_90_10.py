@@ -3,7 +3,7 @@
 python tools/train.py configs/sartorius/maskrcnn_two_stage_90_10.py
 
 The report names both shares and no difference. Scores of the two are of different validation
-images and do not compare.
+images and do not compare. Not trained yet.
 """
 _base_ = './maskrcnn_two_stage.py'
 

@@ -2,14 +2,14 @@
 
 python tools/train.py configs/sartorius/maskrcnn_two_stage_report.py
 
-The schedule is that of maskrcnn_two_stage.py. The network is the report's: torchvision's Mask
-R-CNN with its COCO weights, the mask predictor 128 channels wide.
+The schedule is that of maskrcnn_two_stage.py. The report gives no score. Not trained yet.
 """
 _base_ = [
-    '../_base_/models/mask-rcnn_r50_fpn_report.py',
+    '../_base_/models/mask-rcnn_r50_fpn_torchvision.py',
     '../_base_/datasets/sartorius_instance.py',
     '../_base_/schedules/two_stage_adamw.py',
     '../_base_/default_runtime.py',
 ]
 
-load_from = 'https://download.pytorch.org/models/maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth'
+# The report's mask predictor is 128 channels wide; it and the box predictor start anew.
+model = dict(roi_head=dict(mask_head=dict(type='NarrowMaskHead', predictor_channels=128)))

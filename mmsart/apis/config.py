@@ -63,7 +63,7 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
     cfg = _overridden(path, plain, overrides)
     _check_effects(path, plain, cfg, overrides)
     for key in overrides:
-        if not has_key(plain, key):
+        if not has_key(plain, key) and key not in RUN_KEYS:
             warnings.warn(f'--cfg-options: {key} is new, {path} has no such key', stacklevel=2)
     for name in LOADERS:
         loader = cfg.get(name)

@@ -76,5 +76,6 @@ def register_loaders() -> None:
     """Let mmengine read files, packages and URLs through this module."""
     for prefixes, loader in (
             ('', load_from_file), (PACKAGE_SCHEME, load_from_package),
-            (('http://', 'https://', 'torchvision://', 'detectron2://'), load_from_network)):
+            (('http://', 'https://', 'mmdet://', 'torchvision://', 'detectron2://'),
+             load_from_network)):
         CheckpointLoader.register_scheme(prefixes, loader=loader, force=True)

@@ -17,13 +17,17 @@ from mmsart.weights.package import find_package_weights
 
 ENVIRONMENT = 'SARTORIUS_WEIGHTS'
 PACKAGE_SCHEME = 'package://'
-REMOTE = re.compile(r'(https?|torchvision|detectron2)://')
+REMOTE = re.compile(r'(https?|mmdet|torchvision|detectron2)://')
 HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.\w+$')
 TIMEOUT = 20  # seconds without an answer until a server counts as out of reach
 
 TORCHVISION = 'https://download.pytorch.org/models/'
 DETECTRON2 = 'https://dl.fbaipublicfiles.com/detectron2/COCO-InstanceSegmentation/'
+MMDET = 'https://download.openmmlab.com/mmdetection/v2.0/'
 NAMES = {
+    'mmdet://mask_rcnn_r50_fpn_1x_coco':
+        MMDET + 'mask_rcnn/mask_rcnn_r50_fpn_1x_coco/'
+        'mask_rcnn_r50_fpn_1x_coco_20200205-d4b0c5d6.pth',
     'torchvision://maskrcnn_resnet50_fpn': TORCHVISION + 'maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth',
     'torchvision://maskrcnn_resnet50_fpn_v2':
         TORCHVISION + 'maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth',

@@ -182,7 +182,8 @@ def test_a_key_that_does_not_fit_is_refused(option, problem):
     "O'Brien lab", 'back\\slash', 'a"b', 'new\nline', '{x}', '{{ fileDirname }}', '{{$HOME:x}}',
     '$HOME', 'ä 日本', '[1]', 'a,b', '%s', "'''", '\\N{BULLET}'])
 @pytest.mark.parametrize(('variable', 'path'), [
-    ('SARTORIUS_SAMPLE', 'sample_instance'), ('SARTORIUS_ROOT', 'sartorius_crops')])
+    ('SARTORIUS_SAMPLE', 'sample_instance'), ('PHASE_CONTRAST_ROOT', 'phase_contrast_crops'),
+    ('SARTORIUS_ROOT', 'sartorius_crops')])
 def test_any_character_in_the_path_of_the_data(monkeypatch, root, variable, path):
     monkeypatch.setenv(variable, root)
     cfg = load_config(str(ROOT / f'configs/_base_/datasets/{path}.py'))

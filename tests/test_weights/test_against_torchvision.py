@@ -118,7 +118,7 @@ def run_ours(model, image):
 
 @pytest.mark.parametrize(('version', 'hidden', 'config'), [
     (1, 256, 'mask-rcnn_r50_fpn_torchvision.py'),
-    (1, 128, 'mask-rcnn_r50_fpn_report.py'),
+    (1, 128, '../../sartorius/maskrcnn_two_stage_report.py'),
     (2, 256, 'mask-rcnn_r50_fpn_v2_torchvision.py')])
 def test_same_boxes_scores_and_masks(version, hidden, config):
     image = make_image()

@@ -34,7 +34,7 @@ FORMATS = {
     'v1': ('mask-rcnn_r50_fpn_torchvision.py', None, nets.torchvision_v1),
     'v1 of old names': ('mask-rcnn_r50_fpn_torchvision.py', None,
                         lambda classes: nets.torchvision_v1(classes, old_names=True)),
-    'v1 of the report': ('mask-rcnn_r50_fpn_report.py', None,
+    'v1 of the report': ('../../sartorius/maskrcnn_two_stage_report.py', None,
                          lambda classes: nets.torchvision_v1(classes, hidden=128)),
     'v2': ('mask-rcnn_r50_fpn_v2_torchvision.py', None, nets.torchvision_v2),
     'R50': ('mask-rcnn_r50_fpn_detectron2.py', None,

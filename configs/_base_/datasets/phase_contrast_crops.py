@@ -3,9 +3,11 @@
 PHASE_CONTRAST_ROOT names a folder with annotations.json (COCO) and images/. The validation looks at
 every tenth of the training's own images: it shows that a run learns, and no more than that.
 """
+import os
+
 _base_ = './sartorius_crops.py'
 
-data_root = '{{$PHASE_CONTRAST_ROOT:data/phase_contrast/}}'
+data_root = os.environ.get('PHASE_CONTRAST_ROOT') or 'data/phase_contrast/'
 dataset = dict(
     type='CheckedCocoDataset', data_root=data_root, ann_file='annotations.json',
     data_prefix=dict(img='images/'), metainfo=dict(classes=('cell',)))

@@ -1,8 +1,10 @@
 """mmdet's Mask R-CNN R50-FPN for three cell types and up to 790 cells an image."""
 _base_ = 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'
 
+load_from = 'mmdet://mask_rcnn_r50_fpn_1x_coco'
 model = dict(
-    # `load_from` brings all weights, the backbone's too; without it, training starts from scratch.
+    # `load_from` brings all weights, the backbone's too; where it cannot be had, training starts
+    # from scratch.
     backbone=dict(init_cfg=None),
     roi_head=dict(
         type='CroppedMaskRoIHead',

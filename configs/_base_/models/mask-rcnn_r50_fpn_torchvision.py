@@ -5,6 +5,7 @@ pixel) and BatchNorm (frozen, without epsilon). Caps on proposals and detections
 """
 _base_ = './mask-rcnn_r50_fpn.py'
 
+load_from = 'torchvision://maskrcnn_resnet50_fpn'
 roi_align = dict(sampling_ratio=2, aligned=False)
 model = dict(
     backbone=dict(norm_cfg=dict(type='BN', requires_grad=False, eps=0.)),
