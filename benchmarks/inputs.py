@@ -77,12 +77,34 @@ def real_image(root: Path) -> DenseImage:
     Returns:
         The image.
     """
+    rles = _real_rles(root)
+    densest = max(rles, key=lambda image_id: len(rles[image_id]))
+    return _dense('real', str(root / 'train' / f'{densest}.png'), rles[densest])
+
+
+def real_images_near(cells: int) -> list[DenseImage]:
+    """Find the training image whose number of cells is nearest, where there is data.
+
+    Args:
+        cells: how many.
+
+    Returns:
+        One image, or none where SARTORIUS_ROOT is unset.
+    """
+    if 'SARTORIUS_ROOT' not in os.environ:
+        return []
+    root = Path(os.environ['SARTORIUS_ROOT'])
+    rles = _real_rles(root)
+    nearest = min(rles, key=lambda image_id: abs(len(rles[image_id]) - cells))
+    return [_dense('real', str(root / 'train' / f'{nearest}.png'), rles[nearest])]
+
+
+def _real_rles(root: Path) -> dict[str, list[str]]:
     rles = defaultdict(list)
     with open(root / 'train.csv', newline='', encoding='utf-8') as file:
         for row in csv.DictReader(file):
             rles[row['id']].append(row['annotation'])
-    densest = max(rles, key=lambda image_id: len(rles[image_id]))
-    return _dense('real', str(root / 'train' / f'{densest}.png'), rles[densest])
+    return rles
 
 
 def _dense(kind: str, path: str, rles: list[str]) -> DenseImage:
