@@ -6,8 +6,8 @@ python tools/train.py configs/sartorius/cascade_lite2.py --cfg-options \
   load_from=work_dirs/cascade_lite2_pretrain/LAST_CHECKPOINT
 
 On 336 of 420 real images and 4 more of shsy5y: mAP .233, mix-weighted .223 on the 84 others,
-tuned out of sample, after 974 iterations (401 s on an H100 that another training shared). That is a
-short training: maskrcnn_lite_cpu.py reached .266 with three to four times as many crops
+tuned out of sample, after 974 iterations, 7 minutes on an H100 that another training shared. That
+is a short training: maskrcnn_lite_cpu.py reached .266 with three to four times as many crops
 (docs/results.md).
 """
 _base_ = [
