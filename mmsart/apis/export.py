@@ -33,6 +33,7 @@ FACTS: dict[str, type | tuple[type, ...]] = {
     'score_source': str, 'count_error': dict}
 """What a card has to say, and of which kind; docs/zoo.md tells what each is."""
 OPTIONAL_FACTS: dict[str, type | tuple[type, ...]] = {'training_images': dict}
+STATISTICS = ('running_mean', 'running_var')
 
 
 def read_facts(path: str | os.PathLike) -> dict[str, Any]:
@@ -90,8 +91,8 @@ def export_model(source: ModelSource, folder: str | os.PathLike, facts: Mapping[
                  default: bool = False) -> ZooModel:
     """Write a model's folder: weights in half precision, config, settings and card.
 
-    Weights of one dimension, biases and the statistics of normalisation, stay in single
-    precision: they are few, and variances can leave the range of half precision.
+    The statistics of normalisation stay in single precision: variances can leave the range of half
+    precision.
 
     Args:
         source: the trained model.
@@ -127,9 +128,9 @@ def _half(source: ModelSource) -> dict[str, torch.Tensor]:
     for name, value in import_checkpoint(source.weights).state_dict.items():
         if name.endswith('num_batches_tracked'):
             continue
-        is_large = value.is_floating_point() and value.ndim > 1
-        weights[name] = (value.half() if is_large else value).contiguous()
-        if is_large and not torch.isfinite(weights[name]).all():
+        is_weight = value.is_floating_point() and not name.endswith(STATISTICS)
+        weights[name] = (value.half() if is_weight else value).contiguous()
+        if is_weight and not torch.isfinite(weights[name]).all():
             raise UserError(f'{source.weights}: {name}: found values beyond half precision, '
                             f'expected less than {torch.finfo(torch.half).max:g}')
     return weights

@@ -31,6 +31,9 @@ from mmsart.utils import UserError
 
 Image = str | os.PathLike | np.ndarray
 
+PROPOSALS_OF_A_CELL = 4
+"""NMS at an IoU of .7 leaves this many of each cell, and more: a limit beyond cuts duplicates."""
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -107,8 +110,8 @@ class Segmentation(ImageResult):
 
     Attributes:
         normalization: how grey values became 8 bits.
-        caps: limits of the detector that were reached, as ``key=value``; of the proposals, too,
-            which a dense image reaches without a loss as a rule.
+        caps: limits of the detector that were reached, as ``key=value``, those on proposals only
+            where they leave fewer than :data:`PROPOSALS_OF_A_CELL` for each cell found.
         stack: the file; the frames of a stack read their grey values from it on demand.
     """
 
@@ -305,15 +308,17 @@ class _OpenImage:
         return crops
 
     def add(self, found: Found, number: int) -> None:
-        self._caps.update(found.caps)
         frame = self._waiting[number]
         if found.crop.tile is not None:
-            frame.parts.append(self.predictor.finish_tile(found.crop, found.detections, self._size))
+            part = self.predictor.finish_tile(found.crop, found.detections, self._size)
+            frame.parts.append(part)
+            self._caps.update(_near(found.caps, len(part)))
             if len(frame.parts) < frame.crops:
                 return
             final = self.predictor.join(frame.parts, found.crop.img_id, self._size)
         else:
             final = self.predictor.finish(found.detections)
+            self._caps.update(_near(found.caps, len(final)))
         self._found[number] = final
         del self._waiting[number]
         source = self.predictor.source
@@ -354,6 +359,14 @@ class _OpenFrame:
     picture: np.ndarray
     crops: int
     parts: list[TilePart] = field(default_factory=list)
+
+
+def _near(caps: Iterable[str], cells: int) -> Iterator[str]:
+    """Leave out limits on proposals that cut but duplicates."""
+    for cap in caps:
+        key, _, value = cap.partition('=')
+        if key == MAX_DETECTIONS or cells * PROPOSALS_OF_A_CELL > int(value):
+            yield cap
 
 
 def choose_device(device: str | None = None) -> torch.device:

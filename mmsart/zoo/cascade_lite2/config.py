@@ -1,0 +1,183 @@
+"""Model, test pipeline and tiles."""
+model = dict(
+    backbone=dict(
+        arch='lite2',
+        init_cfg=None,
+        out_indices=(
+            2,
+            3,
+            4,
+            5,
+        ),
+        stage_strides=(
+            1,
+            1,
+            2,
+            2,
+            2,
+        ),
+        type='EfficientNetLite'),
+    data_preprocessor=dict(
+        bgr_to_rgb=True,
+        mean=[
+            127.0,
+            127.0,
+            127.0,
+        ],
+        pad_mask=True,
+        pad_size_divisor=32,
+        std=[
+            128.0,
+            128.0,
+            128.0,
+        ],
+        type='DetDataPreprocessor'),
+    neck=dict(
+        in_channels=[
+            24,
+            48,
+            120,
+            352,
+        ],
+        init_cfg=None,
+        norm_cfg=dict(type='BN'),
+        num_outs=5,
+        out_channels=96,
+        type='FPN'),
+    roi_head=dict(
+        bbox_head=[
+            dict(
+                bbox_coder=dict(
+                    target_stds=[
+                        0.1,
+                        0.1,
+                        0.2,
+                        0.2,
+                    ],
+                    type='DeltaXYWHBBoxCoder'),
+                fc_out_channels=192,
+                in_channels=96,
+                loss_bbox=dict(loss_weight=1.0, type='L1Loss'),
+                loss_cls=dict(loss_weight=1.0, type='CrossEntropyLoss'),
+                num_classes=3,
+                reg_class_agnostic=True,
+                roi_feat_size=7,
+                type='Shared2FCBBoxHead'),
+            dict(
+                bbox_coder=dict(
+                    target_stds=[
+                        0.05,
+                        0.05,
+                        0.1,
+                        0.1,
+                    ],
+                    type='DeltaXYWHBBoxCoder'),
+                fc_out_channels=192,
+                in_channels=96,
+                loss_bbox=dict(loss_weight=1.0, type='L1Loss'),
+                loss_cls=dict(loss_weight=1.0, type='CrossEntropyLoss'),
+                num_classes=3,
+                reg_class_agnostic=True,
+                roi_feat_size=7,
+                type='Shared2FCBBoxHead'),
+        ],
+        bbox_roi_extractor=dict(
+            featmap_strides=[
+                2,
+                4,
+                8,
+                16,
+            ],
+            finest_scale=14,
+            out_channels=96,
+            roi_layer=dict(output_size=7, sampling_ratio=1, type='RoIAlign'),
+            type='BagRoIExtractor'),
+        mask_head=dict(
+            conv_out_channels=128,
+            in_channels=96,
+            loss_mask=dict(
+                loss_weight=1.0, type='CrossEntropyLoss', use_mask=True),
+            norm_cfg=dict(type='BN'),
+            num_classes=3,
+            num_convs=4,
+            type='CroppedFCNMaskHead'),
+        mask_roi_extractor=dict(
+            featmap_strides=[
+                2,
+                4,
+                8,
+                16,
+            ],
+            finest_scale=28,
+            out_channels=96,
+            roi_layer=dict(output_size=14, sampling_ratio=2, type='RoIAlign'),
+            type='BagRoIExtractor'),
+        stage_loss_weights=(
+            1.0,
+            0.5,
+        ),
+        type='CascadeMaskRoIHead'),
+    rpn_head=dict(
+        anchor_generator=dict(
+            octave_base_scale=4,
+            ratios=[
+                0.5,
+                1.0,
+                2.0,
+            ],
+            scales_per_octave=2,
+            strides=[
+                4,
+                8,
+                16,
+                32,
+            ],
+            type='AnchorGenerator'),
+        bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
+        feat_channels=96,
+        in_channels=96,
+        loss_bbox=dict(loss_weight=1.0, type='L1Loss'),
+        loss_cls=dict(
+            loss_weight=1.0, type='CrossEntropyLoss', use_sigmoid=True),
+        type='CoarseRPNHead'),
+    test_cfg=dict(
+        rcnn=dict(
+            keep_mask_logits=True,
+            mask_thr_binary=0.5,
+            max_per_img=1000,
+            nms=dict(iou_threshold=0.6, type='nms'),
+            score_by_mask_iou=True,
+            score_thr=0.05),
+        rpn=dict(
+            max_per_img=2500,
+            min_bbox_size=0,
+            nms=dict(iou_threshold=0.75, type='nms'),
+            nms_pre=4000)),
+    train_cfg=None,
+    type='FlipTTAMaskRCNN')
+test_pipeline = [
+    dict(type='LoadCachedImage'),
+    dict(scale_factor=1.0, type='Resize'),
+    dict(
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+            'instances',
+            'cell_type',
+            'sample_id',
+        ),
+        type='PackDetInputs'),
+]
+tiles = dict(
+    image_size=(
+        520,
+        704,
+    ), overlap=192, size=(
+        1024,
+        1024,
+    ))
