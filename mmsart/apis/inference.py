@@ -189,7 +189,8 @@ class CellSegmenter:
         flips: False looks at each image once rather than at its mirror images too: faster by the
             number of views, and a little less exact. None for what the model says.
         batch_size: images or tiles of one size that are computed together.
-        tile_size: pixels of the side of a tile, in place of the model's.
+        tile_size: pixels of the side of a tile, and of the largest image that is looked at in one
+            piece, in place of the model's.
         tile_overlap: pixels that tiles share, in place of the model's.
 
     Raises:
@@ -398,7 +399,7 @@ def _adapted(source: ModelSource, flips: bool | None, tile_size: int | None,
     """Change what the caller wants otherwise than the model says."""
     tiles = source.tiles
     if tile_size is not None:
-        tiles = replace(tiles, size=(tile_size, tile_size))
+        tiles = replace(tiles, size=(tile_size, tile_size), largest=(tile_size, tile_size))
     if tile_overlap is not None:
         tiles = replace(tiles, overlap=tile_overlap)
     if flips is False:

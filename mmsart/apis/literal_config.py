@@ -46,7 +46,7 @@ def read_literal_config(text: str, name: str) -> Config:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UserError(f'{name}: expected a config as mmengine writes it, found: {error}; '
                         'it was not run') from error
-    return Config(values)
+    return Config(values, cfg_text=text, filename=name)
 
 
 def _value(node: ast.expr) -> Any:

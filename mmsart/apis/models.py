@@ -28,7 +28,8 @@ from mmsart.zoo import ZooModel, default_model, find_model, list_models, open_mo
 from mmsart.zoo.models import SETTINGS_FILE, WEIGHTS_FILE
 
 TRAINING_SIZE = (520, 704)
-TILE_SIZE = (1024, 1024)
+LARGEST_SIZE = (1024, 1024)
+TILE_SIZE = (704, 704)
 TILE_OVERLAP = 192
 
 
@@ -37,13 +38,16 @@ class Tiles:
     """How a model looks at images that are larger than those it knows.
 
     Attributes:
-        size: (h, w) of the largest image that is looked at in one piece.
+        largest: (h, w) of the largest image that is looked at in one piece, as a test does.
+        size: (h, w) of the tiles of larger ones, near that of the training images: there the
+            limits on proposals and the vote on the type of cell do what they were tuned for.
         overlap: pixels that neighbouring tiles share; a cell no longer than this is whole in one
             of them. 192 is more than 99 % of astrocytes measure.
         image_size: (h, w) of the images that the model's limits are made for: the most proposals
             and detections an image grow with the area of a tile.
     """
 
+    largest: tuple[int, int] = LARGEST_SIZE
     size: tuple[int, int] = TILE_SIZE
     overlap: int = TILE_OVERLAP
     image_size: tuple[int, int] = TRAINING_SIZE
@@ -205,10 +209,11 @@ def _read_tiles(cfg: Config, pipeline: Sequence[dict]) -> Tiles:
     """Read the key ``tiles`` of a config, or find what fits its pipeline.
 
     A pipeline that brings every image to one size has shown the model cells at the scale that
-    images of the training's size give; tiles then have that size.
+    images of the training's size give; tiles then have that size, and no image is larger.
     """
-    given = dict(cfg.get('tiles') or {})
-    image_size = tuple(given.get('image_size', TRAINING_SIZE))
+    given = cfg.get('tiles') or {}
+    image_size = tuple(given.get('image_size') or TRAINING_SIZE)
     resized = any(step.get('type') == 'Resize' and step.get('scale') for step in pipeline)
-    size = tuple(given.get('size', image_size if resized else TILE_SIZE))
-    return Tiles(size, int(given.get('overlap', TILE_OVERLAP)), image_size)
+    largest, size = (image_size, image_size) if resized else (LARGEST_SIZE, TILE_SIZE)
+    return Tiles(tuple(given.get('largest') or largest), tuple(given.get('size') or size),
+                 int(given.get('overlap', TILE_OVERLAP)), image_size)

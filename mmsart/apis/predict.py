@@ -147,6 +147,9 @@ class _Batch:
 
     def run(self, images: Sequence[InputImage]) -> None:
         """Look at the images that are not done yet."""
+        source = self.segmenter.source
+        self._say(f'model {source.name} on {self.segmenter.device}, post-processing settings: '
+                  f'{source.postprocess_source}')
         waiting = [image for image in images if not self._is_done(image)]
         if self.options.resume:
             self._remove_leftovers(waiting)

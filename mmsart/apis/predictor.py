@@ -80,10 +80,14 @@ class Predictor:
         device: where to compute.
         batch_size: crops of one size that are computed together. More than one rounds otherwise
             in the last digit than tools/test.py does with its own batch size of one.
+
+    Raises:
+        UserError: the tiles are smaller than their overlap, or the weights are of another model.
     """
 
     def __init__(self, source: ModelSource, device: str | torch.device = 'cpu',
                  batch_size: int = 1) -> None:
+        tile_grid(source.tiles.size, source.tiles.size, source.tiles.overlap)  # checks them
         self.source = source
         self.batch_size = batch_size
         self.model: Any = source.build(device)
@@ -112,9 +116,10 @@ class Predictor:
             The image itself, or its tiles.
         """
         height, width = image.shape[:2]
-        grid = tile_grid((height, width), self.source.tiles.size, self.source.tiles.overlap)
-        if len(grid) == 1:
+        tiles = self.source.tiles
+        if height <= tiles.largest[0] and width <= tiles.largest[1]:
             return [Crop(image, img_id, owner)]
+        grid = tile_grid((height, width), tiles.size, tiles.overlap)
         return [Crop(image[tile.rows.begin:tile.rows.end, tile.columns.begin:tile.columns.end],
                      img_id, owner, tile) for tile in grid]
 

@@ -239,7 +239,7 @@ def test_images_unlike_the_training_ones_are_told(checkpoint):
 def test_limits_grow_with_the_tile(checkpoint):
     """A tile of twice the area of a training image may hold twice the cells."""
     small = CellSegmenter(checkpoint, 'cpu', tile_size=128, tile_overlap=64)
-    tiles = Tiles((128, 128), 64, image_size=(64, 128))
+    tiles = Tiles((128, 128), (128, 128), 64, image_size=(64, 128))
     large = CellSegmenter(checkpoint, 'cpu')
     large._predictor.source = dataclasses.replace(large.source, tiles=tiles)
     image = noise(128, 200)
