@@ -18,11 +18,7 @@ if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
                 --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
 fi
 
-"${PYTHON:-python}" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "$gpus" \
-    "$(dirname "$(readlink -f "$0")")/train.py" "$config" --launcher pytorch "$@"
-code=$?
-if [ $code -ne 0 ]; then
-    echo "error: a process of the training ended with an error (see above), the others were" \
-        "stopped. After mending it, go on with: $0 $config $gpus $* --resume" >&2
-fi
-exit $code
+tools=$(dirname "$(readlink -f "$0")")
+exec "${PYTHON:-python}" "$tools/dist_launch.py" "$0 $config $gpus $* --resume" \
+    "${rendezvous[@]}" --nproc-per-node "$gpus" \
+    "$tools/train.py" "$config" --launcher pytorch "$@"

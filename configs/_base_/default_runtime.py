@@ -12,7 +12,7 @@ default_hooks = dict(
         type='AtomicCheckpointHook', interval=1, max_keep_ckpts=2,
         save_best='auto', rule='greater'),  # by the first score of val_evaluator
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='DetVisualizationHook'))
+    visualization=dict(type='CellVisualizationHook'))
 
 custom_hooks = [
     dict(type='FiniteLossHook'),  # stops at a loss, gradient or weight that is not finite

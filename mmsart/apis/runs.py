@@ -24,13 +24,17 @@ from mmsart.apis.config import LOADERS, find_datasets, find_metric, find_metrics
 from mmsart.datasets.image_file import find_unreadable
 from mmsart.datasets.image_folder import list_images
 from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
+from mmsart.engine.hooks.stop_hook import StopHook
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
+from mmsart.engine.runner.loader_workers import end_workers
 from mmsart.engine.runner.resume_check import check_resume
+from mmsart.engine.runner.stop_request import StopRequest
 from mmsart.models.fast_inference import skip_hopeless
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import (
     IncompleteError,
     MissingFileError,
+    RunStopped,
     UserError,
     UserErrors,
     check_target,
@@ -59,6 +63,7 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
 
     Raises:
         UserError: the data, the weights or the settings are wrong.
+        RunStopped: Ctrl-C or SIGTERM has come; a checkpoint is written.
     """
     _prepare_process(cfg, launcher, local_rank)
     loaders = ('train_dataloader', 'val_dataloader')
@@ -89,7 +94,15 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
             read_checkpoint(cfg.load_from)  # refused now rather than in a run begun
     load_postprocess(_own_postprocess(cfg, 'val_evaluator'), data_classes(cfg, 'val_dataloader'))
     check_writable(cfg.work_dir)
-    _build_runner(cfg).train()
+    with StopRequest(repeatable=launcher == 'none') as request:
+        runner = _build_runner(cfg)
+        runner.register_hook(StopHook(request))
+        try:
+            runner.train()
+        except RunStopped:
+            end_workers(runner)
+            _leave_group()
+            raise
     _leave_group()
 
 

@@ -3,6 +3,7 @@ from mmsart.utils.cli import add_config_options, add_run_arguments, cli_main, ma
 from mmsart.utils.errors import (
     IncompleteError,
     MissingFileError,
+    RunStopped,
     UserError,
     UserErrors,
     as_user_error,
@@ -12,6 +13,7 @@ from mmsart.utils.errors import (
 )
 from mmsart.utils.files import atomic_write, check_target, check_writable
 
-__all__ = ['IncompleteError', 'MissingFileError', 'UserError', 'UserErrors', 'add_config_options',
-           'add_run_arguments', 'as_user_error', 'atomic_write', 'check_target', 'check_writable',
-           'cli_main', 'make_parser', 'named', 'raise_all', 'shown']
+__all__ = ['IncompleteError', 'MissingFileError', 'RunStopped', 'UserError', 'UserErrors',
+           'add_config_options', 'add_run_arguments', 'as_user_error', 'atomic_write',
+           'check_target', 'check_writable', 'cli_main', 'make_parser', 'named', 'raise_all',
+           'shown']

@@ -1,7 +1,12 @@
 """Common behaviour of the command-line tools."""
 import argparse
 import functools
+import gc
+import os
+import re
+import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -19,8 +24,9 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
     Returns:
         A function of the same arguments. A :class:`UserError`, or an `OSError` that names a
         file, is printed to stderr as ``error: ...``, one line a problem, and gives exit code 2,
-        or 3 where the work is done but for the inputs named; other exceptions are defects and
-        keep their traceback.
+        or 3 where the work is done but for the inputs named. A killed worker of a data loader is
+        reported in the same way. Ctrl-C gives 130. Other exceptions are defects and keep their
+        traceback.
     """
 
     @functools.wraps(function)
@@ -33,10 +39,20 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
             problems = ((_without_worker(str(error)),) if 'Original Traceback' in str(error)
                         else error.problems)
             exit_code = error.exit_code
-        except OSError as error:
-            if error.filename is None:
+        except (OSError, EOFError, RuntimeError) as error:
+            if (lost := _lost_worker(error)) is not None:
+                problems = (f'{lost}; expected it to live: where the memory was full, a smaller '
+                            'num_workers of the data loaders needs less',)
+            elif isinstance(error, OSError) and error.filename is not None:
+                problems = (f'{error.filename}: {error.strerror}',)
+            else:
                 raise
-            problems, exit_code = (f'{error.filename}: {error.strerror}',), 2
+            exit_code = 2
+        except KeyboardInterrupt as stop:
+            if os.environ.get('RANK', '0') == '0':
+                print(str(stop) or 'interrupted', file=sys.stderr)
+            gc.freeze()  # the collection at the end of Python takes a busy machine half a minute
+            return getattr(stop, 'exit_code', 128 + signal.SIGINT)
         for problem in problems[:MOST_PROBLEMS]:
             print('error: ' + ' '.join(problem.split()), file=sys.stderr)
         if len(problems) > MOST_PROBLEMS:
@@ -86,6 +102,19 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE',
                         default=[], help='override keys of the config, as in '
                         'train_dataloader.batch_size=4 split.val_fraction=0.1 (docs/options.md)')
+
+
+def _lost_worker(error: Exception) -> str | None:
+    """Say which worker of a data loader has died, if that is what an error comes from."""
+    if found := re.search(r'DataLoader worker \(.*', str(error)):  # as torch words it
+        return found[0].strip('. ')
+    # Before torch notices, reading what the worker was sending fails.
+    frames = traceback.walk_tb(error.__traceback__)
+    if isinstance(error, ConnectionError | EOFError) and any(
+            frame.f_code.co_filename.endswith('torch/utils/data/dataloader.py')
+            for frame, _ in frames):
+        return 'a DataLoader worker ended unexpectedly'
+    return None
 
 
 def _without_worker(message: str) -> str:

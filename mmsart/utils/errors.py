@@ -55,6 +55,22 @@ class MissingFileError(UserError, FileNotFoundError):
     """A file or folder that the user named does not exist."""
 
 
+class RunStopped(KeyboardInterrupt):
+    """A run has ended early because somebody asked it to; the message says how to go on.
+
+    Args:
+        message: one line.
+        signum: the signal that asked.
+
+    Attributes:
+        exit_code: what shells report of a process that a signal has ended.
+    """
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum
+
+
 @contextmanager
 def as_user_error(place: str) -> Iterator[None]:
     """Turn whatever building something from a config raises into a :class:`UserError`.

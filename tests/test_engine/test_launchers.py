@@ -1,6 +1,7 @@
 """The shell scripts, with a stand-in for what they start."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,17 @@ if '--die' in sys.argv:
     if dist.get_rank() == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     dist.barrier()
+if '--wait' in sys.argv:  # as a training does, which ends its iteration first
+    asked = []
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda signum, frame: asked.append(signum))
+    dist.barrier()
+    print('READY', flush=True)
+    while not asked:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    print('ASKED', dist.get_rank(), *map(int, asked), flush=True)
+    sys.exit(128 + asked[0])
 if dist.get_rank() == 0:
     print('ARGS', gathered, sys.argv[1:])
 dist.destroy_process_group()
@@ -32,7 +44,7 @@ dist.destroy_process_group()
 def tools(tmp_path):
     folder = tmp_path / 'tools'
     folder.mkdir()
-    for path in TOOLS.glob('*.sh'):
+    for path in (*TOOLS.glob('*.sh'), TOOLS / 'dist_launch.py'):
         shutil.copy(path, folder)
     for name in ('train.py', 'test.py'):
         (folder / name).write_text(STAND_IN)
@@ -60,6 +72,26 @@ def test_a_death_ends_the_job_with_a_line(tools):
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith('error: a process of the training ended with an error')
     assert last.endswith('config.py 2 --die --resume')
+
+
+@pytest.mark.parametrize(('signum', 'code', 'to_all'), [
+    (signal.SIGINT, 130, True),  # as a terminal sends Ctrl-C
+    (signal.SIGTERM, 143, False)])  # as kill sends it
+def test_a_signal_reaches_each_process_once_and_the_script_says_how_to_go_on(
+        tools, signum, code, to_all):
+    script = subprocess.Popen(
+        ['bash', str(tools / 'dist_train.sh'), 'config.py', '2', '--wait'], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env={**os.environ, 'PYTHON': sys.executable})
+    for _ in range(2):
+        assert script.stdout.readline().strip() == 'READY'
+    (os.killpg if to_all else os.kill)(script.pid, signum)
+    out, err = script.communicate(timeout=40)
+    assert script.returncode == code
+    assert sorted(out.split('\n')) == ['', f'ASKED 0 {signum.value}', f'ASKED 1 {signum.value}']
+    assert 'Traceback' not in err
+    last = err.strip().splitlines()[-1]
+    assert last == f'stopped; go on with: {tools}/dist_train.sh config.py 2 --wait --resume'
 
 
 def test_test_script_on_a_given_port(tools):

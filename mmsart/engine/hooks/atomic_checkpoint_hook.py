@@ -7,6 +7,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop
 
+from mmsart.engine.runner.checkpoint_files import INTERRUPTED
 from mmsart.utils import atomic_write
 
 
@@ -21,6 +22,7 @@ class AtomicCheckpointHook(CheckpointHook):
     """
 
     priority = 'LOWEST'
+    saved_iter: int | None = None  # iterations done when this run last wrote a checkpoint
 
     def after_val_epoch(self, runner: Any, metrics: dict) -> None:
         """Save the best checkpoint, and mark this validation as done; only while training."""
@@ -63,11 +65,12 @@ class AtomicCheckpointHook(CheckpointHook):
             self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
             backend_args=self.backend_args, **self.args)
+        self.saved_iter = meta['iter']
         if not is_main_process():
             return
         with atomic_write(Path(runner.work_dir) / 'last_checkpoint') as temporary:
             temporary.write_text(self.last_ckpt)
-        for number in stale:
-            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(number))
+        for old in [*map(self.filename_tmpl.format, stale), INTERRUPTED]:
+            path = self.file_backend.join_path(self.out_dir, old)
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)

@@ -33,7 +33,7 @@ class FastInferenceHook(Hook):
                        outputs: Any = None) -> None:
         """Put everything back after the last batch of a validation."""
         if batch_idx == len(runner.val_dataloader) - 1:
-            self._restore()
+            self.restore()
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Fold before the first batch of a test."""
@@ -43,9 +43,10 @@ class FastInferenceHook(Hook):
                         outputs: Any = None) -> None:
         """Put everything back after the last batch of a test."""
         if batch_idx == len(runner.test_dataloader) - 1:
-            self._restore()
+            self.restore()
 
-    def _restore(self) -> None:
+    def restore(self) -> None:
+        """Put everything back, if it is not: also where a validation is broken off."""
         if self._undo is not None:
             self._undo()
             self._undo = None

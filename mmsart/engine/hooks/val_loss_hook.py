@@ -109,12 +109,12 @@ class ValLossHook(Hook):
         cfg['persistent_workers'] = False
         # Rounding up would count some images twice where processes share them unequally.
         cfg['sampler'] = dict(type='DefaultSampler', shuffle=False, round_up=False)
-        dataset = Runner.build_dataloader(cfg).dataset
+        dataset = runner.build_dataloader(cfg).dataset
         if self.num_images is not None and self.num_images < len(dataset):
             chosen = np.linspace(0, len(dataset) - 1, self.num_images).round().astype(int)
             dataset.get_subset_(chosen.tolist())
         cfg['dataset'] = dataset
-        return Runner.build_dataloader(cfg)
+        return runner.build_dataloader(cfg)
 
 
 @contextmanager

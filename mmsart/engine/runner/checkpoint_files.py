@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmsart.utils import MissingFileError
 
+INTERRUPTED = 'interrupted.pth'  # of a run that was asked to stop, until its next checkpoint
 
 def is_whole(path: str | os.PathLike) -> bool:
     """Tell whether a checkpoint is complete: a zip archive all of whose checksums fit."""
@@ -21,7 +22,7 @@ def find_resumable(work_dir: str | os.PathLike, logger: logging.Logger | None = 
     """Find the newest checkpoint of a run that is whole.
 
     That is the one that ``last_checkpoint`` names; if it is damaged or missing, the newest
-    ``epoch_*.pth`` or ``iter_*.pth``.
+    ``epoch_*.pth``, ``iter_*.pth`` or ``interrupted.pth``.
 
     Args:
         work_dir: folder of the run.
@@ -33,7 +34,7 @@ def find_resumable(work_dir: str | os.PathLike, logger: logging.Logger | None = 
     folder = Path(work_dir)
     last = read_last_checkpoint(folder)
     candidates = [] if last is None else [last]
-    files = [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
+    files = [*folder.glob(INTERRUPTED), *folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
     candidates += sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in dict.fromkeys(candidates):
         if is_whole(path):

@@ -1,5 +1,6 @@
 """A runner that resumes exactly and trains on several processes without a GPU."""
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmsart.engine.console import tidy_console
 from mmsart.engine.hooks.run_summary_hook import RunSummaryHook
 from mmsart.engine.hooks.schedule_hook import ScheduleHook
 from mmsart.engine.runner.checkpoint_files import find_resumable, publish
+from mmsart.engine.runner.loader_workers import begin_worker
 from mmsart.engine.runner.longer_schedules import curves_of, lengthen
 from mmsart.engine.runner.random_state import get_random_state
 from mmsart.utils import MissingFileError
@@ -76,6 +79,14 @@ class StagedRunner(Runner):
             'find_unused_parameters', self.cfg.get('find_unused_parameters', False))
         options.setdefault('broadcast_buffers', False)
         return MMDistributedDataParallel(module=model, **options)
+
+    @staticmethod
+    def build_dataloader(dataloader: Any, *args: Any, **kwargs: Any) -> DataLoader:
+        """Build a data loader whose workers end when this process wants it."""
+        loader = Runner.build_dataloader(dataloader, *args, **kwargs)
+        if loader.num_workers:
+            loader.worker_init_fn = partial(begin_worker, loader.worker_init_fn)
+        return loader
 
     def load_or_resume(self) -> None:
         """Load weights, or go on from the newest whole checkpoint."""
