@@ -7,31 +7,32 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from mmsart.ops import COMPILE_MMCV, are_compiled
 
 _REINSTALL_MMCV = 'pip install --no-cache-dir --no-deps --force-reinstall onedl-mmcv==2.3.6'
 _COMPILE_MMCV = f'make install-ops, or {COMPILE_MMCV}'
-_REQUIREMENTS = 'pip install -r requirements.txt'
-_MODULES = {  # module: (distribution, cure)
-    'torch': ('torch', 'pip install torch==2.13.0'),
-    'cv2': ('opencv-python', f'{_REQUIREMENTS}; where a library such as libGL.so.1 '
-            'is missing, apt-get install libgl1 libglib2.0-0'),
-    'mmengine': ('onedl-mmengine', _REQUIREMENTS),
+_LIBRARIES = 'where a library such as libGL.so.1 is missing, apt-get install libgl1 libglib2.0-0'
+_CACHE = ('where numba finds no place for its cache, set NUMBA_CACHE_DIR to a folder that can be '
+          'written')
+_MODULES = {  # module: (distribution, what else may help)
+    'torch': ('torch', ''),
+    'cv2': ('opencv-python', _LIBRARIES),
+    'mmengine': ('onedl-mmengine', ''),
     'mmcv': ('onedl-mmcv', _REINSTALL_MMCV),
-    'imgaug': ('imaug', f'{_REQUIREMENTS}; where numba finds no place for its cache, set '
-               'NUMBA_CACHE_DIR to a folder that can be written'),
-    'mmdet': ('onedl-mmdetection', _REQUIREMENTS),
-    'pycocotools': ('pycocotools', _REQUIREMENTS),
-    'numpy': ('numpy', _REQUIREMENTS),
-    'pandas': ('pandas', _REQUIREMENTS),
-    'scipy': ('scipy', _REQUIREMENTS),
-    'sklearn': ('scikit-learn', _REQUIREMENTS),
-    'skimage': ('scikit-image', _REQUIREMENTS),
-    'PIL': ('pillow', _REQUIREMENTS),
-    'matplotlib.pyplot': ('matplotlib', _REQUIREMENTS),
-    'optuna': ('optuna', _REQUIREMENTS),
-    'torch.utils.tensorboard': ('tensorboard', _REQUIREMENTS),
-    'mmsart': ('mmsart', 'pip install --no-deps -e .'),
+    'imgaug': ('imaug', _CACHE),
+    'mmdet': ('onedl-mmdetection', ''),
+    'pycocotools': ('pycocotools', ''),
+    'numpy': ('numpy', ''),
+    'pandas': ('pandas', ''),
+    'scipy': ('scipy', ''),
+    'sklearn': ('scikit-learn', ''),
+    'skimage': ('scikit-image', ''),
+    'PIL': ('pillow', ''),
+    'matplotlib.pyplot': ('matplotlib', ''),
+    'optuna': ('optuna', ''),
+    'torch.utils.tensorboard': ('tensorboard', ''),
 }
 
 
@@ -62,7 +63,7 @@ def run_checks(data_root: str | os.PathLike | None = None) -> list[Check]:
     Returns:
         The checks in the order of the report. None of them raises.
     """
-    checks = [_check_python(), *(_check_module(name) for name in _MODULES)]
+    checks = [_check_python(), _check_itself(), *(_check_module(name) for name in _MODULES)]
     checks.append(_guard(
         'tools', 'mend what failed above; otherwise the message names the package',
         _import_what_tools_import))
@@ -90,16 +91,34 @@ def _check_python() -> Check:
     return Check('Python', 'ok' if fits else 'FAIL', version, 'use Python 3.10 to 3.14')
 
 
+def _check_itself() -> Check:
+    return _guard('mmsart', 'make install, or pip install -e .', lambda: metadata.version('mmsart'))
+
+
 def _check_module(name: str) -> Check:
-    distribution, cure = _MODULES[name]
+    """Import a module and compare its version with what mmsart asks for."""
+    distribution, hint = _MODULES[name]
+    wanted = _wanted(distribution)
+    cure = f"pip install '{wanted}'" + (f'; {hint}' if hint else '')
 
     def probe() -> str:
         importlib.import_module(name)
         version = metadata.version(distribution)
-        if name == 'torch' and not (2, 10) <= tuple(map(int, version.split('.')[:2])) <= (2, 13):
-            raise ImportError(f'found {version}, expected 2.10 to 2.13')
+        if not wanted.specifier.contains(version, prereleases=True):
+            raise ImportError(f'found {version}, expected {wanted.specifier}')
         return version
     return _guard(name, cure, probe)
+
+
+def _wanted(distribution: str) -> Requirement:
+    """Look up what the installed package says about one of its dependencies."""
+    try:
+        texts = metadata.requires('mmsart') or []
+    except metadata.PackageNotFoundError:
+        texts = []
+    requirements = [Requirement(text) for text in texts]
+    return next((each for each in requirements if each.name == distribution),
+                Requirement(distribution))
 
 
 def _import_what_tools_import() -> str:

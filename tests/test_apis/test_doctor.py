@@ -1,5 +1,6 @@
 """What the doctor finds, and what it says to do."""
 import sys
+from importlib import metadata
 
 import pytest
 import torch
@@ -39,6 +40,15 @@ def test_the_doctor_reports_operators_that_do_not_run(monkeypatch, write_table):
                  if check.name == 'mmcv operators')
     assert check.state == 'FAIL'
     assert '--no-build-isolation' in check.cure
+
+
+def test_a_version_that_is_not_asked_for_fails(monkeypatch):
+    monkeypatch.setattr(doctor_module.metadata, 'requires', lambda name: ['torch<2.0', 'numpy>=2'])
+    check = doctor_module._check_module('torch')
+    assert check.state == 'FAIL'
+    assert f'found {metadata.version("torch")}, expected <2.0' in check.found
+    assert check.cure == "pip install 'torch<2.0'"
+    assert doctor_module._check_module('numpy').state == 'ok'
 
 
 def test_the_doctor_says_which_operators_are_in_use(write_table):
