@@ -44,13 +44,14 @@ def cellpose_way(image: np.ndarray, labels: np.ndarray) -> Callable[[], Any] | N
     network = CPnet([2, 32, 64, 128, 256], 3, sz=3).eval()
     pixels = np.zeros((1, *image.shape, 2), np.float32)
     pixels[0, ..., 0] = image / 255
-    flows = masks_to_flows(labels)
+    flows = masks_to_flows(labels).astype(np.float32)
 
     def compute() -> None:
         with torch.no_grad():
             run_net(network, pixels, rsz=SCALE)
             # Flows come in units in which 5 is a step of one pixel.
-            compute_masks(5 * flows, np.where(labels > 0, 5.0, -5.0), niter=STEPS)
+            compute_masks(5 * flows, np.where(labels > 0, 5.0, -5.0).astype(np.float32),
+                          niter=STEPS)
 
     return compute
 
