@@ -53,7 +53,7 @@ def measure(args: argparse.Namespace) -> list[Row]:
             cached[0] / stock),
         Row(f'{kind} images: LoadCachedImage, third epoch', stock, cached[2], 'images/s',
             cached[2] / stock),
-        *(Row(f'{kind} images: processor time an image, {name}', None, value)
+        *(Row(f'{kind} images: processor time per image, {name}', None, value)
           for name, value in cpu.items()),
     ]
 

@@ -24,7 +24,7 @@ def measure(args: argparse.Namespace) -> list[Row]:
           for count in (1000, 4000, 10_000)),
         _row('softnms, 1,000 boxes', partial(_softnms, 1000), args.rounds),
         *(_row(f'RoIAlign, 512 RoIs, {channels} channels, {bins} x {bins} bins, '
-               f'{f"{ratio**2} samples" if ratio else "a sample a pixel"}: {direction}',
+               f'{f"{ratio**2} samples" if ratio else "a sample per pixel"}: {direction}',
                partial(_roi_align, channels, bins, ratio, direction), args.rounds)
           for channels, bins, ratio in ((256, 7, 0), (256, 7, 2), (256, 14, 2), (64, 14, 2))
           for direction in ('features', 'gradients'))]

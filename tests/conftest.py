@@ -28,7 +28,7 @@ def mmdet_scope():
 
 @pytest.fixture
 def write_table(tmp_path):
-    """Give a function that writes rows as train.csv, with black images that fit them."""
+    """Return a function that writes rows as train.csv, with black images that fit them."""
     def write(rows, folder='data', images=True, **columns):
         root = tmp_path / folder
         (root / 'train').mkdir(parents=True, exist_ok=True)

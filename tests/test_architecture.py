@@ -15,7 +15,7 @@ ENTRY = ('mmsart', 'mmsart.__main__')  # what Python runs first; nothing imports
 
 
 def read_layers():
-    """Give the height of each package in the list of the docs; the lowest is 0."""
+    """Return the height of each package in the list of the docs; the lowest is 0."""
     text = (ROOT / 'docs/architecture.md').read_text()
     block, = re.findall('```layers\n(.*?)```', text, re.S)
     lines = [line.split(', ') for line in block.strip().splitlines()]

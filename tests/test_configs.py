@@ -93,7 +93,7 @@ def test_a_leaf_says_what_it_scores_or_that_nobody_knows_yet(leaf):
 
 
 def bases_of(path):
-    """Give the files that a config builds on, those of mmdet by name."""
+    """Return the files that a config builds on, those of mmdet by name."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
             names = ast.literal_eval(node.value)

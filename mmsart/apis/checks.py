@@ -31,11 +31,13 @@ def check_launcher(launcher: str) -> None:
         UserError: it was not started by that launcher, or lacks the GPU that it needs.
     """
     if launcher in RANKS and RANKS[launcher] not in os.environ:
-        raise UserError(f'--launcher {launcher}: {RANKS[launcher]} is not set, expected a start by '
-                        'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh')
+        raise UserError(f'--launcher {launcher}: {RANKS[launcher]} is not set, expected the '
+                        'process to be started by tools/dist_train.sh, tools/dist_test.sh or '
+                        'tools/slurm_train.sh')
     if launcher in ('slurm', 'mpi') and not torch.cuda.is_available():
-        raise UserError(f'--launcher {launcher}: found no GPU, which it is for; expected a start '
-                        'by tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh')
+        raise UserError(f'--launcher {launcher}: found no GPU, expected one; without a GPU, '
+                        'start with tools/dist_train.sh, tools/dist_test.sh or '
+                        'tools/slurm_train.sh')
 
 
 def check_section(cfg: Config, name: str, kinds: Any = Mapping) -> None:

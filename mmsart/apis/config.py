@@ -75,7 +75,7 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
 
 
 def _find(path: str) -> str:
-    """Give the file that a path or ``mmsart::NAME`` stands for."""
+    """Return the file that a path or ``mmsart::NAME`` stands for."""
     package, separator, name = str(path).rpartition('::')
     if separator and package == 'mmsart':
         found = CONFIGS / name
@@ -106,7 +106,7 @@ def find_datasets(loader: Any) -> Iterator[Any]:
 
 
 def find_metric(cfg: Config, name: str) -> Any | None:
-    """Give the config of the competition's metric among a config's evaluators.
+    """Return the config of the competition's metric among a config's evaluators.
 
     Args:
         cfg: the config.
@@ -120,7 +120,7 @@ def find_metric(cfg: Config, name: str) -> Any | None:
 
 
 def find_metrics(cfg: Config, name: str) -> list[Any]:
-    """Give the configs of all metrics of an evaluator.
+    """Return the configs of all metrics of an evaluator.
 
     Args:
         cfg: the config.
@@ -140,7 +140,7 @@ def _read(path: str, overrides: Mapping[str, Any]) -> Config:
 
 
 def _read_options(path: str, plain: Config, options: Sequence[str]) -> dict[str, Any]:
-    """Give the values of options by key, outer keys before the inner ones that refine them."""
+    """Return the values of options by key, outer keys before the inner ones that refine them."""
     overrides = {}
     for option in options:
         key, text = split_option(option)
@@ -182,7 +182,7 @@ def _overridden(path: str, plain: Config, overrides: Mapping[str, Any]) -> Confi
 
 
 def _replace_copies(node: Any, name: str, old: Any, new: Any) -> None:
-    """Give every value of a name its new value, if it is the old one of the variable."""
+    """Return every value of a name its new value, if it is the old one of the variable."""
     children = node.items() if isinstance(node, dict) else enumerate(node)
     for key, child in children:
         if key == name and child == old:
@@ -204,8 +204,8 @@ def _check_effects(path: str, plain: Config, cfg: Config, overrides: Mapping[str
         places = [place for part in sorted(RUN_KEYS)
                   for place in _places_of(cfg.get(part), name, part)]
         hint = f', such as {places[0]}{key[len(name):]}' if places else ''
-        raise UserError(f'--cfg-options: {key} changes nothing that a run of {path} reads, '
-                        f'expected the full key of what is meant{hint}')
+        raise UserError(f'--cfg-options: {key} has no effect on a run of {path}, '
+                        f'expected the full key{hint}')
 
 
 def _places_of(node: Any, name: str, place: str) -> Iterator[str]:

@@ -148,7 +148,7 @@ def _check_stock(coco: CocoFile, classes: Sequence[str]) -> None:
     if names != list(classes):
         raise UserError(
             f'{coco.path}: categories: found {named(names)} in this order, expected '
-            f'{", ".join(classes)} as in metainfo.classes, for labels go by the order of the file'
+            f'{", ".join(classes)} as in metainfo.classes, as labels follow the order of the file'
             f'{ours}')
 
 

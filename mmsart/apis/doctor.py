@@ -65,7 +65,7 @@ def run_checks(data_root: str | os.PathLike | None = None) -> list[Check]:
     """
     checks = [_check_python(), _check_itself(), *(_check_module(name) for name in _MODULES)]
     checks.append(_guard(
-        'tools', 'mend what failed above; otherwise the message names the package',
+        'tools', 'fix the failures above, or install the package that the message names',
         _import_what_tools_import))
     checks.append(_guard(
         'mmcv operators', f'{_REINSTALL_MMCV} for operators in Python; compiled: {_COMPILE_MMCV}',
@@ -125,7 +125,7 @@ def _import_what_tools_import() -> str:
     """Import the modules that a training and a test begin with, which mmdet alone does not."""
     for name in ('mmsart.registration', 'mmsart.apis.runs'):
         importlib.import_module(name)
-    return 'all that a training imports is there'
+    return 'everything that training imports is there'
 
 
 def _run_operators(device: str) -> str:

@@ -98,7 +98,7 @@ def export_model(source: ModelSource, folder: str | os.PathLike, facts: Mapping[
         source: the trained model.
         folder: where to write; its name becomes the model's.
         facts: of :func:`read_facts`.
-        default: whether to take this model where none is named.
+        default: whether to use this model where none is named.
 
     Returns:
         The model as it lies on the disk.
@@ -142,7 +142,7 @@ def _config_text(source: ModelSource) -> str:
         tiles=vars(source.tiles)))
     text = cfg.pretty_text
     if read_literal_config(text, str(source.weights)).to_dict() != cfg.to_dict():
-        raise UserError(f'{source.weights}: found a config with more than literals, expected '
+        raise UserError(f'{source.weights}: found a config that is more than literals, expected '
                         'numbers, text, lists and dicts')
     return text
 

@@ -185,7 +185,7 @@ class CellSegmenter:
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'`` ...; None for a GPU if there is one.
         config: config file of a checkpoint that carries none.
         cfg_options: ``KEY=VALUE`` strings for that config.
-        postprocess: file of post-processing settings in place of the model's own.
+        postprocess: file of post-processing settings, overriding the model's own.
         flips: False looks at each image once rather than at its mirror images too: faster by the
             number of views, and a little less exact. None for what the model says.
         batch_size: images or tiles of one size that are computed together.
@@ -348,7 +348,8 @@ class _OpenImage:
         for key, count in self._caps.items():
             if key.startswith(MAX_DETECTIONS):  # proposals are many times more than cells
                 where = f' in {count} tiles or frames' if count > 1 else ''
-                yield f'{key} was reached{where}: cells may be missing, a smaller --tile finds them'
+                yield (f'{key} was reached{where}: cells may be missing, a smaller --tile may '
+                       'find them')
         for line, count in self._oddities.items():
             yield line + (f' (in {count} frames)' if count > 1 else '')
 
@@ -389,7 +390,7 @@ def choose_device(device: str | None = None) -> torch.device:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f'--device: found {device!r}, expected cpu or a GPU that is there '
+        raise UserError(f'--device: found {device!r}, expected cpu or an available GPU '
                         f'({reason})') from error
     return chosen
 

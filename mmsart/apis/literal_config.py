@@ -41,7 +41,7 @@ def read_literal_config(text: str, name: str) -> Config:
                 continue  # a docstring
             if not isinstance(statement, ast.Assign) or len(statement.targets) != 1 \
                     or not isinstance(statement.targets[0], ast.Name):
-                raise ValueError(f'line {statement.lineno} is no assignment')
+                raise ValueError(f'line {statement.lineno} is not an assignment')
             values[statement.targets[0].id] = _value(statement.value)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UserError(f'{name}: expected a config as mmengine writes it, found: {error}; '
@@ -80,4 +80,4 @@ def _dict(node: ast.Call) -> dict:
 
 
 def _refuse(node: ast.expr) -> Any:
-    raise ValueError(f'line {node.lineno} is no literal')
+    raise ValueError(f'line {node.lineno} is not a literal')

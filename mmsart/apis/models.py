@@ -44,7 +44,7 @@ class Tiles:
         overlap: pixels that neighbouring tiles share; a cell no longer than this is whole in one
             of them. 192 is more than 99 % of astrocytes measure.
         image_size: (h, w) of the images that the model's limits are made for: the most proposals
-            and detections an image grow with the area of a tile.
+            and detections per image grow with the area of a tile.
     """
 
     largest: tuple[int, int] = LARGEST_SIZE
@@ -82,7 +82,7 @@ class ModelSource:
     facts: dict[str, Any]
 
     def fingerprint(self) -> str:
-        """Give a hash of all that decides what the model finds."""
+        """Return a hash of all that decides what the model finds."""
         what = dict(
             weights=hashlib.sha256(self.weights.read_bytes()).hexdigest(), model=self.model,
             pipeline=self.pipeline, classes=self.classes, postprocess=self.postprocess,

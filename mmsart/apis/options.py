@@ -109,7 +109,7 @@ def _split_commas(text: str) -> list[str]:
 
 
 def get_value(node: Any, key: str) -> Any:
-    """Give what a config has under a dotted key, in which numbers index lists.
+    """Return what a config has under a dotted key, in which numbers index lists.
 
     Raises:
         KeyError: it has no such key.
@@ -125,7 +125,7 @@ def get_value(node: Any, key: str) -> Any:
 
 
 def has_key(node: Any, key: str) -> bool:
-    """Tell whether a config has a dotted key."""
+    """Return whether a config has a dotted key."""
     try:
         get_value(node, key)
     except KeyError:
@@ -134,7 +134,7 @@ def has_key(node: Any, key: str) -> bool:
 
 
 def replaced(node: Any, names: Sequence[str], value: Any) -> Any:
-    """Give a copy of a part of a config with one value replaced.
+    """Return a copy of a part of a config with one value replaced.
 
     Only what lies on the way is copied, so that nothing else that shares it changes. When the type
     of a ``split`` changes, its settings for the other type go.

@@ -35,7 +35,7 @@ from mmsart.structures.image_result import class_colours
 from mmsart.utils import IncompleteError, UserError, atomic_write, check_writable
 
 RECORDS = '.mmsart'
-"""Folder of records in the folder of results: one JSON file an image, written last."""
+"""Folder of records in the folder of results: one JSON file per image, written last."""
 
 SUBMISSION = 'submission'
 SUMMARY_FILE, SUBMISSION_FILE, COCO_FILE = 'summary.csv', 'submission.csv', 'coco.json'
@@ -53,10 +53,10 @@ class PredictOptions:
         details: of formats that leave a choice.
         read: how files are read.
         all_series: look at every image of files that hold several.
-        recursive: also look into folders of folders.
-        resume: pass over images that are done with the same settings.
+        recursive: also search subfolders.
+        resume: skip images that are done with the same settings.
         overwrite: take the place of results that are there.
-        quiet: print no line an image and no bar.
+        quiet: print no line per image and no bar.
     """
 
     save: Sequence[str] = DEFAULT_FORMATS
@@ -154,7 +154,7 @@ class _Batch:
         if self.options.resume:
             self._remove_leftovers(waiting)
         if len(waiting) < len(images):
-            self._say(f'{len(images) - len(waiting)} of {len(images)} images are done already')
+            self._say(f'{len(images) - len(waiting)} of {len(images)} images are already done')
         found = self.segmenter.stream(self._request(image) for image in waiting)
         # The bar shows the time that is left; on what is no terminal it is left out.
         bar = tqdm(total=len(waiting), unit='image', dynamic_ncols=True,

@@ -27,7 +27,7 @@ the least of as many detections as a model gives is above this may those left ou
 
 MAX_DETECTIONS = 'model.test_cfg.rcnn.max_per_img'
 LIMITS = ('nms_pre', 'max_per_img')
-"""Keys of a test config that say how much of an image of usual size is looked at."""
+"""Keys of a test config that limit how much is found in an image of the usual size."""
 
 NO_LONGER_ASKED = dict(
     vote='off', score_thr=0.0, mask_thr=None, fill_holes=False, largest_component=False,
@@ -229,7 +229,7 @@ def _kind(crop: Crop) -> tuple:
 
 
 def _as_loaded(crop: Crop, number: int) -> dict[str, Any]:
-    """Give a crop the form that a pipeline's loading gives an image."""
+    """Return a crop the form that a pipeline's loading gives an image."""
     code = cv2.COLOR_GRAY2BGR if crop.pixels.ndim == 2 else cv2.COLOR_RGB2BGR
     size = crop.pixels.shape[:2]
     return dict(img=cv2.cvtColor(np.ascontiguousarray(crop.pixels), code), img_shape=size,

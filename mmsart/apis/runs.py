@@ -76,14 +76,14 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
     if auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise UserError(f'{cfg.filename}: auto_scale_lr.base_batch_size is missing, expected '
-                            'the batch size that the learning rates are made for')
+                            'the batch size that the learning rates were chosen for')
         cfg.auto_scale_lr.enable = True
     if resume is not None:
         cfg.resume = 'auto' if resume == 'auto' else True
         if resume != 'auto':
             if not Path(resume).is_file():
                 raise MissingFileError(
-                    f'{resume}: no such file, expected a checkpoint to go on from')
+                    f'{resume}: no such file, expected a checkpoint to resume from')
             cfg.load_from = resume
     begun = _begun(cfg)
     if begun:  # such a run takes nothing but its own checkpoint
@@ -107,7 +107,7 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
 
 
 def _begun(cfg: Config) -> str | None:
-    """Give the checkpoint that a run goes on from, if it resumes and there is one."""
+    """Return the checkpoint that a run goes on from, if it resumes and there is one."""
     if cfg.get('resume') and cfg.resume != 'auto' and cfg.get('load_from'):
         return str(cfg.load_from)
     return find_resumable(cfg.work_dir) if cfg.get('resume') else None
@@ -240,7 +240,7 @@ def _predict_folder(cfg: Config, images: str) -> list[str]:
 
 
 def _own_postprocess(cfg: Config, name: str) -> Any:
-    """Give the settings of a config's own SartoriusMetric, None where it has none."""
+    """Return the settings of a config's own SartoriusMetric, None where it has none."""
     check_section(cfg, name, Mapping | list)
     return (find_metric(cfg, name) or {}).get('postprocess')
 
@@ -254,7 +254,7 @@ def _read_patches(cfg: Config, name: str) -> None:
 
 def _choose_metrics(cfg: Config, settings: dict[str, Any], unknown: bool, out: str | None,
                     submission: str | None) -> None:
-    """Give all metrics one post-processing, and add what writes the files asked for.
+    """Return all metrics one post-processing, and add what writes the files asked for.
 
     Images whose truth is unknown get no score.
     """

@@ -20,8 +20,8 @@ COMMANDS = {
     'test': 'score a trained model, or write its predictions',
     'tune': 'find the post-processing that scores best',
     'score-submission': "score a file in Kaggle's format",
-    'check-submission': 'name what Kaggle would refuse in such a file',
-    'demo-data': 'generate images to try all of it on',
+    'check-submission': 'list what Kaggle would reject in such a file',
+    'demo-data': 'generate a data set to try everything on',
     'doctor': 'check the installation and the data',
 }
 """Subcommands and what they do; the module has the same name, with underscores."""
@@ -34,7 +34,7 @@ def main(args: list[str] | None = None) -> int:
         args: the command line, that of the process if None.
 
     Returns:
-        The exit code: 0, or 2 for an error that the user can mend; subcommands add their own.
+        The exit code: 0, or 2 for an error that the user can fix; subcommands add their own.
     """
     given = sys.argv[1:] if args is None else args
     parser = argparse.ArgumentParser(

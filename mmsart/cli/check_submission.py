@@ -23,7 +23,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
         '--size', nargs=2, type=int, metavar=('H', 'W'),
         help='size of every image; ids are then not checked')
     parser.add_argument(
-        '--subset', action='store_true', help='images without a row are no error')
+        '--subset', action='store_true', help='allow images without a row')
     parser.add_argument('--limit', type=int, default=20, help='number of problems to print at most')
     return parser.parse_args(args)
 

@@ -24,7 +24,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--unlabelled', type=int, default=4, metavar='N',
                         help='images in train_semi_supervised/')
     parser.add_argument('--dense', action='store_true',
-                        help='add one labelled image of 790 cells, in proportion on other sizes')
+                        help='add one labelled image with 790 cells, fewer if it is smaller')
     parser.add_argument('--force', action='store_true', help='replace a sample data set')
     return parser.parse_args(args)
 

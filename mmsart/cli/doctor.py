@@ -26,7 +26,7 @@ def main(args: list[str] | None = None) -> int:
     for check in checks:
         print(f'[{check.state:4}] {check.name}: {check.found}')
         if check.state == 'FAIL':
-            print(f'       cure: {check.cure}')
+            print(f'       fix: {check.cure}')
     failed = sum(check.state == 'FAIL' for check in checks)
     print(f'{failed} problem(s)' if failed else 'everything is in order')
     return 1 if failed else 0

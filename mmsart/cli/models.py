@@ -11,7 +11,7 @@ from mmsart.utils import UserError, cli_main, make_parser
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__, 'mmsart models')
-    parser.add_argument('name', nargs='?', help='print the card of this one')
+    parser.add_argument('name', nargs='?', help='print the card of this model')
     return parser.parse_args(args)
 
 
@@ -25,7 +25,7 @@ def main(args: list[str] | None = None) -> int:
     if options.name:
         model = find_model(options.name)
         if model is None:
-            raise UserError(f'{options.name}: no model of the package, expected one of '
+            raise UserError(f'{options.name}: no such model in the package, expected one of '
                             f'{", ".join(each.name for each in models) or "none: there is none"}')
         print(model.card.read_text().rstrip())
         return 0

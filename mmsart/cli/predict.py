@@ -26,40 +26,40 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--config', help='config of a checkpoint that carries none')
     add_config_options(parser)
     parser.add_argument('--postprocess', metavar='FILE.json',
-                        help="post-processing settings in place of the model's own")
+                        help="post-processing settings, overriding the model's own")
     parser.add_argument('--save', default=','.join(DEFAULT_FORMATS), metavar='FORMATS',
-                        help=f'formats, with commas between them; {formats}')
+                        help=f'comma-separated formats; {formats}')
     parser.add_argument('--cellprofiler', action='store_true',
                         help="CellProfiler's column names in tables")
     parser.add_argument('--numbers', action='store_true',
-                        help='write its number into each cell of pictures')
-    parser.add_argument('--recursive', action='store_true', help='look into folders of folders')
+                        help='number the cells in pictures')
+    parser.add_argument('--recursive', action='store_true', help='search subfolders too')
     state = parser.add_mutually_exclusive_group()
     state.add_argument('--resume', action='store_true',
-                       help='pass over images that are done with the same settings')
+                       help='skip images that are done with the same settings')
     state.add_argument('--overwrite', action='store_true',
-                       help='take the place of results that are in the folder')
+                       help='replace results that are in the folder')
     reading = parser.add_argument_group('reading (docs/imaging.md)')
-    reading.add_argument('--channel', help='number, from 0, or name of the channel to look at')
-    reading.add_argument('--axes', help='what the axes of the files are, such as TYX or ZCYX')
+    reading.add_argument('--channel', help='channel to segment, by its number (from 0) or name')
+    reading.add_argument('--axes', help='axes of the files, such as TYX or ZCYX')
     reading.add_argument('--series', help='number, from 0, of the image in files that hold '
                          'several, or "all"')
     reading.add_argument('--normalize', nargs='+', metavar=('LO', 'HI'),
                          help='grey values that become black and white, or "none"; by default the '
                          'percentiles 0.1 and 99.9 of images deeper than 8 bits')
     reading.add_argument('--pixel-size', type=float, metavar='UM',
-                         help='side of a pixel in micrometres, in place of what files say')
+                         help='pixel size in micrometres, overriding that of the files')
     running = parser.add_argument_group('running')
     running.add_argument('--device', help='cpu, cuda, cuda:1 ...; by default a GPU if there is one')
     running.add_argument('--batch-size', type=int, default=1,
-                         help='images or tiles of one size computed together')
+                         help='images or tiles of one size in a batch')
     running.add_argument('--no-flips', action='store_true',
                          help='look at each image once, not at its mirror images: faster by their '
                          'number, a little less exact')
     running.add_argument('--tile', type=int, metavar='PIXELS',
-                         help="side of the tiles of large images, in place of the model's")
+                         help="side of the tiles of large images, overriding the model's")
     running.add_argument('--overlap', type=int, metavar='PIXELS',
-                         help='what tiles share; more than the longest cell is best')
+                         help='overlap of tiles; best more than the longest cell')
     running.add_argument('--quiet', action='store_true', help='print nothing but errors')
     return parser.parse_args(args)
 
@@ -119,6 +119,6 @@ def main(args: list[str] | None = None) -> int:
                 recursive=options.recursive, resume=options.resume, overwrite=options.overwrite,
                 quiet=options.quiet))
     except KeyboardInterrupt:
-        print('stopped; --resume goes on from here', file=sys.stderr)
+        print('stopped; --resume continues from here', file=sys.stderr)
         return 130
     return 0

@@ -13,13 +13,13 @@ from mmsart.utils import cli_main, make_parser
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__, 'mmsart report')
-    parser.add_argument('folder', help='of results, with tables and label images')
+    parser.add_argument('folder', help='folder of results, with tables and label images')
     parser.add_argument('--truth', metavar='FILE',
                         help='train.csv or COCO annotations of these images')
     parser.add_argument('--out', metavar='FILE',
                         help='page to write (default: report.html in the folder)')
     parser.add_argument('--pictures', type=int, default=MAX_PICTURES, metavar='N',
-                        help='frames whose pictures the page holds at most')
+                        help='number of frames with pictures on the page at most')
     return parser.parse_args(args)
 
 

@@ -32,7 +32,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         'the changes of --cfg-options')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--show-dir', metavar='DIR', help='write pictures of the predictions')
-    parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays open')
+    parser.add_argument('--wait-time', type=float, default=2,
+                        help='seconds that a window stays open')
     add_run_arguments(parser)
     return parser.parse_args(args)
 

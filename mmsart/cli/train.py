@@ -20,7 +20,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale learning rates by the total batch size')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint, by default the newest of the work dir')
+                        help='resume from a checkpoint, by default the newest in the work dir')
     add_run_arguments(parser)
     return parser.parse_args(args)
 

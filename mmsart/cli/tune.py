@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__, 'mmsart tune')
-    parser.add_argument('config', help='its metric\'s postprocess is where the search begins')
-    parser.add_argument('predictions', help='written by mmsart test --out, with truth')
+    parser.add_argument('config', help='config whose post-processing the search starts from')
+    parser.add_argument('predictions',
+                        help='predictions of annotated images, written by mmsart test --out')
     parser.add_argument('--trials', type=int, default=500, help='settings to try for each class')
-    parser.add_argument('--folds', type=int, default=5, help='of the cross-validation')
-    parser.add_argument('--seed', type=int, default=0, help='of the search')
+    parser.add_argument('--folds', type=int, default=5,
+                        help='number of folds of the cross-validation')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the search')
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1,
-        help='processes, one per class at most; the result does not depend on their number')
+        help='number of processes, at most one per class; the result does not depend on it')
     parser.add_argument('--out', default='postprocess.json',
-                        help='file to write; tests take it from beside the weights')
+                        help='file to write; tests find it beside the weights')
     return parser.parse_args(args)
 
 
@@ -89,5 +91,6 @@ def main(args: list[str] | None = None) -> int:
     if result.folds:
         print(f'out-of-sample: each image with settings tuned on the other '
               f'{len(result.folds) - 1} of {len(result.folds)} folds, split by sample_id')
-    print(f'{options.trials} trials a class in {seconds:.1f} s; settings written to {options.out}')
+    print(f'{options.trials} trials per class in {seconds:.1f} s; settings written to '
+          f'{options.out}')
     return 0

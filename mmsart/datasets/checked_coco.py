@@ -41,7 +41,7 @@ class CheckedCocoDataset(CocoDataset):
         """Read the file.
 
         Returns:
-            One dict an image, in the order of the file.
+            One dict per image, in the order of the file.
         """
         coco = read_coco(self.ann_file)
         check_coco(coco, self)
@@ -123,7 +123,7 @@ def check_images(samples: Sequence[dict[str, Any]], place: str) -> None:
 
 
 def _is_left_out(annotation: dict[str, Any], image: dict[str, Any]) -> bool:
-    """Tell whether `CocoDataset.parse_data_info` drops an annotation without a word."""
+    """Return whether `CocoDataset.parse_data_info` drops an annotation without a word."""
     x, y, width, height = annotation['bbox']
     inside = [max(0, min(begin + length, image[side]) - max(begin, 0))
               for begin, length, side in ((x, width, 'width'), (y, height, 'height'))]

@@ -11,7 +11,7 @@ COMPETITION_IMAGES = {'shsy5y': 155, 'astro': 131, 'cort': 320}
 """Images of each type among the competition's 606: the weights of the mix-weighted mAP."""
 
 PALETTE = [(86, 180, 233), (230, 159, 0), (0, 158, 115)]
-"""RGB colour of each class, told apart with colour-blind eyes too (Okabe and Ito, 2008)."""
+"""RGB colour of each class, distinguishable with colour blindness too (Okabe and Ito, 2008)."""
 
 
 def class_names(metainfo: Mapping[str, Any]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class CocoFile:
 
     Attributes:
         path: the file.
-        images: one dict an image.
+        images: one dict per image.
         annotations: one dict an annotation; of LIVECell's files, where they are keyed by id,
             the values.
         categories: one dict a category.
@@ -81,7 +81,7 @@ def read_coco(path: str | os.PathLike) -> CocoFile:
 
 
 def _records(path: Path, content: dict[str, Any], name: str) -> list[Record]:
-    """Give one list of records; the key of a record that lacks an id is its id."""
+    """Return one list of records; the key of a record that lacks an id is its id."""
     found = content.get(name, [] if name == 'annotations' else None)
     if isinstance(found, dict):
         found = [{'id': _as_id(key), **record} if isinstance(record, dict) else record
@@ -238,7 +238,7 @@ def _mask_problems(image: Record, annotations: Sequence[Record],
 
 
 def _agree(box: Sequence[float], bound: np.ndarray, height: int, width: int) -> bool:
-    """Tell whether a box, xywh, and the bounds of a mask, xyxy, can be those of one cell."""
+    """Return whether a box, xywh, and the bounds of a mask, xyxy, can be those of one cell."""
     x, y, w, h = (float(value) for value in box)
     given = np.array([x, y, x + w, y + h]).clip(0, [width, height, width, height])
     if np.abs(given - bound).max() <= BOX_TOLERANCE:

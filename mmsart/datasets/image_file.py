@@ -59,7 +59,7 @@ def read_header(path: str | os.PathLike) -> ImageHeader:
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: it is no image that can be read, cut off, has more than 8 bits a channel, more
+        UserError: it is no image that can be read, cut off, has more than 8 bits per channel, more
             than one page or frame, channels without colours, or is to be turned before it is
             shown.
     """
@@ -108,7 +108,7 @@ def find_unreadable(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
 
 
 def _version(path: str | os.PathLike) -> tuple[str, int, int]:
-    """Give what tells a file from its former and later self: name, time of change and bytes."""
+    """Return what tells a file from its former and later self: name, time of change and bytes."""
     path = Path(path)
     try:
         state = path.stat()
@@ -233,7 +233,7 @@ def _choose_backend(path: str, page: tifffile.TiffPage) -> str:
                         'Deflate, PackBits, JPEG, CCITT, LZMA, Zstandard or WebP')
     bits = int(np.max(page.bitspersample))
     if bits not in (1, 2, 4, 8) or (bits < 8 and samples > 1):
-        raise UserError(f'{path}: found {bits} bits a channel and {samples} channels, expected 8')
+        raise UserError(f'{path}: found {bits} bits per channel and {samples} channels, expected 8')
     strange = (int(page.compression) in PILLOW_COMPRESSIONS
                or bits == 2 or (bits == 4 and kind in GREY)
                or (page.is_tiled and int(page.compression) == 1)  # OpenCV fails at small tiles
@@ -276,7 +276,7 @@ def _has_jpeg_end(file: BinaryIO) -> bool:
 def _check_depth(path: str, bits: int, sample_format: int = 1) -> None:
     # OpenCV would keep the upper 8 bits, where a camera of 12 leaves next to nothing.
     if bits > 8:
-        raise UserError(f'{path}: found more than 8 bits a channel ({bits}), expected 8: scale the '
+        raise UserError(f'{path}: found more than 8 bits per channel ({bits}), expected 8: scale '
                         'grey values to 0 to 255 first')
     if sample_format not in (1, 4):  # unsigned, or not said
         raise UserError(f'{path}: found signed values, expected grey values of 0 to 255')

@@ -79,7 +79,7 @@ class SartoriusDataset(BaseDetDataset):
         """Read the table, or list the folder.
 
         Returns:
-            One dict an image, in the order of the ids.
+            One dict per image, in the order of the ids.
         """
         folder = Path(self.data_prefix['img'])
         if not folder.is_dir():

@@ -45,7 +45,7 @@ def holdout(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequenc
 
 def kfold(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence[str],
           n: int = 5, fold: int = 0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Give one fold of a cross-validation.
+    """Return one fold of a cross-validation.
 
     Args:
         image_ids: N distinct names; the split depends on them, not on their order.

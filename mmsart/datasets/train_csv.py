@@ -65,7 +65,7 @@ class TrainTable:
         return len(self.image_ids)
 
     def instances(self, image: int) -> slice:
-        """Give the rows of one image.
+        """Return the rows of one image.
 
         Args:
             image: its index.
@@ -194,7 +194,7 @@ def _check_columns(path: Path, frame: pd.DataFrame) -> None:
             f'{path}: row 1: column {missing[0]} is missing, found {named(frame.columns)}; '
             f'expected {", ".join(REQUIRED_COLUMNS)}')
     if frame.empty:
-        raise UserError(f'{path}: no rows below the header, expected one row an instance')
+        raise UserError(f'{path}: no rows below the header, expected one row per instance')
     nameless = frame.index[frame['id'].str.strip() == '']
     if len(nameless):
         raise _fail(path, nameless[0], 'id', 'blank, expected an image id')
@@ -256,7 +256,7 @@ def _check_constant(path: Path, frame: pd.DataFrame) -> None:
             raise _fail(path, frame.index[at], column,
                         f'image {named([frame["id"].iloc[at]])} has {shown(values[at])} here and '
                         f'{shown(expected[at])} in row {frame.index[first[codes[at]]]}, expected '
-                        'one value an image')
+                        'one value per image')
 
 
 def _parse_runs(path: Path, frame: pd.DataFrame, sizes: np.ndarray) -> Runs:

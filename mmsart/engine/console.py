@@ -25,7 +25,7 @@ class ConsoleFilter(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record goes to the console."""
+        """Return whether a record goes to the console."""
         message = record.getMessage()
         if record.levelno >= logging.WARNING:
             return not message.startswith(NEEDLESS)

@@ -6,7 +6,7 @@ from torch.optim import Optimizer
 
 
 def part_lrs(model: nn.Module, optimizer: Optimizer) -> dict[str, float]:
-    """Give the learning rate of each top-level part of a model.
+    """Return the learning rate of each top-level part of a model.
 
     An optimizer with multipliers by name holds one group a parameter, over a hundred here;
     the parts (``backbone``, ``neck``, ``rpn_head``, ``roi_head``) are what a schedule speaks of.

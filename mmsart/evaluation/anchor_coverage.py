@@ -16,7 +16,7 @@ Coverage = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def input_size(pipeline: list[Mapping[str, Any]], height: int, width: int) -> tuple[int, int]:
-    """Give the size to which a pipeline's Resize brings an image.
+    """Return the size to which a pipeline's Resize brings an image.
 
     Args:
         pipeline: transforms; without a Resize the size stays.

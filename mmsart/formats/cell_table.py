@@ -42,7 +42,7 @@ def cell_table(result: ImageResult) -> pd.DataFrame:
         result: what was found.
 
     Returns:
-        A row a cell: image, t, z, label, class and score; then scikit-image's properties, see
+        A row per cell: image, t, z, label, class and score; then scikit-image's properties, see
         :func:`~mmsart.structures.mask.region_properties.region_properties`, with their unit at
         the end of the name (``area_px`` is a number of pixels); areas and lengths in um beside
         them where the pixel size is known; ``orientation_rad``; intensities in the grey values of

@@ -127,7 +127,7 @@ def _read(path: str | os.PathLike) -> dict[str, Any]:
         data = json.loads(Path(path).read_text(encoding='utf-8'))
         found = sorted(data)
     except (ValueError, TypeError) as error:
-        raise UserError(f'{path}: no JSON of an object: {error}') from error
+        raise UserError(f'{path}: not a JSON object: {error}') from error
     if found != ['annotations', 'categories', 'images']:
         raise UserError(f'{path}: found {", ".join(found)[:80] or "nothing"}, expected images, '
                         'annotations and categories')

@@ -12,7 +12,7 @@ from mmsart.utils import atomic_write
 
 
 def write_geojson(path: str | os.PathLike, result: ImageResult) -> None:
-    """Write a feature collection of QuPath detections, one line a cell.
+    """Write a feature collection of QuPath detections, one line per cell.
 
     Corners are those of pixels, in pixels from the top left, so a polygon has the area of its
     mask; holes are holes, cells in pieces are MultiPolygons. A detection has its label as name,

@@ -25,7 +25,7 @@ def write_previews(folder: str | os.PathLike, stem: str, result: ImageResult) ->
         result: what was found.
 
     Returns:
-        The files, one a frame.
+        The files, one per frame.
 
     Raises:
         UserError: a file cannot be written.

@@ -31,7 +31,7 @@ class SaveOptions:
 
 @dataclass(frozen=True)
 class Saver:
-    """A format of one file an image.
+    """A format of one file per image.
 
     Attributes:
         ending: of the file's name, behind that of the image.
@@ -51,7 +51,7 @@ class Saver:
 
 @dataclass(frozen=True)
 class FrameSaver:
-    """A format of one file a frame; in a stack their names have the frame's place in them.
+    """A format of one file per frame; in a stack their names have the frame's place in them.
 
     Attributes: as of `Saver`.
     """

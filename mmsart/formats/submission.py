@@ -73,14 +73,14 @@ def read_submission(path: str | os.PathLike) -> Submission:
                                     '(id,predicted)')
                 line = reader.line_num + 1
         except csv.Error as error:
-            raise UserError(f'{path}: line {line}: no CSV: {error}') from error
+            raise UserError(f'{path}: line {line}: not a CSV file: {error}') from error
     return Submission(str(path), ids, predicted, lines)
 
 
 def write_submission(
         path: str | os.PathLike, predictions: Iterable[tuple[str, Detections | Sequence[Any]]],
         image_ids: Sequence[str]) -> int:
-    """Write a file that Kaggle accepts: one row an instance, an empty row for an empty image.
+    """Write a file that Kaggle accepts: one row per instance, an empty row for an empty image.
 
     Args:
         path: the CSV file; it appears only when it is complete.

@@ -36,7 +36,7 @@ def check_submission(
         sizes: (h, w) of each expected image by id, or one (h, w) for all where the ids are not
             known; then no id counts as unknown or missing.
         allow_missing: whether expected images may be left out.
-        limit: the greatest number of problems to look for.
+        limit: maximum number of problems to look for.
 
     Returns:
         The problems, by line, then missing images; empty if the file is fine.

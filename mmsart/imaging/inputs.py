@@ -70,7 +70,7 @@ def find_inputs(
 
 
 def with_series(image: InputImage) -> list[InputImage]:
-    """Give each image of a file with several its own entry.
+    """Return each image of a file with several its own entry.
 
     Args:
         image: a file.

@@ -14,7 +14,7 @@ from mmsart.imaging.errors import reading
 from mmsart.imaging.source import Source
 
 MAX_PIXELS = 1 << 32  # what a header may claim; Pillow's own limit is below that of a mosaic
-PNG_DEPTH = 24  # where a PNG file has its bits a channel
+PNG_DEPTH = 24  # where a PNG file has its bits per channel
 DEEP_MODES = ('I', 'F')  # and I;16, I;16B ...
 
 

@@ -80,7 +80,7 @@ class ImageFile(Protocol):
         """Open one image; its ``close`` closes the file."""
 
     def close(self) -> None:
-        """Give the file back."""
+        """Return the file back."""
 
 
 def array_source(array: np.ndarray, name: str = 'array') -> Source:

@@ -44,7 +44,7 @@ class ImageStack:
         source: planes and what is known about them.
         axes: a letter an axis in the order of the file, of ``T``, ``Z``, ``C``, ``Y``, ``X`` and
             ``S``, in place of what the file says.
-        channel: number, from 0, or name of the channel to look at; of colours 0, 1 and 2 are
+        channel: channel to segment, by its number (from 0) or name; of colours 0, 1 and 2 are
             red, green and blue.
         normalize: see :data:`~mmsart.imaging.normalization.Normalize`.
         pixel_size: micrometres, in place of what the file says.
@@ -195,7 +195,7 @@ class ImageStack:
 
 
 def relabel(source: Source, axes: str) -> Source:
-    """Give the axes of an image other names.
+    """Return the axes of an image other names.
 
     Args:
         source: the image.
@@ -280,7 +280,7 @@ def _luminance(plane: np.ndarray) -> np.ndarray:
 
 
 def image_id(path: str | os.PathLike) -> str:
-    """Give the name that results of a file go by: its own without the ending.
+    """Return the name that results of a file go by: its own without the ending.
 
     Args:
         path: the file.

@@ -149,7 +149,7 @@ class _HeadCaps:
 
 
 def _crowded_images(head: BaseDenseHead, output: Any, most: int, threshold: float) -> list[int]:
-    """Give the numbers, in the batch, of images with a level of more than `most` candidates."""
+    """Return the numbers, in the batch, of images with a level of more than `most` candidates."""
     levels = output[0] if isinstance(output, tuple) and output else []
     classes = getattr(head, 'cls_out_channels', 0)
     if not isinstance(levels, tuple | list) or not classes or not all(

@@ -41,6 +41,6 @@ def offer_python_operators() -> None:
 
 
 def are_compiled() -> bool:
-    """Tell whether mmcv's own operators are in use, rather than those in Python."""
+    """Return whether mmcv's own operators are in use, rather than those in Python."""
     spec = importlib.util.find_spec(EXTENSION)
     return spec is not None and spec.origin != STAND_IN

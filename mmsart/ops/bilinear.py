@@ -1,6 +1,6 @@
 """RoIAlign as sums of rows of a table: which pixels make up a bin, and with which weights.
 
-With features as rows of a table, one a pixel, a bin is a bag of rows with bilinear weights, which
+With features as rows of a table, one per pixel, a bin is a bag of rows with bilinear weights, which
 :func:`torch.nn.functional.embedding_bag` sums: vectorised over the channels and on all threads,
 forwards and backwards.
 """

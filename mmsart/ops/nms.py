@@ -112,7 +112,7 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
 
 
 def _box_table(boxes: Tensor, offset: int) -> np.ndarray:
-    """Give x1, y1, x2, y2 and the area of boxes (N, 4) as float32 rows, (5, N)."""
+    """Return x1, y1, x2, y2 and the area of boxes (N, 4) as float32 rows, (5, N)."""
     x1, y1, x2, y2 = boxes.detach().numpy().T
     extra = np.float32(offset)
     return np.stack([x1, y1, x2, y2, (x2 - x1 + extra) * (y2 - y1 + extra)])
@@ -160,7 +160,7 @@ def _free_of(kept: np.ndarray, waiting: np.ndarray, offset: int,
 
 
 def _decay(iou: np.ndarray, threshold: np.float32, sigma: np.float32, method: int) -> np.ndarray:
-    """Give the factors by which soft NMS lowers scores."""
+    """Return the factors by which soft NMS lowers scores."""
     if method == 2:
         # float64 rounds as the C library's expf does; numpy's own for float32 is off by a bit
         return np.exp((-(iou * iou) / sigma).astype(np.float64)).astype(np.float32)

@@ -47,7 +47,7 @@ def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Ten
         aligned_height: rows of bins.
         aligned_width: columns of bins.
         spatial_scale: pixels of the map per pixel of the image.
-        sampling_ratio: samples of a bin along each axis; 0 for about one a pixel of the map.
+        sampling_ratio: samples of a bin along each axis; 0 for about one per pixel of the map.
         pool_mode: 1, average.
         aligned: centres of pixels are half a pixel from their corners; without it, RoIs are
             taken half a pixel too far to the right and below, and are at least 1 pixel large.

@@ -21,7 +21,7 @@ def get_compiling_cuda_version() -> str:
 
 
 def __getattr__(name: str) -> Callable[..., NoReturn]:
-    """Give any other operator as a function that raises when it is called.
+    """Return any other operator as a function that raises when it is called.
 
     mmcv looks all of its operators up when it is imported, whether or not they are ever used.
     """

@@ -20,8 +20,8 @@ class Option:
     Args:
         default: the value that changes nothing, or the safe one.
         kind: bool, int, float or str.
-        low: the least value allowed.
-        high: the greatest value allowed.
+        low: minimum.
+        high: maximum.
         choices: the values of a str.
         optional: whether None, for "off", is allowed.
         per_class: whether each class may have its own value.
@@ -48,7 +48,7 @@ class Option:
         return text + (' or null' if self.optional else '')
 
     def admits(self, value: Any) -> bool:
-        """Tell whether a single value is allowed."""
+        """Return whether a single value is allowed."""
         if value is None:
             return self.optional
         if self.choices:

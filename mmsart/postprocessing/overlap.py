@@ -52,7 +52,7 @@ def mask_nms(masks: PatchMasks, scores: np.ndarray, iou_thrs: np.ndarray) -> np.
 def remove_overlap(
         masks: PatchMasks, scores: np.ndarray, max_lost_share: np.ndarray, min_area: np.ndarray,
         pieces: list[str]) -> tuple[PatchMasks, np.ndarray]:
-    """Give each pixel to the detection with the highest score.
+    """Return each pixel to the detection with the highest score.
 
     Masks are painted by falling score, each only where nothing is painted yet. A mask that is
     left with no pixel, with less than its least area, or that loses more than its share, is
@@ -99,7 +99,7 @@ def remove_overlap(
 
 
 def largest_loss(share: np.ndarray | float, areas: np.ndarray) -> np.ndarray:
-    """Give the most pixels that masks may lose, whole ones: 29 of 100 at a share of 0.29.
+    """Return the most pixels that masks may lose, whole ones: 29 of 100 at a share of 0.29.
 
     The plain product is a little less there, 28.999999999999996.
     """

@@ -114,7 +114,7 @@ class PostProcessor:
         if detections.mask_probs is None:
             if not self._warned_of_mask_thr:
                 warnings.warn(
-                    'mask_thr is ignored: the detections hold masks that are thresholded already '
+                    'mask_thr is ignored: the detections hold masks that are already thresholded '
                     '(set the mask head\'s own threshold instead)', stacklevel=3)
                 self._warned_of_mask_thr = True
             return detections
@@ -145,7 +145,7 @@ class PostProcessor:
 def _replaced(
         detections: Detections, index: np.ndarray, patches: list[np.ndarray],
         boxes: np.ndarray) -> PatchMasks:
-    """Give the masks with those at `index` exchanged."""
+    """Return the masks with those at `index` exchanged."""
     all_patches = detections.masks.patches()
     all_boxes = detections.masks.boxes.copy()
     all_boxes[index] = boxes

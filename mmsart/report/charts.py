@@ -47,7 +47,7 @@ def draw_counts(results: Results, colours: Colours) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     else:
         axes.hist(counts.sum(axis=1), 30, color=INK)
-        axes.set(xlabel='cells an image', ylabel='images')
+        axes.set(xlabel='cells per image', ylabel='images')
     return _svg(figure)
 
 

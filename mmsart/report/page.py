@@ -55,7 +55,7 @@ def write_report(folder: str | os.PathLike, truth: str | os.PathLike | None = No
         folder: output of `mmsart predict`, with tables and label images.
         truth: ``train.csv`` or COCO annotations of these images or of some of them.
         out: the file; by default ``report.html`` in the folder.
-        pictures: frames whose pictures the page holds at most: flagged images first, then the
+        pictures: number of frames with pictures on the page at most: flagged images first, then the
             worst and the best, then the others in their order. The page says which are left out.
 
     Returns:

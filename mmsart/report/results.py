@@ -188,4 +188,4 @@ def _read_csv(path: Path, dtype: dict[str, Any]) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=dtype, keep_default_na=False, na_values=[''])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f'{path}: no CSV: {error}') from error
+        raise UserError(f'{path}: not a CSV file: {error}') from error

@@ -179,7 +179,7 @@ def _read_coco(path: Path) -> dict[str, Truth]:
     except UserError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f'{path}: no COCO annotations: {type(error).__name__} {error}') from error
+        raise UserError(f'{path}: not COCO annotations: {type(error).__name__} {error}') from error
 
 
 def _coco_truths(path: Path, images: Sequence[tuple[Any, str, int, int]],
@@ -189,7 +189,7 @@ def _coco_truths(path: Path, images: Sequence[tuple[Any, str, int, int]],
     for number, file_name, height, width in images:
         name = _without_ending(file_name)
         if name in truths:
-            raise UserError(f'{path}: two images of the name {name!r}, expected one')
+            raise UserError(f'{path}: two images named {name!r}, expected one')
         cells = annotations.get(number, [])
         try:
             masks = PatchMasks.from_annotations(

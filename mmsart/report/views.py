@@ -158,7 +158,7 @@ def _svg_ring(ring: np.ndarray, scale: float) -> str:
 
 
 def _typical_side(areas: np.ndarray) -> float:
-    """Give the side of a square as large as the middle one of the cells, in pixels."""
+    """Return the side of a square as large as the middle one of the cells, in pixels."""
     return round(float(np.sqrt(np.median(areas))), 1) if len(areas) else 1.0
 
 

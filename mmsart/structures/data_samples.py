@@ -109,7 +109,7 @@ def distinct_names(names: Sequence[str], keys: Sequence[Any]) -> list[str]:
 
 
 def cell_type(sample: Sample, classes: Sequence[str]) -> str:
-    """Give the type that the dataset names, else the class that all true instances share.
+    """Return the type that the dataset names, else the class that all true instances share.
 
     Args:
         sample: see :func:`to_predictions`.

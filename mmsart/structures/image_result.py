@@ -123,7 +123,7 @@ class ImageResult:
 
 def class_colours(number: int, palette: Sequence[tuple[int, int, int]] | None = None,
                   ) -> list[tuple[int, int, int]]:
-    """Give each class a colour.
+    """Return each class a colour.
 
     Args:
         number: of classes.

@@ -39,7 +39,7 @@ class Trial:
             ``border`` between two stages; within the ``write`` of a checkpoint.
         where: the moment, in words.
         resumed_from: name of the checkpoint, or ``the start``.
-        equal: whether it ended in the same bits as the run that was left alone.
+        equal: whether it ended in the same bits as the undisturbed run.
     """
 
     kind: str
@@ -49,10 +49,10 @@ class Trial:
 
 
 class TrialHook(Hook):
-    """Note each moment of a run, and kill the process at one of them.
+    """Record each moment of a run, and kill the process at one of them.
 
     Args:
-        log: file that gets a line a moment.
+        log: file that gets a line per moment.
         kill_at: number of the moment, from 0; None lets the run live.
     """
 
@@ -164,14 +164,14 @@ def _finish(folder: Path, pid: int, expect_kill: bool = False) -> None:
 
 def run_trials(cfg: Config, folder: Path, kills: int, seed: int,
                report: Callable[[str], None] = print) -> list[Trial]:
-    """Run a training once in peace and then `kills` times with a kill and a resumption.
+    """Run a training once undisturbed and then `kills` times with a kill and a resumption.
 
     Args:
         cfg: config of a short run with ``runner_type='StagedRunner'``.
         folder: gets a folder a run; runs that end well are removed.
         kills: how many.
         seed: chooses the moments (the clock's depend on the machine, too).
-        report: gets a line a run.
+        report: gets a line per run.
 
     Returns:
         The trials.

@@ -39,7 +39,7 @@ class MaskCuts:
     _cut: dict[tuple, Detections] = field(default_factory=dict, init=False, repr=False)
 
     def at(self, mask_thr: float | None, floor: float = SCORE_FLOOR) -> Detections:
-        """Give the detections that score enough.
+        """Return the detections that score enough.
 
         Args:
             mask_thr: of the mask probabilities; None for the masks as they are.
@@ -137,7 +137,7 @@ class ClassSearch:
         return low, max(int(areas.max()), low + 1)
 
     def start(self) -> dict[str, Any]:
-        """Give the settings to begin with as a trial's parameters."""
+        """Return the settings to begin with as a trial's parameters."""
         names = ('fill_holes', 'largest_component', 'min_area', 'max_area', 'max_lost_share')
         params = {name: self.base[name][self.names[0]] for name in names}
         thr = self.base['nms_iou_thr'][self.names[0]]

@@ -110,7 +110,7 @@ class Curve:
         return float(totals[best] / number), float((scores[best] + below) / 2)
 
     def mean_precision(self, threshold: float, chosen: np.ndarray) -> float:
-        """Give the mean precision of some images at a score threshold."""
+        """Return the mean precision of some images at a score threshold."""
         used = chosen[self.image] & (self.scores >= np.float32(threshold))
         return float((self.empty[chosen].sum() + self.gain[used].sum()) / max(chosen.sum(), 1))
 
@@ -227,7 +227,7 @@ def _suppress(scene: Scene, alive: np.ndarray, iou_thr: float) -> None:
 
 def _remove_overlap(
         scene: Scene, alive: np.ndarray, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
-    """Give each region to its best living prediction; `alive` is changed in place.
+    """Return each region to its best living prediction; `alive` is changed in place.
 
     A prediction that loses too much is dropped for good if none of the better ones over it is
     itself about to be dropped: those would free pixels.
@@ -257,7 +257,7 @@ def _remove_overlap(
 def _best_ious(
         scene: Scene, owned_regions: np.ndarray, owners: np.ndarray,
         visible: np.ndarray) -> np.ndarray:
-    """Give each prediction's largest IoU with a true object, (P,) float64."""
+    """Return each prediction's largest IoU with a true object, (P,) float64."""
     owner_of = np.full(len(scene.region_area), -1, np.int64)
     owner_of[owned_regions] = owners
     regions, truths = scene.gt_covers
@@ -276,7 +276,7 @@ def _best_ious(
 
 def _gains(
         best: np.ndarray, image: np.ndarray, num_gt: np.ndarray, empty: np.ndarray) -> np.ndarray:
-    """Give what each kept prediction adds to its image's precision.
+    """Return what each kept prediction adds to its image's precision.
 
     Disjoint predictions cannot both pass an IoU of one half with the same true object, so the
     largest matching at a threshold pairs every prediction that passes it with anything.

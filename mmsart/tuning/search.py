@@ -184,7 +184,7 @@ _searches: dict[str, list[ClassSearch]] = {}
 def _workers(
         count: int, searches: dict[str, list[ClassSearch]],
 ) -> Iterator[Callable[[Callable, list[tuple]], Iterator[Any]]]:
-    """Give a `map` over tuples of arguments, in this process or in several new ones."""
+    """Return a `map` over tuples of arguments, in this process or in several new ones."""
     if count <= 1:
         _prepare(searches)
         try:
@@ -223,7 +223,7 @@ def _search(
 
 
 def have_one_type(images: Sequence[Predictions], classes: Sequence[str]) -> bool:
-    """Tell whether there are several classes, and each image shows cells of one of them alone."""
+    """Return whether there are several classes, and each image shows cells of one of them alone."""
     return len(classes) > 1 and all(
         image.cell_type or image.truth is None or not len(image.truth) for image in images)
 
@@ -256,7 +256,7 @@ def _groups(
 
 def voted_labels(
         images: Sequence[Predictions], classes: Sequence[str], min_score: float) -> np.ndarray:
-    """Give the class that each image's detections vote for, (I,) int64; -1 without detections."""
+    """Return the class that each image's detections vote for, (I,) int64; -1 without detections."""
     return np.array([
         vote_type(found.scores, found.labels, len(classes), min_score) if len(found) else -1
         for found in (image.detections for image in images)], np.int64)
@@ -282,5 +282,5 @@ def _choose_pieces(
 
 def score_real(image: Predictions, process: PostProcessor) -> ImageScore:
     """Score an image by the real post-processing and the real metric."""
-    assert image.truth is not None, f'image {image.img_id}: no truth, expected it known'
+    assert image.truth is not None, f'image {image.img_id}: no truth, expected annotations'
     return score_image(process(image.detections).masks.to_runs(), image.truth.to_runs())

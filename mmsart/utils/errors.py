@@ -1,4 +1,4 @@
-"""Errors that a user can cause and mend."""
+"""Errors that a user can cause and fix."""
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 

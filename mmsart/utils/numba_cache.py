@@ -10,7 +10,7 @@ VARIABLE = 'NUMBA_CACHE_DIR'
 
 
 def provide_numba_cache() -> None:
-    """Give numba a folder of its own if it would find none.
+    """Return numba a folder of its own if it would find none.
 
     mmdet imports imgaug, which declares functions to be cached; numba refuses that where it can
     write neither beside imgaug nor in the user's home, as in many containers and shared
@@ -28,7 +28,7 @@ def provide_numba_cache() -> None:
 
 
 def _finds_a_place() -> bool:
-    """Tell whether numba can write in one of the two places it looks at by itself."""
+    """Return whether numba can write in one of the two places it looks at by itself."""
     found = importlib.util.find_spec('imgaug')
     if found is None or found.origin is None:
         return True

@@ -1,4 +1,4 @@
-"""Figures of a data set: classes, cells an image, areas, samples with their masks."""
+"""Figures of a data set: classes, cells per image, areas, samples with their masks."""
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def write_data_figures(table: TrainTable, image_folder: str | os.PathLike,
         seed: of the choice of these images.
 
     Returns:
-        The files, in the order class distribution, cells an image, areas, samples.
+        The files, in the order class distribution, cells per image, areas, samples.
 
     Raises:
         MissingFileError: an image is missing.
@@ -135,7 +135,7 @@ def draw_samples(table: TrainTable, image_folder: str | os.PathLike, samples: in
         seed: of their choice.
 
     Returns:
-        A figure, one row an image.
+        A figure, one row per image.
 
     Raises:
         MissingFileError: an image is missing.
@@ -161,7 +161,7 @@ def draw_samples(table: TrainTable, image_folder: str | os.PathLike, samples: in
 
 
 def image_masks(table: TrainTable, image: int) -> CroppedMasks:
-    """Give the masks of one image.
+    """Return the masks of one image.
 
     Args:
         table: the annotations.

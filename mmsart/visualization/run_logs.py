@@ -45,7 +45,7 @@ class RunLog:
     stages: list[str] = field(default_factory=list)
 
     def series(self, kind: str, key: str) -> Series:
-        """Give the logged values of one scalar.
+        """Return the logged values of one scalar.
 
         Args:
             kind: ``'train'`` or ``'val'``.

@@ -35,7 +35,7 @@ class ImportedWeights:
 Reader = Callable[[StateDict], tuple[StateDict, list[str]]]
 
 MMDET = 'mmdet'
-# One row a format: its name, a key that only it has, with or without a prefix (the first row that
+# One row per format: its name, a key that only it has, with or without a prefix (the first row that
 # fits counts), its reader.
 FORMATS: list[tuple[str, str, Reader]] = [
     ('torchvision maskrcnn_resnet50_fpn_v2', 'backbone.fpn.inner_blocks.0.1.running_mean',
@@ -131,7 +131,7 @@ def _tensors_of(content: Mapping[str, Any]) -> StateDict:
 
 
 def _prefix_before(mark: str, source: StateDict) -> str | None:
-    """Give what stands before a format's mark: '' or the owner's name with a dot; None if absent.
+    """Return what stands before a format's mark: '' or the owner's name with a dot; None if absent.
 
     A name such as ``backbone.layer1.0.conv1.weight`` ends in an ImageNet classifier's mark, but
     is a detector's.
@@ -142,7 +142,7 @@ def _prefix_before(mark: str, source: StateDict) -> str | None:
 
 
 def _prefix_before_backbone(source: StateDict) -> str:
-    """Give the owner's name before mmdet's ``backbone.``.
+    """Return the owner's name before mmdet's ``backbone.``.
 
     '' where there is none, or where the model itself holds several networks, as a teacher and a
     student.
@@ -155,7 +155,7 @@ def _prefix_before_backbone(source: StateDict) -> str:
 
 
 def _split_off(prefix: str, source: StateDict) -> tuple[StateDict, list[str]]:
-    """Give the weights under a prefix, without it, and the names of the others."""
+    """Return the weights under a prefix, without it, and the names of the others."""
     return ({key.removeprefix(prefix): value for key, value in source.items()
              if key.startswith(prefix)},
             [key for key in source if not key.startswith(prefix)])

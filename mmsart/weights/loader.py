@@ -52,7 +52,7 @@ def load_from_network(filename: str, map_location: Any = None) -> dict[str, Any]
 
 
 def fetch_or_nothing(spec: str) -> str | None:
-    """Give the local copy of remote weights; None, after a warning, if they are out of reach."""
+    """Return the local copy of remote weights; None, after a warning, if they are out of reach."""
     try:
         return str(fetch(known_url(spec)))
     except UnreachableError as error:
@@ -61,7 +61,7 @@ def fetch_or_nothing(spec: str) -> str | None:
 
 
 def imported_weights(checkpoint: Mapping[str, Any]) -> ImportedWeights:
-    """Give what one of this module's readers has read, with its origin."""
+    """Return what one of this module's readers has read, with its origin."""
     meta = checkpoint.get('meta') or {}
     return ImportedWeights(
         meta.get('source', MMDET), checkpoint['state_dict'], list(meta.get('ignored', [])))

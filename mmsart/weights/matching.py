@@ -133,7 +133,7 @@ def build_without_weights(model: Mapping[str, Any]) -> nn.Module:
 
 
 def model_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of all weights of a model's config."""
+    """Return the shapes of all weights of a model's config."""
     state = build_without_weights(model).state_dict()
     return {key: tuple(value.shape) for key, value in state.items()}
 

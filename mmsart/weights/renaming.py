@@ -20,7 +20,7 @@ class Renamer:
         self.rules = [(re.compile(pattern), replacement) for pattern, replacement in rules]
 
     def name(self, key: str) -> str | None:
-        """Give the new name; an empty string to drop the key, None if no rule knows it."""
+        """Return the new name; an empty string to drop the key, None if no rule knows it."""
         for pattern, replacement in self.rules:
             if found := pattern.fullmatch(key):
                 return found.expand(replacement) if replacement else ''

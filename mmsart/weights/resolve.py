@@ -111,7 +111,7 @@ def known_url(spec: str) -> str:
 
 
 def fetch(url: str) -> Path:
-    """Give the local copy of a URL, downloading it once on each machine.
+    """Return the local copy of a URL, downloading it once on each machine.
 
     Args:
         url: of a checkpoint. If its name ends in ``-HASH.pth``, as torchvision's do, the content
@@ -150,7 +150,7 @@ def _download(url: str, target: Path) -> None:
         file.flush()
         expected = answer.headers.get('Content-Length')
         if expected is not None and file.tell() != int(expected):  # the connection was cut
-            raise OSError(f'{file.tell()} bytes came, expected {expected}')
+            raise OSError(f'{file.tell()} bytes received, expected {expected}')
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
         if wanted and not digest.startswith(wanted[1]):
             raise UserError(f'content has hash {digest[:8]}, expected {wanted[1]}')

@@ -107,7 +107,7 @@ class LeftOut:
     """
 
     def __new__(cls, *args: Any) -> OrderedDict:  # type: ignore[misc]
-        """Give what both unpicklers fill with items and attributes and do no more with."""
+        """Return what both unpicklers fill with items and attributes and do no more with."""
         return OrderedDict()
 
 
@@ -200,7 +200,7 @@ def read_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> dict[str
 
 
 def _settings_classes(path: Path) -> list[tuple[Any, str]]:
-    """Give a stand-in for each class of :data:`SETTINGS_LIBRARIES` that a file names."""
+    """Return a stand-in for each class of :data:`SETTINGS_LIBRARIES` that a file names."""
     if not zipfile.is_zipfile(path):  # torch cannot list the names in its format before 1.6
         return []
     return [(LeftOut, name) for name in torch.serialization.get_unsafe_globals_in_checkpoint(path)

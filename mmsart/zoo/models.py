@@ -120,7 +120,7 @@ def find_model(name: str) -> ZooModel | None:
 
 
 def default_model() -> ZooModel:
-    """Give the model that is taken where none is named.
+    """Return the model that is taken where none is named.
 
     Raises:
         MissingFileError: none comes with this package.

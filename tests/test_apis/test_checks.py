@@ -60,7 +60,7 @@ OURS = ('shsy5y', 'astro', 'cort')
 
 @pytest.fixture
 def head_config(tmp_path):
-    """Give a function that writes a detector's config with class counts in its heads."""
+    """Return a function that writes a detector's config with class counts in its heads."""
     def write(text, base='mask-rcnn_r50_fpn', data='train_dataloader'):
         path = tmp_path / 'config.py'
         path.write_text(f"_base_ = ['mmdet::_base_/models/{base}.py']\n{text}")

@@ -87,7 +87,7 @@ def test_the_doctor_imports_what_the_tools_import(monkeypatch, write_table):
 def test_the_doctors_exit_code_tells(monkeypatch, tmp_path):
     code, out, _ = run_tool('doctor', '--data-root', str(tmp_path))
     assert code == 1
-    assert 'cure: ' in out
+    assert 'fix: ' in out
     monkeypatch.setattr(doctor_module, 'run_checks', lambda root: [Check('x', 'ok', 'y')])
     code, out, _ = run_tool('doctor')
     assert (code, out) == (0, '[ok  ] x: y\neverything is in order\n')

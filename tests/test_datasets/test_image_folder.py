@@ -73,7 +73,7 @@ def test_data_behind_the_end_of_a_png_do_no_harm(tmp_path):
     ('a.tif', (4, 5), np.float32)])
 def test_more_than_8_bits_are_refused(tmp_path, name, shape, kind):
     cv2.imwrite(str(tmp_path / name), np.full(shape, 4000, kind))
-    with pytest.raises(UserError, match=rf'{name}: found more than 8 bits a channel'):
+    with pytest.raises(UserError, match=rf'{name}: found more than 8 bits per channel'):
         image_size(tmp_path / name)
 
 

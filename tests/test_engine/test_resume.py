@@ -264,7 +264,7 @@ PLAIN = dict(train_cfg=dict(by_epoch=True, max_epochs=2), param_scheduler=[
 
 
 def longer(settings, epochs):
-    """Give the same settings for more epochs."""
+    """Return the same settings for more epochs."""
     settings = copy.deepcopy(settings)
     train_cfg = settings['train_cfg']
     train_cfg.get('stages', [train_cfg])[-1]['max_epochs'] = epochs
@@ -293,7 +293,7 @@ def test_a_curve_over_the_length_of_the_run_stays_at_its_end(tmp_path, caplog):
     rates = lrs_of(resumed)
     assert rates == [rates[0]] * 4
     assert ('CosineAnnealingLR was made for a run of 2 epochs, not 3; its last value '
-            f'{rates[0]:.3g} stays from there on') in caplog.text
+            f'{rates[0]:.3g} is kept from then on') in caplog.text
 
 
 @pytest.mark.parametrize(('change', 'message'), [
@@ -328,7 +328,7 @@ def test_a_checkpoint_that_does_not_tell_its_settings_is_named(tmp_path, caplog)
     runner = toy_run.build(tmp_path, resume='auto', **longer(PLAIN, 3))
     runner.logger.addHandler(caplog.handler)
     runner.train()
-    assert 'does not say with which settings it was made' in caplog.text
+    assert 'does not say which settings it was made with' in caplog.text
 
 
 def test_weights_alone_are_refused(tmp_path):

@@ -41,7 +41,7 @@ def test_seeding_leaves_no_trace():
 
 
 def batches(epoch, batch=0, consumed=0, workers=0, seed=1, **changes):
-    """Give the images and indices of an epoch, from a batch on."""
+    """Return the images and indices of an epoch, from a batch on."""
     config = toy_run.config('')['train_dataloader'] | dict(num_workers=workers) | changes
     loader = Runner.build_dataloader(seeded_dataloader(config, seed), seed=seed)
     loader.batch_sampler.place(epoch, batch, consumed)

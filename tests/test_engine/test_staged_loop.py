@@ -231,7 +231,7 @@ def test_plain_schedule_stays_usable(tmp_path):
     (dict(max_iters=3), 'either max_epochs or max_iters'),
     (dict(max_epochs=None), 'either max_epochs or max_iters'),
     (dict(max_epochs=0), 'whole number >= 1'),
-    (dict(trainable=['(']), r"stages\[1\].trainable: '\(' is no regular expression"),
+    (dict(trainable=['(']), r"stages\[1\].trainable: '\(' is not a regular expression"),
     (dict(trainable='head'), "a list of patterns, found 'head'"),
     (dict(trainable=['heads']), r"stage all: the pattern 'heads' matches no parameter"),
     (dict(frozen=['.*']), 'nothing learns'),

@@ -22,7 +22,7 @@ def random_frame(rng: np.random.Generator, height: int = 40, width: int = 56, nu
 
 def make_frame(
         bitmaps: np.ndarray, rng: np.random.Generator, t: int = 0, z: int = 0) -> FrameResult:
-    """Give masks falling scores, classes in turn and 12-bit grey values."""
+    """Return masks falling scores, classes in turn and 12-bit grey values."""
     masks = CroppedMasks.from_bitmaps(bitmaps)
     scores = np.linspace(0.95, 0.3, len(masks))
     labels = np.arange(len(masks)) % len(CLASSES)

@@ -73,7 +73,7 @@ def test_what_cannot_be_merged(tmp_path):
     (tmp_path / 'c.json').write_text('{"images": []}')
     (tmp_path / 'd.json').write_text('[1')
     for name, message in (('b', 'found categories'), ('c', 'found images, expected'),
-                          ('d', 'no JSON')):
+                          ('d', 'not a JSON')):
         with pytest.raises(UserError, match=rf'{name}.json: {message}'):
             merge_coco([tmp_path / 'a.json', tmp_path / f'{name}.json'], tmp_path / 'all.json')
     assert not (tmp_path / 'all.json').exists()

@@ -20,7 +20,7 @@ WIDE = dict(nms_pre=100_000, max_per_img=100_000)
 
 @pytest.fixture(scope='module')
 def detector():
-    """Give a detector whose RPN takes some places for objects, with caps that none reaches."""
+    """Return a detector whose RPN takes some places for objects, with caps that none reaches."""
     model = build(ours=True).eval()
     nn.init.normal_(model.rpn_head.rpn_cls.weight, std=0.5)
     return model
@@ -51,7 +51,7 @@ def predict(model, images=2):
 
 
 def proposals(model):
-    """Give the objectness of the proposals of each image, and of all places on each level."""
+    """Return the objectness of the proposals of each image, and of all places on each level."""
     data = model.data_preprocessor(batch(True, np.random.default_rng(1)), False)
     with torch.no_grad():
         features = model.extract_feat(data['inputs'])

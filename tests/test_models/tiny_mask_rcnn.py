@@ -28,7 +28,7 @@ def build(ours: bool, seed: int = 0, **mask_head: Any) -> MaskRCNN:
 
 
 def config(ours: bool, **mask_head: Any) -> ConfigDict:
-    """Give the detector's config."""
+    """Return the detector's config."""
     init_default_scope('mmdet')
     model = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py').model
     model.backbone.update(

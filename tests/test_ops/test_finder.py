@@ -47,7 +47,7 @@ MMDET = '\n'.join(['try:', '    import mmcv._ext', 'except ImportError:', '    p
 
 
 def mmdet_packages(folder):
-    """Give an mmdet that passes over missing operators, as the real one does."""
+    """Return an mmdet that passes over missing operators, as the real one does."""
     names = ('mmcv', 'mmdet', 'mmdet/structures', 'mmdet/structures/mask')
     return {folder / name / '__init__.py': '' for name in names} | {
         folder / 'mmdet/structures/mask/structures.py': MMDET}

@@ -28,7 +28,7 @@ def discs(centres, radii, scores=None, size=SIZE):
 
 
 def seen_in(cells, tile, jitter=None, smallest=10):
-    """Give the cells as a detector would see them that knows the truth and one tile alone."""
+    """Return the cells as a detector would see them that knows the truth and one tile alone."""
     x1, y1, x2, y2 = tile.box
     bitmaps = cells.masks.to_ndarray()[:, y1:y2, x1:x2]
     if jitter is not None:

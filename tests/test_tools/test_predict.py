@@ -127,7 +127,7 @@ def test_killed_twice_and_resumed_gives_the_same_files(whole, images, weights, t
         assert not (out / 'summary.csv').exists()
     code, printed, _ = run(*arguments)
     assert code == 3
-    assert 'images are done already' in printed
+    assert 'images are already done' in printed
     assert contents(out) == contents(whole[0])
 
 
@@ -136,10 +136,10 @@ def test_resume_does_again_what_was_done_otherwise(whole, images, weights, tmp_p
     shutil.copytree(whole[0], out)
     settings = ['--recursive', '--resume', '--save', EVERYTHING]
     code, printed, _ = run(images, out, weights, *settings)
-    assert (code, '5 of 6 images are done already' in printed) == (3, True)
+    assert (code, '5 of 6 images are already done' in printed) == (3, True)
     (out / 'a_masks.tif').unlink()
     code, printed, _ = run(images, out, weights, *settings)
-    assert '4 of 6 images are done already' in printed
+    assert '4 of 6 images are already done' in printed
     assert contents(out) == contents(whole[0])
     code, printed, _ = run(images, out, weights, *settings, '--normalize', '0', '2000')
     assert 'done already' not in printed

@@ -17,7 +17,7 @@ NOBODY = '12345'  # a user without an entry in /etc/passwd, as containers have t
 
 @pytest.fixture
 def places(monkeypatch, tmp_path):
-    """Give a set of the folders that can be written, empty at first, and no atexit."""
+    """Return a set of the folders that can be written, empty at first, and no atexit."""
     writable = set()
     monkeypatch.delenv(numba_cache.VARIABLE, raising=False)
     monkeypatch.setenv('HOME', str(tmp_path / 'home'))

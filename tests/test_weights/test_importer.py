@@ -105,7 +105,7 @@ def test_mmengine_loads_them_too(kind, tmp_path):
 
 @pytest.fixture
 def absent_library():
-    """Give classes of a library that is there while a file is written and not when it is read."""
+    """Return classes of a library that is there while a file is written and not when it is read."""
     module = types.ModuleType('pytorch_lightning.utilities')
 
     class AttributeDict(dict):

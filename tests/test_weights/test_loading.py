@@ -226,7 +226,7 @@ def test_a_download_cut_short_is_not_kept(monkeypatch, tmp_path):
 
     with HTTPServer(('127.0.0.1', 0), HangsUp) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        with pytest.raises(UnreachableError, match='100 bytes came, expected 1000'):
+        with pytest.raises(UnreachableError, match='100 bytes received, expected 1000'):
             fetch(f'http://127.0.0.1:{server.server_port}/net.pkl')
     assert not any((tmp_path / 'hub/checkpoints').iterdir())
 

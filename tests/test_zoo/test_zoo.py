@@ -132,4 +132,4 @@ def test_the_command_lists_models_and_shows_a_card(exported, monkeypatch, capsys
     assert main(['models', 'chance']) == 0
     assert capsys.readouterr().out.startswith('# chance\n')
     assert main(['models', 'luck']) == 2
-    assert 'luck: no model of the package, expected one of chance' in capsys.readouterr().err
+    assert 'luck: no such model in the package, expected one of chance' in capsys.readouterr().err

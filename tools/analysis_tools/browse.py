@@ -1,4 +1,4 @@
-"""Draw what is in a data set: classes, cells an image, areas, samples with masks.
+"""Draw what is in a data set: classes, cells per image, areas, samples with masks.
 
 Example:
   python tools/analysis_tools/browse.py --data-root data/sample --out figures
@@ -19,7 +19,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--out', default='work_dirs/browse', help='folder for the PNG files')
     parser.add_argument('--samples', type=int, default=2,
                         help='images of each class to draw with their masks')
-    parser.add_argument('--seed', type=int, default=0, help='of the choice of these images')
+    parser.add_argument('--seed', type=int, default=0, help='seed for choosing these images')
     return parser.parse_args(args)
 
 

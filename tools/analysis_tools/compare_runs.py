@@ -16,7 +16,8 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='work dir of a training')
-    parser.add_argument('--metric', default='sartorius/mAP', help='score that names the best epoch')
+    parser.add_argument('--metric', default='sartorius/mAP',
+                        help='score by which to choose the best epoch')
     parser.add_argument('--format', choices=FORMATS, default='text',
                         help='layout of the table')
     parser.add_argument('--out', help='also write the table to this file')
@@ -35,7 +36,7 @@ def main(args: list[str] | None = None) -> int:
         try:
             runs.append(read_run(work_dir))
         except UserError as error:
-            if not Path(work_dir).exists():  # a slip of the pen, not one of many in work_dirs/*
+            if not Path(work_dir).exists():  # a typing error, not one of many in work_dirs/*
                 raise
             print(f'left out: {error}', file=sys.stderr)
     if not runs:

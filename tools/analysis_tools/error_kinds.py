@@ -19,7 +19,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('predictions', help='written by tools/test.py --out, with truth')
     parser.add_argument('--postprocess', help='postprocess.json; without it the default settings')
     parser.add_argument('--sizes', type=int, nargs='+', default=list(SIZES), metavar='PX',
-                        help='borders of the size bins in pixels of area')
+                        help='boundaries of the size bins, in pixels of area')
     parser.add_argument('--out', default='error_kinds.png', help='bar chart')
     parser.add_argument('--json', help='also write the counts there')
     return parser.parse_args(args)
@@ -30,7 +30,7 @@ def main(args: list[str] | None = None) -> int:
     """Run the tool."""
     options = parse_args(args)
     if sorted(set(options.sizes)) != options.sizes or options.sizes[0] < 1:
-        raise UserError(f'--sizes: found {options.sizes}, expected rising areas of at least 1')
+        raise UserError(f'--sizes: found {options.sizes}, expected increasing areas of at least 1')
     import_mmdet()
     from mmsart.evaluation.error_counts import KINDS, count_kinds, format_counts
     from mmsart.formats.predictions import load_predictions

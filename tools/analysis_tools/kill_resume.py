@@ -20,7 +20,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument('config', help='config file of a short run')
     parser.add_argument('--kills', type=int, default=20, help='number of runs to kill')
-    parser.add_argument('--seed', type=int, default=0, help='of the choice of moments')
+    parser.add_argument('--seed', type=int, default=0, help='seed for choosing the moments')
     parser.add_argument('--work-dir', help='folder for the runs (default: a temporary one)')
     add_config_options(parser)
     return parser.parse_args(args)

@@ -22,10 +22,10 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         help='settings; by default postprocess.json beside the checkpoint, else '
                         "the config's")
     parser.add_argument('--familiar', metavar='IMAGES',
-                        help='folder of images like those of the training, best of all such that '
+                        help='folder of images like the training images, ideally such that '
                         'the model was not trained on: predict warns of images unlike them')
     parser.add_argument('--default', action='store_true',
-                        help='take this model where none is named')
+                        help='use this model where none is named')
     return parser.parse_args(args)
 
 

@@ -23,7 +23,7 @@ model = dict(
     roi_head=dict(
         type='CroppedMaskRoIHead',
         bbox_roi_extractor=dict(
-            # Up to 28 pixels at stride 2, so that one sample a bin sees nearly every pixel.
+            # Up to 28 pixels at stride 2, so that one sample per bin sees nearly every pixel.
             type='BagRoIExtractor', out_channels=64, featmap_strides=[2, 4, 8, 16],
             finest_scale=14, roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=1)),
         bbox_head=dict(

@@ -1,4 +1,4 @@
-"""mmdet's Mask R-CNN R50-FPN for three cell types and up to 790 cells an image."""
+"""mmdet's Mask R-CNN R50-FPN for three cell types and up to 790 cells per image."""
 _base_ = 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'
 
 load_from = 'mmdet://mask_rcnn_r50_fpn_1x_coco'

@@ -1,6 +1,6 @@
 """torchvision's `maskrcnn_resnet50_fpn`, layer by layer, for its COCO weights.
 
-Differs from mmdet's network in the rounding of anchors, RoIAlign (two samples a bin, no half
+Differs from mmdet's network in the rounding of anchors, RoIAlign (two samples per bin, no half
 pixel) and BatchNorm (frozen, without epsilon). Caps on proposals and detections stay our base's.
 """
 _base_ = './mask-rcnn_r50_fpn.py'

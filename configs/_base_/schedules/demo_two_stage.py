@@ -1,4 +1,4 @@
-"""Two epochs of the predictors, then 44 of everything; 96 images are 24 iterations an epoch."""
+"""Two epochs of the predictors, then 44 of everything; 96 images are 24 iterations per epoch."""
 train_cfg = dict(
     type='StagedTrainLoop',
     val_begin=3,

@@ -1,6 +1,6 @@
 """Twelve epochs by SGD, the rate a tenth every three: the report's first experiment.
 
-485 training images in batches of 2: 243 iterations an epoch, 2,916 in all. lr 1e-3 in epochs 1-3,
+485 training images in batches of 2: 243 iterations per epoch, 2,916 in all. lr 1e-3 in epochs 1-3,
 1e-4 in 4-6, 1e-5 in 7-9, 1e-6 in 10-12.
 """
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)

@@ -21,7 +21,7 @@ class SyntheticDataset(BaseDetDataset):
     mmdet's `LoadImageFromNDArray`.
 
     Args:
-        length: images an epoch. As nothing is stored, it may be larger than any training, so
+        length: images per epoch. As nothing is stored, it may be larger than any training, so
             that no image is seen twice.
         size: (h, w) in pixels, at least 32 x 32. The number of cells follows the area.
         seed: of all chance.

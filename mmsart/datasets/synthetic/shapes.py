@@ -80,7 +80,7 @@ def walk(rng: np.random.Generator, start: np.ndarray, heading: np.ndarray, steps
 
 
 def ribbon(path: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """Give a curve a width.
+    """Return a curve a width.
 
     Args:
         path: (P, 2), xy in pixels.

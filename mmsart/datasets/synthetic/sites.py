@@ -29,7 +29,7 @@ class Sites:
         self._proposed: list[tuple[float, float, float]] = []
 
     def cell_rng(self) -> np.random.Generator:
-        """Give the next cell's own source of chance."""
+        """Return the next cell's own source of chance."""
         return np.random.default_rng([self._seed, len(self._proposed)])
 
     def propose(self, rng: np.random.Generator, size: float) -> tuple[np.ndarray, float]:

@@ -18,8 +18,8 @@ class RandomBrightnessContrast(BaseTransform):
     round their factors to tenths.
 
     Args:
-        brightness: greatest relative change of brightness, in [0, 1].
-        contrast: greatest relative change of contrast, in [0, 1].
+        brightness: maximum relative change of brightness, in [0, 1].
+        contrast: maximum relative change of contrast, in [0, 1].
     """
 
     def __init__(self, brightness: float = 0.2, contrast: float = 0.2) -> None:

@@ -106,7 +106,7 @@ class CpuTrainingHook(Hook):
 
 
 def has_bfloat16_instructions() -> bool:
-    """Tell whether the CPU multiplies bfloat16 natively (AVX512-BF16 or AMX)."""
+    """Return whether the CPU multiplies bfloat16 natively (AVX512-BF16 or AMX)."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

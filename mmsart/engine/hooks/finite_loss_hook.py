@@ -15,7 +15,7 @@ from mmsart.utils import UserError
 from mmsart.utils.bare_model import bare_model
 
 ADVICE = ('try a lower lr or a longer warm-up, gradient clipping (optim_wrapper.clip_grad), '
-          'training without AMP, and a look at the images named')
+          'training without AMP, and looking at the images named')
 
 
 class DivergenceError(UserError):

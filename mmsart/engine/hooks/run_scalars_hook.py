@@ -17,7 +17,7 @@ class RunScalarsHook(Hook):
 
     The stock log names one learning rate, that of the optimizer's own settings, which no
     parameter need have. Scalars: ``lr/<part>_lr`` (0 while nothing of the part learns), ``stage``
-    (index, where the training has stages) and ``host_memory`` (greatest resident size of this
+    (index, where the training has stages) and ``host_memory`` (peak resident size of this
     process so far, in MiB, without loader processes).
 
     Args:
@@ -49,6 +49,6 @@ class RunScalarsHook(Hook):
 
 
 def peak_resident_mib() -> float:
-    """Give the greatest resident size of this process so far, in MiB."""
+    """Return the peak resident size of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == 'darwin' else 2**10)  # bytes there, KiB elsewhere

@@ -30,5 +30,5 @@ class ScheduleHook(Hook):
         check_resume(checkpoint, runner.cfg)
         if 'schedule' not in checkpoint and 'stage_state' not in checkpoint:
             runner.logger.warning(
-                'resume: the checkpoint does not say with which settings it was made; its '
-                "optimizer and schedulers go on with their own, whatever the config's are")
+                'resume: the checkpoint does not say which settings it was made with; its '
+                "optimizer and schedulers keep their own, whatever the config says")

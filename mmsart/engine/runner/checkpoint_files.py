@@ -9,7 +9,7 @@ from mmsart.utils import MissingFileError
 INTERRUPTED = 'interrupted.pth'  # of a run that was asked to stop, until its next checkpoint
 
 def is_whole(path: str | os.PathLike) -> bool:
-    """Tell whether a checkpoint is complete: a zip archive all of whose checksums fit."""
+    """Return whether a checkpoint is complete: a zip archive all of whose checksums fit."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
@@ -41,12 +41,12 @@ def find_resumable(work_dir: str | os.PathLike, logger: logging.Logger | None = 
             return str(path)
         if logger is not None:
             state = 'damaged' if path.is_file() else 'missing'
-            logger.warning(f'resume: {path} is {state}, looking for the one before it')
+            logger.warning(f'resume: {path} is {state}, trying the one before it')
     return None
 
 
 def find_checkpoint(path: str | os.PathLike) -> str:
-    """Give the checkpoint that a path stands for.
+    """Return the checkpoint that a path stands for.
 
     Args:
         path: a file, or the work dir of a run, which stands for its best checkpoint, or for the
@@ -91,7 +91,7 @@ def read_last_checkpoint(folder: Path) -> Path | None:
 
 
 def publish(temporary: Path, target: Path) -> None:
-    """Give a complete file its final name, so that it also outlives a power cut."""
+    """Return a complete file its final name, so that it also outlives a power cut."""
     with temporary.open('rb') as file:
         os.fsync(file.fileno())
     os.replace(temporary, target)

@@ -68,7 +68,7 @@ def set_trainable(model: nn.Module, stage: Stage) -> list[str]:
 
 
 def _fixed_norms(model: nn.Module) -> tuple[str, ...]:
-    """Give the prefixes of normalisation layers that the architecture declares as fixed."""
+    """Return the prefixes of normalisation layers that the architecture declares as fixed."""
     return tuple(
         f'{name}.{child}.' if name else f'{child}.' for name, module in model.named_modules()
         if (getattr(module, 'norm_cfg', None) or {}).get('requires_grad') is False

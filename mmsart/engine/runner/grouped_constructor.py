@@ -42,7 +42,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             super().add_params(params, module, prefix, is_dcn_module)
             return
         single: list[dict] = []
-        with _quiet():  # the stock method logs a line a parameter
+        with _quiet():  # the stock method logs a line per parameter
             super().add_params(single, module, prefix, is_dcn_module)
         merged: dict[str, dict] = {}
         for group in single:

@@ -50,7 +50,7 @@ def lengthen(schedulers: Any, made: Sequence[Mapping[str, Any]], logger: logging
             logger.warning(
                 f'resume: {type(scheduler).__name__} was made for a run of {old_end} '
                 f'{"epochs" if scheduler.by_epoch else "iterations"}, not {end}; '
-                f'its last value {scheduler.get_last_value()[0]:.3g} stays from there on')
+                f'its last value {scheduler.get_last_value()[0]:.3g} is kept from then on')
             continue
         scheduler.end = end
         missed = min(scheduler._global_step + 1, end) - old_end  # steps beyond its old end

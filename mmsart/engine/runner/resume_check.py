@@ -17,7 +17,7 @@ REMEDY = ('resume with the settings of the run, or give the checkpoint as load_f
 
 
 def plain_schedule(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a schedule without stages is made of, for its checkpoints."""
+    """Return what a schedule without stages is made of, for its checkpoints."""
     return {key: plain_types(cfg.get(key)) for key in SCHEDULE_KEYS}
 
 
@@ -38,11 +38,11 @@ def check_resume(checkpoint: Mapping[str, Any], cfg: Mapping[str, Any]) -> None:
     state = checkpoint.get('stage_state')
     if stages:
         if state is None:
-            raise UserError('resume: the checkpoint is not of a run in stages; '
+            raise UserError('resume: the checkpoint is not from a run in stages; '
                             'give it as load_from to start from its weights')
         check_stages(state, read_stages(stages))
     elif state is not None:
-        raise UserError('resume: the checkpoint is of a run in stages, the config has none; '
+        raise UserError('resume: the checkpoint is from a run in stages, the config has none; '
                         'give it as load_from to start from its weights')
     elif 'schedule' in checkpoint:
         for key, value in plain_schedule(cfg).items():

@@ -279,7 +279,7 @@ class StagedTrainLoop(BaseLoop):
 
 
 def _leaf_datasets(dataloader: Any) -> list[Any]:
-    """Give the datasets with a pipeline of their own under wrappers such as ConcatDataset."""
+    """Return the datasets with a pipeline of their own under wrappers such as ConcatDataset."""
     found, queue = [], [dataloader.dataset.dataset]
     while queue:
         dataset = queue.pop()

@@ -97,7 +97,8 @@ class StagedRunner(Runner):
             found = [find_resumable(self.work_dir, self.logger) if is_main_process() else None]
             broadcast_object_list(found)
             if found[0] is None:
-                self.logger.warning(f'resume: no checkpoint in {self.work_dir}, starting anew')
+                self.logger.warning(
+                    f'resume: no checkpoint in {self.work_dir}, starting from the beginning')
                 self._resume = False
             else:
                 self.logger.info(f'resume: going on from {found[0]}')

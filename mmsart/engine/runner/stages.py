@@ -48,7 +48,7 @@ class Stage:
             place: where it stands, for messages, as ``train_cfg.stages[0]``.
 
         Raises:
-            UserError: a key is missing, unknown or has a senseless value.
+            UserError: a key is missing, unknown or has an invalid value.
         """
         cfg = copy.deepcopy(dict(cfg))
         known = {item.name for item in fields(cls)}
@@ -80,7 +80,8 @@ class Stage:
                     re.compile(pattern)
                 except re.error as error:
                     raise UserError(
-                        f'{place}.{key}: {pattern!r} is no regular expression: {error}') from error
+                        f'{place}.{key}: {pattern!r} is not a regular expression: {error}'
+                    ) from error
 
     @property
     def by_epoch(self) -> bool:
@@ -99,12 +100,12 @@ class Stage:
         return math.ceil(self.iters(epoch_length) / epoch_length)
 
     def learns(self, name: str) -> bool:
-        """Tell whether the parameter of that name learns in this stage."""
+        """Return whether the parameter of that name learns in this stage."""
         return (any(re.match(pattern, name) for pattern in self.trainable)
                 and not any(re.match(pattern, name) for pattern in self.frozen))
 
     def fingerprint(self) -> dict[str, str]:
-        """Describe the stage by one line of text a key, to compare with a resumed run's."""
+        """Describe the stage by one line of text per key, to compare with a resumed run's."""
         return {item.name: json.dumps(plain_types(getattr(self, item.name)), sort_keys=True)
                 for item in fields(self) if item.name != 'val_interval'}
 
@@ -130,5 +131,5 @@ def read_stages(configs: list[dict]) -> list[Stage]:
               for number, cfg in enumerate(configs)]
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
-        raise UserError(f'train_cfg.stages: expected different names, found {names}')
+        raise UserError(f'train_cfg.stages: expected unique names, found {names}')
     return stages

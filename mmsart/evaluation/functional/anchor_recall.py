@@ -61,7 +61,7 @@ def count_anchors(boxes: np.ndarray, levels: Sequence[Level], iou_thr: float) ->
 
 def _nearest(boxes: np.ndarray, anchor: np.ndarray, stride: tuple[float, float],
              grid: tuple[int, int]) -> np.ndarray:
-    """Give the column and row of the copy nearest to each box, (N, 2) int64."""
+    """Return the column and row of the copy nearest to each box, (N, 2) int64."""
     shift = (boxes[:, :2] + boxes[:, 2:] - anchor[:2] - anchor[2:]) / 2
     return np.clip(np.rint(shift / stride), 0, np.array(grid)[::-1] - 1).astype(np.int64)
 

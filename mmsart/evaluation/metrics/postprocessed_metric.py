@@ -59,5 +59,5 @@ class PostprocessedMetric(BaseMetric):
 
 
 def dataset_classes(metric: BaseMetric) -> tuple[str, ...]:
-    """Give the classes of the dataset that a metric looks at, in label order."""
+    """Return the classes of the dataset that a metric looks at, in label order."""
     return class_names(metric.dataset_meta or {})

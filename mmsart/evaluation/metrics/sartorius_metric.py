@@ -59,7 +59,7 @@ class SartoriusMetric(PostprocessedMetric):
         """Average over the images.
 
         Args:
-            results: of all ranks, one dict an image.
+            results: of all ranks, one dict per image.
 
         Returns:
             The keys of :func:`mmsart.evaluation.functional.summarize`.
@@ -75,7 +75,7 @@ class SartoriusMetric(PostprocessedMetric):
 
 def format_table(scores: Sequence[ImageScore], cell_types: Sequence[str],
                  classes: Sequence[str]) -> str:
-    """Lay out the score a cell type as text.
+    """Lay out the score per cell type as text.
 
     Args:
         scores: of the images.
@@ -83,7 +83,7 @@ def format_table(scores: Sequence[ImageScore], cell_types: Sequence[str],
         classes: names in label order.
 
     Returns:
-        A table with a row a type and one for all.
+        A table with a row per type and one for all.
     """
     types = np.asarray(cell_types, str)
     rows: list[list[Any]] = [

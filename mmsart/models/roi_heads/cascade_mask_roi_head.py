@@ -21,8 +21,8 @@ class CascadeMaskRoIHead(FlipTTARoIHead):
     """Box heads one behind the other, each learning from better boxes, and one mask head.
 
     Cascade R-CNN (Cai and Vasconcelos, CVPR 2018) as mmdet's `CascadeRoIHead` has it, but with one
-    mask head, which sees the boxes of the last stage, where mmdet trains and runs one a stage. The
-    scores of a test are the means of all stages' class probabilities over the last boxes. Takes
+    mask head, which sees the boxes of the last stage, where mmdet trains and runs one per stage.
+    The scores of a test are the means of all stages' class probabilities over the last boxes. Takes
     test-time flips as `FlipTTARoIHead` does.
 
     Args:
@@ -124,7 +124,7 @@ class CascadeMaskRoIHead(FlipTTARoIHead):
 
         Args:
             x: feature maps of all levels, or the views of `FlipTTARoIHead`.
-            batch_img_metas: one dict an image, with ``img_shape`` (h, w).
+            batch_img_metas: one dict per image, with ``img_shape`` (h, w).
             rpn_results_list: proposals of each image, as ``bboxes`` (n, 4) xyxy.
             rcnn_test_cfg: ``test_cfg.rcnn`` of the model.
             rescale: give boxes in the original image.

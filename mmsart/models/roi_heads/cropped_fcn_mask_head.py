@@ -70,7 +70,7 @@ class CroppedFCNMaskHead(FCNMaskHead):
         Args:
             mask_preds: logits of each image, (n, classes, h, w).
             results_list: detections of each image; boxes in the frame of the network's input.
-            batch_img_metas: one dict an image with 'ori_shape' (h, w) and 'scale_factor' (w, h).
+            batch_img_metas: one dict per image with 'ori_shape' (h, w) and 'scale_factor' (w, h).
             rcnn_test_cfg: 'mask_thr_binary', 'keep_mask_logits', 'score_by_mask_iou'.
             rescale: give boxes (changed in place) and masks in the original image.
             activate_map: ``mask_preds`` are probabilities already.
@@ -103,7 +103,7 @@ class CroppedFCNMaskHead(FCNMaskHead):
         return preds[torch.arange(len(preds), device=preds.device), results.labels]
 
     def read_thresholds(self, mask_thr: float | Sequence[float]) -> list[float]:
-        """Give the mask threshold of each class.
+        """Return the mask threshold of each class.
 
         Args:
             mask_thr: of ``test_cfg.rcnn.mask_thr_binary``.
@@ -112,7 +112,7 @@ class CroppedFCNMaskHead(FCNMaskHead):
             One number a class.
 
         Raises:
-            UserError: it is not a number in (0, 1], nor one a class.
+            UserError: it is not a number in (0, 1], nor one per class.
         """
         per_class = (list(mask_thr) if isinstance(mask_thr, list | tuple)
                      else [mask_thr] * self.num_classes)

@@ -37,7 +37,7 @@ class CroppedMaskRoIHead(StandardRoIHead):
 
         Args:
             x: feature maps of all levels, (B, C, h, w) each.
-            batch_img_metas: one dict an image with 'ori_shape' (h, w) and 'scale_factor' (w, h).
+            batch_img_metas: one dict per image with 'ori_shape' (h, w) and 'scale_factor' (w, h).
             results_list: detections of each image, boxes in the frame of the network's input.
             rescale: give boxes and masks in the original image.
 

@@ -21,14 +21,14 @@ class TorchvisionAnchorGenerator(AnchorGenerator):
         self, base_size: int | float, scales: Tensor, ratios: Tensor,
         center: tuple[float, float] | None = None,
     ) -> Tensor:
-        """Give the anchors around the origin, float32 (scales * ratios, 4), whole numbers."""
+        """Return the anchors around the origin, float32 (scales * ratios, 4), whole numbers."""
         return super().gen_single_level_base_anchors(base_size, scales, ratios, center).round()
 
     def grid_priors(
         self, featmap_sizes: list[tuple[int, int]], dtype: torch.dtype = torch.float32,
         device: str | torch.device = 'cuda',
     ) -> list[Tensor]:
-        """Give the anchors of all levels, (h * w * anchors, 4) each, xyxy in the padded image.
+        """Return the anchors of all levels, (h * w * anchors, 4) each, xyxy in the padded image.
 
         Args:
             featmap_sizes: (h, w) of each level; the first divides the padded image evenly.

@@ -49,7 +49,7 @@ def decode_counts(codes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """Undo `encode_counts`.
 
     Args:
-        codes: one a mask.
+        codes: one per mask.
 
     Returns:
         Counts int64 (K,) and splits int64 (N + 1,).

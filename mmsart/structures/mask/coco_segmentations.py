@@ -182,7 +182,7 @@ def _check_polygon(values: np.ndarray, height: int, width: int) -> None:
 
 
 def _read_code(rle: Mapping[str, Any], height: int, width: int) -> bytes:
-    """Give the compressed counts of an RLE whose size is the image's."""
+    """Return the compressed counts of an RLE whose size is the image's."""
     missing = [key for key in ('size', 'counts') if key not in rle]
     if missing:
         raise _Problem(f'found no {missing[0]}, expected an RLE with size and counts')
@@ -227,7 +227,7 @@ def _check_codes(codes: Sequence[bytes], height: int, width: int) -> list[str | 
 
 
 def _is_code(code: bytes, ends: np.ndarray) -> bool:
-    """Tell whether codes have COCO's characters only, and numbers that end and are not too long.
+    """Return whether codes have COCO's characters only, and numbers that end and are not too long.
 
     Args:
         code: the codes, one after another.

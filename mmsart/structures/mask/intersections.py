@@ -86,5 +86,5 @@ def _pairs_begun_inside(
 
 
 def _owners(runs: Runs) -> np.ndarray:
-    """Give the mask of each run, int64 (R,)."""
+    """Return the mask of each run, int64 (R,)."""
     return np.repeat(np.arange(len(runs)), np.diff(runs.splits))

@@ -68,7 +68,7 @@ class PatchMasks:
 
     @classmethod
     def like(cls, masks: 'PatchMasks') -> Self:
-        """Give masks of any kind of patches this class; the arrays are shared."""
+        """Return masks of any kind of patches this class; the arrays are shared."""
         return cls(masks.data, masks.boxes, masks.height, masks.width)
 
     @classmethod
@@ -90,7 +90,7 @@ class PatchMasks:
         """Make masks from transposed COCO RLE (``size`` is [width, height]).
 
         Args:
-            rles: compressed codes, one a mask.
+            rles: compressed codes, one per mask.
             height: image height in pixels.
             width: image width in pixels.
 

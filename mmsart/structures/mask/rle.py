@@ -105,7 +105,7 @@ def runs_to_text(starts: np.ndarray, lengths: np.ndarray) -> str:
 
 
 def runs_to_texts(runs: Runs) -> list[str]:
-    """Write many masks in Kaggle's code, one text a mask; see :func:`runs_to_text`."""
+    """Write many masks in Kaggle's code, one text per mask; see :func:`runs_to_text`."""
     return [
         runs_to_text(runs.starts[begin:end], runs.lengths[begin:end])
         for begin, end in itertools.pairwise(runs.splits.tolist())]
@@ -120,7 +120,7 @@ def runs_to_coco(runs: Runs, height: int, width: int) -> list[dict[str, Any]]:
         width: image width in pixels.
 
     Returns:
-        One dict a mask, ``size`` [width, height] and ``counts`` as bytes, as pycocotools takes it.
+        One dict per mask, ``size`` [width, height] and ``counts`` as bytes, for pycocotools.
     """
     runs = join_touching(runs)
     numbers = np.diff(runs.splits)
@@ -235,7 +235,7 @@ _TOO_LONG = 10**10  # more than any image has pixels, and far from where int64 e
 
 
 def _has_digitless_minus(text: str) -> bool:
-    """Tell whether a minus stands where no number begins."""
+    """Return whether a minus stands where no number begins."""
     if '-' not in text:
         return False
     return any(not word.lstrip('-').isdigit() or word.rfind('-') > 0
@@ -259,7 +259,7 @@ def _first_bad_text(texts: Sequence[str]) -> BadRleError:
         strange = next((char for char in text if char.isspace() and char not in _BLANKS), None)
         if strange is not None:
             return BadRleError(
-                index, f'found the character {strange!r}, expected numbers separated by blanks')
+                index, f'found the character {strange!r}, expected numbers separated by spaces')
         if len(words) % 2:
             return BadRleError(
                 index, f'{len(words)} run values, expected an even number (start length pairs)')

@@ -63,7 +63,7 @@ class _AxisSamples:
     Args:
         spans: float (R, 2), begin and end of each RoI on this axis, image frame.
         frames: int64 (R, 2), begin and end of each RoI's patch, image frame.
-        grids: float (R,), samples a bin.
+        grids: float (R,), samples per bin.
         num_bins: bins of a RoI on this axis.
         image_size: extent of the image in pixels.
     """

@@ -40,7 +40,7 @@ def overflowing_step(runner):
 
 @pytest.mark.parametrize('value', [NAN, INF])
 def test_stops_before_the_step(make_runner, value):
-    runner = make_runner(custom_hooks=HOOKS)  # 2 iterations an epoch
+    runner = make_runner(custom_hooks=HOOKS)  # 2 iterations per epoch
     seen = poison_at(runner, 4, spoil(value))
     with pytest.raises(DivergenceError) as error:
         runner.train()
