@@ -129,7 +129,7 @@ def test_the_config_beside_a_checkpoint_of_another_model_is_named(tmp_path, monk
 
 def test_a_launcher_without_its_environment_is_named(monkeypatch):
     monkeypatch.delenv('RANK', raising=False)
-    with pytest.raises(UserError, match='--launcher pytorch: RANK is not set, expected a start'):
+    with pytest.raises(UserError, match='--launcher pytorch: RANK is not set, expected the'):
         check_launcher('pytorch')
 
 

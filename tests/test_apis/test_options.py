@@ -124,7 +124,7 @@ def test_options_act_on_a_config_that_a_run_has_written_out(tmp_path):
         assert loader.dataset.data_root == '/a b'
         assert loader.dataset.split == dict(type='holdout', val_fraction=0.5, seed=4)
     assert cfg.train_dataloader.dataset.pipeline[-1].meta_keys == ['img_id']
-    with pytest.raises(UserError, match=r'test_meta_keys changes nothing that a run of .*expected '
+    with pytest.raises(UserError, match=r'test_meta_keys has no effect on a run of .*expected '
                        'the full key'):
         load_config(str(path), ['test_meta_keys=[img_id]'])
 
@@ -142,9 +142,9 @@ train_dataloader = dict(dataset=dict(datasets=[dict(data_root=data_root), dict(d
 def test_a_variable_that_nothing_reads_is_refused(tmp_path):
     path = tmp_path / 'dead.py'
     path.write_text("width = 3\nother = width\nmine = 4\nmodel = dict(width=3.5, depth=1)\n")
-    with pytest.raises(UserError, match=r'width changes nothing .* such as model\.width'):
+    with pytest.raises(UserError, match=r'width has no effect .* such as model\.width'):
         load_config(str(path), ['width=5'])
-    with pytest.raises(UserError, match=r'mine changes nothing that a run of .*dead\.py reads, '
+    with pytest.raises(UserError, match=r'mine has no effect on a run of .*dead\.py, '
                        r'expected the full key$'):
         load_config(str(path), ['mine=5'])
 

