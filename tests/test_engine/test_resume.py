@@ -316,7 +316,7 @@ def test_a_plain_schedule_does_not_resume_with_other_settings(tmp_path, change, 
 
 def test_stages_do_not_resume_as_a_plain_schedule(finished):
     _, folder = finished
-    with pytest.raises(UserError, match='the checkpoint is from a run in stages, the config has no'):
+    with pytest.raises(UserError, match='checkpoint is from a run in stages, the config has no'):
         toy_run.build(folder, resume=True, **copy.deepcopy(PLAIN)).train()
 
 
