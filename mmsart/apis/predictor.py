@@ -134,15 +134,16 @@ class Predictor:
         """
         waiting: list[Crop] = []
         for crop in crops:
-            alike = isinstance(crop, Crop) and (
-                not waiting or _kind(crop) == _kind(waiting[0]))
-            if waiting and (not alike or len(waiting) == self.batch_size):
+            if waiting and not (isinstance(crop, Crop) and _kind(crop) == _kind(waiting[0])):
                 yield from self._forward(waiting)
                 waiting = []
-            if isinstance(crop, Crop):
-                waiting.append(crop)
-            else:
+            if not isinstance(crop, Crop):
                 yield crop
+                continue
+            waiting.append(crop)
+            if len(waiting) == self.batch_size:
+                yield from self._forward(waiting)
+                waiting = []
         if waiting:
             yield from self._forward(waiting)
 

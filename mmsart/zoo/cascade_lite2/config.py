@@ -177,7 +177,13 @@ tiles = dict(
     image_size=(
         520,
         704,
-    ), overlap=192, size=(
+    ),
+    largest=(
         1024,
         1024,
+    ),
+    overlap=192,
+    size=(
+        704,
+        704,
     ))
