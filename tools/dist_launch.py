@@ -25,7 +25,7 @@ def main(again: str, *arguments: str) -> int:
     except ChildFailedError as error:
         print(error, file=sys.stderr)
         print('error: a process of the training ended with an error (see above), the others were '
-              f'stopped. After mending it, go on with: {again}', file=sys.stderr)
+              f'stopped. After fixing the cause, go on with: {again}', file=sys.stderr)
         return 1
     return 0
 

@@ -87,7 +87,7 @@ def test_tools_are_doors_to_commands(tool):
     assert len(text.splitlines()) == 5
 
 
-TOOLS = sorted((ROOT / 'tools').rglob('*.py'))
+TOOLS = sorted({*(ROOT / 'tools').rglob('*.py')} - {ROOT / 'tools/dist_launch.py'})  # torchrun's
 HEAVY = ('cv2', 'matplotlib', 'mmcv', 'mmdet', 'mmengine', 'numpy', 'pandas', 'scipy', 'torch')
 HELP = f"""
 import contextlib, io, runpy, sys
