@@ -15,7 +15,7 @@ from mmsart.apis.options import (
     replaced,
     split_option,
 )
-from mmsart.utils import MissingFileError, UserError, as_user_error
+from mmsart.utils import UserError, as_user_error, missing
 
 CONFIGS = Path(mmsart.__file__).parent / '.mim' / 'configs'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -83,7 +83,7 @@ def _find(path: str) -> str:
     else:
         found, expected = Path(path), 'a config'
     if not found.is_file():
-        raise MissingFileError(f'{path}: no such file, expected {expected}')
+        raise missing(path, expected)
     return str(found)
 
 

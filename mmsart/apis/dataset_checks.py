@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets import BaseDetDataset, CocoDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.evaluation import CocoMetric
@@ -14,10 +15,10 @@ from mmengine.config import Config
 from mmsart.datasets.checked_coco import CheckedCocoDataset, check_coco, check_images
 from mmsart.datasets.classes import class_names
 from mmsart.datasets.coco_file import CocoFile, check_classes, find_problems, read_coco
-from mmsart.datasets.image_file import find_unreadable
+from mmsart.datasets.image_file import find_unreadable, read_header
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.synthetic.dataset import SyntheticDataset
-from mmsart.datasets.transforms import LoadCroppedAnnotations
+from mmsart.datasets.transforms import LoadCachedImage, LoadCroppedAnnotations
 from mmsart.structures.mask.coco_segmentations import find_bad_segmentations
 from mmsart.utils import UserError, UserErrors, as_user_error, named, raise_all
 
@@ -43,8 +44,11 @@ def check_datasets(cfg: Config, loader: str) -> list[BaseDetDataset]:
             with as_user_error(f'{place}.pipeline.{number}'):
                 steps.append(TRANSFORMS.build(copy.deepcopy(step)))
         with as_user_error(place):
-            found.append(_check_dataset(config, steps, place))
-    return [dataset for dataset in found if dataset is not None]
+            dataset = _check_dataset(config, steps, place)
+        if dataset is not None:
+            _check_decoding(steps, [sample['img_path'] for sample in dataset.data_list])
+            found.append(dataset)
+    return found
 
 
 def check_pixels(datasets: Sequence[BaseDetDataset]) -> None:
@@ -135,6 +139,15 @@ def _check_loading(steps: Sequence[Callable], place: str, dataset: str) -> None:
                 f'{place}.pipeline.{number}: found {type(step).__name__} with masks, which cannot '
                 f'read the run-length codes of {dataset}, expected LoadCroppedAnnotations (in '
                 'version 0.1.0 LoadSartoriusAnnotations)')
+
+
+def _check_decoding(steps: Sequence[Callable], paths: Sequence[str]) -> None:
+    """Refuse mmcv's loading of images for those that OpenCV cannot read as they are."""
+    if any(isinstance(step, LoadImageFromFile) and not isinstance(step, LoadCachedImage)
+           and step.imdecode_backend == 'cv2' for step in steps):
+        raise_all([UserError(f'{path}: OpenCV cannot read this file as it is, expected '
+                             'LoadCachedImage in the place of LoadImageFromFile')
+                   for path in paths if read_header(path).backend != 'cv2'])
 
 
 def _check_stock(coco: CocoFile, classes: Sequence[str]) -> None:

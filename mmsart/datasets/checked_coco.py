@@ -54,9 +54,12 @@ class CheckedCocoDataset(CocoDataset):
         for annotation in coco.annotations:
             self.cat_img_map[annotation['category_id']].append(annotation['image_id'])
             of_image[annotation['image_id']].append(annotation)
-        return [self.parse_data_info(dict(raw_img_info=dict(image, img_id=image['id']),
-                                          raw_ann_info=of_image[image['id']]))
-                for image in coco.images]
+        return [
+            self.parse_data_info(dict(
+                raw_img_info=dict(image, img_id=image['id'], height=int(image['height']),
+                                  width=int(image['width'])),  # 96.0 is 96 in JSON
+                raw_ann_info=of_image[image['id']]))
+            for image in coco.images]
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Leave out images as ``filter_cfg`` says, and check the files of the others.

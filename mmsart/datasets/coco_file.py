@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mmsart.structures.mask.coco_segmentations import bound_segmentations, find_bad_segmentations
-from mmsart.utils.errors import MissingFileError, UserError, named, shown
+from mmsart.utils.errors import UserError, missing, named, shown
 
 GZIP_MAGIC = b'\x1f\x8b'
 LEAST_BOX_IOU = 0.5  # of an annotation's box and its mask; a cell has one place
@@ -59,7 +59,7 @@ def read_coco(path: str | os.PathLike) -> CocoFile:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected COCO annotations')
+        raise missing(path, 'COCO annotations')
     data = path.read_bytes()
     try:
         compressed = data.startswith(GZIP_MAGIC)

@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.errors import UserError, missing
 
 ORIENTATION = 0x112  # the tag of TIFF and EXIF
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
@@ -116,10 +116,7 @@ def _version(path: str | os.PathLike) -> tuple[str, int, int]:
         raise UserError(f'{str(path)!r}: found a zero byte, expected the name of an image'
                         ) from error
     except OSError as error:
-        if path.is_symlink():
-            raise MissingFileError(f'{path}: a symbolic link to {os.readlink(path)}, which does '
-                                   'not exist, expected an image') from error
-        raise MissingFileError(f'{path}: no such file, expected an image') from error
+        raise missing(path, 'an image') from error
     return str(path), state.st_mtime_ns, state.st_size
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmsart.datasets.image_file import read_header
-from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.errors import UserError, missing
 
 IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp')
 
@@ -27,7 +27,7 @@ def list_images(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise MissingFileError(f'{folder}: no such folder, expected images')
+        raise missing(folder, 'images', 'folder')
     paths = sorted(
         path for path in folder.iterdir()
         if path.suffix.lower() in suffixes and path.name[0] != '.' and not path.is_dir())

@@ -12,7 +12,7 @@ from mmsart.datasets.classes import CLASSES, PALETTE, class_names
 from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.datasets.splits import SPLITS, check_split
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
-from mmsart.utils.errors import MissingFileError, UserError, raise_all
+from mmsart.utils.errors import MissingFileError, UserError, missing, raise_all
 
 
 @DATASETS.register_module()
@@ -83,9 +83,8 @@ class SartoriusDataset(BaseDetDataset):
         """
         folder = Path(self.data_prefix['img'])
         if not folder.is_dir():
-            raise MissingFileError(
-                f'{folder}: no such folder, expected the images (SARTORIUS_ROOT or data_root names '
-                'the data)')
+            raise missing(folder, 'the images (SARTORIUS_ROOT or data_root names the data)',
+                          'folder')
         if not self.ann_file:
             return _list_folder(folder, self.skip)
         classes = class_names(self.metainfo)

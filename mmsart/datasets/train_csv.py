@@ -24,7 +24,7 @@ from mmsart.structures.mask.runs import (
     join_touching,
     run_boxes,
 )
-from mmsart.utils.errors import MissingFileError, UserError, UserErrors, named, shown
+from mmsart.utils.errors import UserError, UserErrors, missing, named, shown
 
 REQUIRED_COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'sample_id')
 GZIP_MAGIC, NEWLINE = b'\x1f\x8b', b'\n'
@@ -97,7 +97,7 @@ def read_train_csv(
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected the annotation table (train.csv)')
+        raise missing(path, 'the annotation table (train.csv)')
     state = path.stat()
     return _read_version(path, state.st_mtime_ns, state.st_size,
                          None if classes is None else tuple(classes))

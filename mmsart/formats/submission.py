@@ -13,7 +13,7 @@ import numpy as np
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.rle import decode_rles, runs_to_texts
 from mmsart.structures.mask.runs import Runs
-from mmsart.utils import MissingFileError, UserError, atomic_write
+from mmsart.utils import UserError, atomic_write, missing
 
 HEADER = ['id', 'predicted']
 
@@ -50,7 +50,7 @@ def read_submission(path: str | os.PathLike) -> Submission:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected a submission')
+        raise missing(path, 'a submission')
     ids, predicted, lines = [], [], []
     csv.field_size_limit(2**31 - 1)  # a mask of a whole image can pass the default of 128 KiB
     with path.open(newline='', encoding='utf-8-sig', errors='replace') as file:

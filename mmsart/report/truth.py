@@ -1,7 +1,6 @@
 """Truth beside results: which images have one, and how well it was met."""
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mmsart.datasets.coco_file import read_coco
 from mmsart.datasets.train_csv import read_train_csv
 from mmsart.evaluation.error_counts import MIXED
 from mmsart.evaluation.functional import ImageScore, score_image
@@ -166,15 +166,15 @@ def _read_csv(path: Path) -> dict[str, Truth]:
 
 
 def _read_coco(path: Path) -> dict[str, Truth]:
+    coco = read_coco(path)
     try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-        categories = {each['id']: str(each['name']) for each in data['categories']}
+        categories = {each['id']: str(each['name']) for each in coco.categories}
         annotations = defaultdict(list)
-        for each in data['annotations']:
+        for each in coco.annotations:
             if not each.get('iscrowd'):
                 annotations[each['image_id']].append(each)
         images = [(each['id'], str(each['file_name']), int(each['height']), int(each['width']))
-                  for each in data['images'] if 't' not in each and 'z' not in each]
+                  for each in coco.images if 't' not in each and 'z' not in each]
         return _coco_truths(path, images, annotations, categories)
     except UserError:
         raise

@@ -7,6 +7,7 @@ from mmsart.utils.errors import (
     UserError,
     UserErrors,
     as_user_error,
+    missing,
     named,
     raise_all,
     shown,
@@ -15,5 +16,5 @@ from mmsart.utils.files import atomic_write, check_target, check_writable
 
 __all__ = ['IncompleteError', 'MissingFileError', 'RunStopped', 'UserError', 'UserErrors',
            'add_config_options', 'add_run_arguments', 'as_user_error', 'atomic_write',
-           'check_target', 'check_writable', 'cli_main', 'make_parser', 'named', 'raise_all',
-           'shown']
+           'check_target', 'check_writable', 'cli_main', 'make_parser', 'missing', 'named',
+           'raise_all', 'shown']

@@ -1,4 +1,5 @@
 """Errors that a user can cause and fix."""
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -84,6 +85,23 @@ def as_user_error(place: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise UserError(f'{place}: {type(error).__name__}: {error}') from error
+
+
+def missing(path: str | os.PathLike, expected: str, kind: str = 'file') -> MissingFileError:
+    """Make the error of a file or folder that is not there.
+
+    Args:
+        path: what the user named.
+        expected: what it should be.
+        kind: ``'file'`` or ``'folder'``.
+
+    Returns:
+        The error; of a broken symbolic link it says where the link leads.
+    """
+    if os.path.islink(path):
+        return MissingFileError(f'{path}: a symbolic link to {os.readlink(os.fspath(path))}, which does not '
+                                f'exist, expected {expected}')
+    return MissingFileError(f'{path}: no such {kind}, expected {expected}')
 
 
 def shown(value: object, longest: int = 40) -> str:

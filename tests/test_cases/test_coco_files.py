@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+import tifffile
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from PIL import Image
@@ -204,6 +205,7 @@ def test_layouts_that_only_ours_reads(tmp_path, change):
 @pytest.mark.parametrize('change', [
     lambda text: text.replace(', ', ',\r\n'), lambda text: text.replace('1200', '1200.0'),
     lambda text: text.replace('"id": 1,', '"id": 1.0,'), lambda text: text + '\n \n',
+    lambda text: text.replace('"height": 96', '"height": 96.0').replace('[96, 80]', '[96.0, 80]'),
     lambda text: text.replace('"iscrowd": 0', '"iscrowd": false')])
 def test_other_spellings_are_read(tmp_path, change):
     write_folder(tmp_path, change(json.dumps(GOOD)))
@@ -342,6 +344,17 @@ def test_nothing_is_written_and_each_fault_has_a_line(tmp_path):
     assert (code, out) == (2, '')
     assert [line[:7] for line in error.splitlines()] == ['error: '] * 2
     assert sorted(tmp_path.iterdir()) == sorted([*before, config])
+
+
+def test_images_that_opencv_changes_need_our_loading(tmp_path):
+    """OpenCV multiplies colours by their transparency; Pillow gives them as they are."""
+    write_folder(tmp_path, images__1__file_name='b.tif')
+    tifffile.imwrite(tmp_path / 'b.tif', np.full((H, W, 4), 99, np.uint8), photometric='rgb',
+                     extrasamples=['unassalpha'])
+    check(tmp_path)
+    stock = [dict(type='LoadImageFromFile'), PIPELINE[1]]
+    with pytest.raises(UserError, match=r'b\.tif: .* expected LoadCachedImage in the place of'):
+        check(tmp_path, pipeline=stock)
 
 
 @pytest.mark.parametrize('kind', ['SartoriusDataset', 'SyntheticDataset'])

@@ -99,8 +99,9 @@ def damage_tree(rng, node):
     kind, value = rng.randrange(8), node[key]
     if kind == 0:
         del node[key]
-    elif kind == 1 and isinstance(value, int | float) and not isinstance(value, bool):
-        node[key] = rng.choice([-value, value + 1, value * 10, value + 0.5, str(value)])
+    elif kind == 1 and type(value) in (int, float) and abs(value) < 1e300:
+        node[key] = rng.choice([
+            -value, value + 1, value * 10, value + 0.5, str(value), value * 1.0])
     elif kind == 2 and isinstance(value, str) and value:
         at = rng.randrange(len(value))
         node[key] = value[:at] + rng.choice(['', 'o', '0', '~', ' ']) + value[at + 1:]

@@ -39,7 +39,7 @@ class LoadCroppedAnnotations(LoadAnnotations):
             UserError: the image has another size than its annotation, or a mask is malformed or
                 none of this image.
         """
-        size = (results['height'], results['width'])
+        size = (int(results['height']), int(results['width']))  # JSON may say 96.0
         found = results.get('ori_shape', size)
         if tuple(found) != size:
             raise UserError(

@@ -4,7 +4,7 @@ import os
 import zipfile
 from pathlib import Path
 
-from mmsart.utils import MissingFileError
+from mmsart.utils import MissingFileError, missing
 
 INTERRUPTED = 'interrupted.pth'  # of a run that was asked to stop, until its next checkpoint
 
@@ -62,8 +62,9 @@ def find_checkpoint(path: str | os.PathLike) -> str:
     if folder.is_file():
         return str(path)
     if not folder.is_dir():
-        raise MissingFileError(f'{path}: no such file, expected a checkpoint')
-    best = sorted(folder.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
+        raise missing(path, 'a checkpoint')
+    best = sorted((file for file in folder.glob('best_*.pth') if file.is_file()),
+                  key=lambda file: file.stat().st_mtime)
     if best:
         return str(best[-1])
     last = read_last_checkpoint(folder)
