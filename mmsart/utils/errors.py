@@ -99,8 +99,9 @@ def missing(path: str | os.PathLike, expected: str, kind: str = 'file') -> Missi
         The error; of a broken symbolic link it says where the link leads.
     """
     if os.path.islink(path):
-        return MissingFileError(f'{path}: a symbolic link to {os.readlink(os.fspath(path))}, which does not '
-                                f'exist, expected {expected}')
+        target = os.readlink(os.fspath(path))
+        return MissingFileError(
+            f'{path}: a symbolic link to {target}, which does not exist, expected {expected}')
     return MissingFileError(f'{path}: no such {kind}, expected {expected}')
 
 
