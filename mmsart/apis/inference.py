@@ -101,7 +101,7 @@ class RawPlane:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Read the grey values."""
-        return np.asarray(self._stack[self._number].raw, dtype)
+        return np.asarray(self._stack.read_raw(self._number), dtype)
 
 
 @dataclass(frozen=True)

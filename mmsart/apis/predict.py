@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -290,22 +291,22 @@ def _records(out: Path) -> Iterator[dict[str, Any]]:
             continue
 
 
-class _processes:
+@contextmanager
+def _processes() -> Iterator[tuple[int, int]]:
     """Join the processes of torchrun, if it has started this one.
 
     Yields:
         The number of this process and how many there are.
     """
-
-    def __enter__(self) -> tuple[int, int]:
-        self.count = int(os.environ.get('WORLD_SIZE', 1))
-        if self.count > 1:
-            dist.init_process_group('gloo', timeout=PATIENCE)
-        return int(os.environ.get('RANK', 0)) if self.count > 1 else 0, self.count
-
-    def __exit__(self, *_: Any) -> None:
-        if self.count > 1:
-            dist.destroy_process_group()
+    count = int(os.environ.get('WORLD_SIZE', 1))
+    if count == 1:
+        yield 0, 1
+        return
+    dist.init_process_group('gloo', timeout=PATIENCE)
+    try:
+        yield dist.get_rank(), count
+    finally:
+        dist.destroy_process_group()
 
 
 def _together(rank: int, action: Callable[[], Any]) -> Any:

@@ -113,6 +113,17 @@ class ImageStack:
             image = 255 - image
         return Frame(image, _luminance(plane), **self._place(number))
 
+    def read_raw(self, number: int) -> np.ndarray:
+        """Read the grey values of a frame alone.
+
+        Args:
+            number: from 0, depths running fastest.
+
+        Returns:
+            (h, w), as :attr:`Frame.raw`.
+        """
+        return _luminance(self._plane(range(len(self))[number]))
+
     def close(self) -> None:
         """Close the file."""
         self._source.close()

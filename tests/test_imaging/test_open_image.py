@@ -146,6 +146,7 @@ def test_stacks_of_times(tmp_path, options):
         for number, frame in enumerate(stack):
             assert (frame.t, frame.z) == (number, None)
             np.testing.assert_array_equal(frame.raw, STACK[number])
+            np.testing.assert_array_equal(stack.read_raw(number), STACK[number])
             assert frame.raw.dtype == np.uint16
         low, high = np.percentile(STACK, (0.1, 99.9))  # of all frames, so they stay comparable
         assert stack.normalization.low == pytest.approx(low)
