@@ -84,7 +84,8 @@ def check_coco_metric(cfg: Config, name: str, datasets: Sequence[BaseDetDataset]
             coco = read_coco(evaluator['ann_file'])
             raise_all(find_problems(coco, with_masks=False))
             for dataset in datasets:
-                _check_stock(coco, class_names(dataset.metainfo))
+                _check_stock(coco, class_names(dataset.metainfo),
+                             'without ann_file the metric takes the truth of the data set')
 
 
 def _walk(config: Any, place: str) -> Iterator[Any]:
@@ -121,7 +122,7 @@ def _check_dataset(config: Mapping[str, Any], steps: list[Callable],
             and type(dataset).load_data_list is CocoDataset.load_data_list):
         coco = read_coco(dataset.ann_file)
         check_coco(coco, dataset)
-        _check_stock(coco, class_names(dataset.metainfo))
+        _check_stock(coco, class_names(dataset.metainfo), "type='CocoDataset' reads it")
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools' account of what it does
         dataset.full_init()
     check_images(dataset.data_list, f'{dataset.ann_file}: filter_cfg and metainfo.classes')
@@ -150,19 +151,18 @@ def _check_decoding(steps: Sequence[Callable], paths: Sequence[str]) -> None:
                    for path in paths if read_header(path).backend != 'cv2'])
 
 
-def _check_stock(coco: CocoFile, classes: Sequence[str]) -> None:
+def _check_stock(coco: CocoFile, classes: Sequence[str], cure: str) -> None:
     """Refuse a file that mmdet's own COCO classes fail at, or number otherwise than `classes`."""
-    ours = "; the data set type='CocoDataset' reads it"
     if not coco.plain:
         raise UserError(f'{coco.path}: found records keyed by id (as in LIVECell), a byte-order '
-                        f'mark or compression, expected lists in UTF-8{ours}')
+                        f'mark or compression, expected lists in UTF-8; {cure}')
     check_classes(coco, classes)
     names = [category['name'] for category in coco.categories if category['name'] in classes]
     if names != list(classes):
         raise UserError(
             f'{coco.path}: categories: found {named(names)} in this order, expected '
             f'{", ".join(classes)} as in metainfo.classes, as labels follow the order of the file'
-            f'{ours}')
+            f'; {cure}')
 
 
 def _check_masks(samples: Sequence[dict[str, Any]]) -> None:

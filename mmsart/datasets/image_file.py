@@ -26,6 +26,7 @@ OPENCV_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)  # none, CCITT, LZW, J
 PILLOW_COMPRESSIONS = (34925, 50000, 50001)  # LZMA, Zstandard, WebP
 GREY, COLOUR, ENCODED = (0, 1), (2,), (3, 5, 6)  # ways to say a colour; palette, CMYK and YCbCr
 ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
+MOST_AT_ONCE = 4  # images decoded in memory, which may be mosaics
 REDUCED_OR_MASK = 1 | 4  # bits of the tag NewSubfileType
 
 
@@ -102,7 +103,7 @@ def find_unreadable(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
     Returns:
         Path and message of each that is damaged or refused by :func:`read_header`, in their order.
     """
-    with _without_size_limit(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _without_size_limit(), ThreadPoolExecutor(MOST_AT_ONCE) as pool:
         found = zip(map(str, paths), pool.map(_find_problem, paths), strict=True)
         return {path: problem for path, problem in found if problem}
 

@@ -119,3 +119,5 @@ def test_generated_images_follow_the_classes():
     np.testing.assert_allclose(dataset.shares.sum(), 1)
     with pytest.raises(UserError, match=r'metainfo\.classes: found cell, expected one of the gen'):
         SyntheticDataset(length=1, pipeline=[], metainfo=dict(classes=('cell',)))
+    with pytest.raises(UserError, match=r'filter_cfg\.min_size: found 65, expected at most the 64'):
+        SyntheticDataset(length=1, size=(64, 80), pipeline=[], filter_cfg=dict(min_size=65))

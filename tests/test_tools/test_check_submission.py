@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,6 +64,25 @@ def test_every_unreadable_image_is_named(tmp_path, images, capsys):
     assert run(tmp_path, 'a,1 2\n', '--images', images) == 2
     error = capsys.readouterr().err
     assert error.count('error: ') == error.count('\n') == 2
+
+
+def test_a_stitched_image_has_a_size(tmp_path, capsys):
+    """Pillow takes more than 179 million pixels for an attack; the header is all that is read."""
+    def chunk(name, data):
+        return (struct.pack('>I', len(data)) + name + data
+                + struct.pack('>I', zlib.crc32(name + data)))
+    head = struct.pack('>IIBBBBB', 14_000, 13_500, 8, 0, 0, 0, 0)
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'images' / 'a.png').write_bytes(
+        b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + chunk(b'IDAT', b'') + chunk(b'IEND', b''))
+    assert run(tmp_path, 'a,189000000 1\n', '--images', tmp_path / 'images') == 0
+    assert run(tmp_path, 'a,189000000 2\n', '--images', tmp_path / 'images') == 2
+    assert 'past the image' in capsys.readouterr().err
+
+
+def test_a_macs_hidden_companions_are_no_images(tmp_path, images):
+    (images / '._a.png').write_bytes(b'\0\5\x16\7')
+    assert run(tmp_path, 'a,1 2\nb,\n', '--images', images) == 0
 
 
 def test_truth_gives_ids_and_sizes(tmp_path, capsys):

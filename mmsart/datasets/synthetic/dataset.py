@@ -71,11 +71,15 @@ class SyntheticDataset(BaseDetDataset):
         return range(self.length)
 
     def filter_data(self) -> range:
-        """Keep every image.
+        """Keep every image: all have cells and one size.
 
         Returns:
             The data list.
         """
+        min_size = 0 if self.test_mode else (self.filter_cfg or {}).get('min_size', 0)
+        if min(self.size) < min_size:
+            raise UserError(f'filter_cfg.min_size: found {min_size}, expected at most the '
+                            f'{min(self.size)} pixels that images are generated with')
         return self.data_list
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
