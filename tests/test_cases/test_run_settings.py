@@ -1,0 +1,112 @@
+"""Settings of a run: what is typed counts, or is refused before anything is written."""
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.run_tool import run_tool
+
+ROOT = Path(__file__).parents[2]
+TINY = f"""
+_base_ = '{ROOT}/configs/demo/maskrcnn_r18_two_stage.py'
+model = dict(
+    backbone=dict(base_channels=8),
+    neck=dict(in_channels=[8, 16, 32, 64], out_channels=8),
+    rpn_head=dict(in_channels=8, feat_channels=8),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=8),
+        bbox_head=dict(in_channels=8, fc_out_channels=16),
+        mask_roi_extractor=dict(out_channels=8),
+        mask_head=dict(in_channels=8, num_convs=1, conv_out_channels=8)),
+    test_cfg=dict(rpn=dict(nms_pre=200, max_per_img=100),
+                  rcnn=dict(score_thr=0.01, max_per_img=40)))
+postprocess = dict(_delete_=True, score_thr=0.0, remove_overlap=True)
+val_evaluator = dict(postprocess=postprocess)
+test_evaluator = val_evaluator
+train_cfg = dict(_delete_=True, by_epoch=True, max_epochs=2, val_interval=9)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1e-3, momentum=0.9))
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[1, 3], gamma=0.1)]
+train_dataloader = dict(num_workers=0, persistent_workers=False, batch_size=4)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = val_dataloader
+default_hooks = dict(logger=dict(interval=1))
+custom_hooks = [dict(type='RunScalarsHook')]
+"""
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp('config') / 'tiny.py'
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp('sample') / 'data'
+    code, out, _ = run_tool('dataset_converters/make_sample_dataset', root, '--images', '10',
+                            '--size', '96', '96')
+    assert code == 0, out
+    return root
+
+
+@pytest.fixture(scope='module')
+def trained(config, data, tmp_path_factory):
+    """The work dir of a plain schedule of two epochs: lr 1e-3, then 1e-4."""
+    work_dir = tmp_path_factory.mktemp('run')
+    code, _, err = run_tool('train', config, '--work-dir', work_dir, '--cfg-options',
+                            f'data_root={data}')
+    assert code == 0, err
+    return work_dir
+
+
+def rates(work_dir):
+    """Give the learning rate that each epoch ended with, over all sessions of a run."""
+    records = [json.loads(line) for path in sorted(work_dir.glob('*/vis_data/scalars.json'))
+               for line in path.read_text().splitlines()]
+    return {record['epoch']: record['lr'] for record in records if 'loss' in record}
+
+
+def test_options_given_twice_are_joined(config, data, tmp_path):
+    code, _, err = run_tool(
+        'train', config, '--work-dir', tmp_path / 'w', '--cfg-options', f'data_root={data}',
+        'train_dataloader.batch_size=0', '--cfg-options', 'randomness.seed=7')
+    assert code == 2
+    assert 'train_dataloader.batch_size: found 0, expected a whole number >= 1' in err
+    assert not (tmp_path / 'w').exists()
+
+
+def test_a_plain_schedule_goes_on_with_its_own_rates_or_not_at_all(config, data, trained):
+    before = sorted((path, path.stat().st_mtime_ns) for path in trained.rglob('*'))
+    resume = ['train', config, '--work-dir', trained, '--resume', '--cfg-options',
+              f'data_root={data}', 'train_cfg.max_epochs=4']
+    code, _, err = run_tool(*resume, 'optim_wrapper.optimizer.lr=0.05',
+                            'param_scheduler.0.milestones=[3]')
+    assert code == 2
+    assert 'optim_wrapper.optimizer.lr: 0.05 in the config, 0.001 in the checkpoint' in err
+    assert sorted((path, path.stat().st_mtime_ns) for path in trained.rglob('*')) == before
+    code, _, err = run_tool(*resume)
+    assert code == 0, err
+    assert rates(trained) == pytest.approx({1: 1e-3, 2: 1e-4, 3: 1e-4, 4: 1e-5})
+
+
+@pytest.mark.parametrize(('bbox', 'mask', 'found'), [
+    (1, 1, 1), (2, 2, 2), (3, 1, 1), (4, 4, 4), (8, 8, 8)])
+def test_another_class_count_than_the_datas(config, data, tmp_path, bbox, mask, found):
+    code, _, err = run_tool(
+        'train', config, '--work-dir', tmp_path / 'w', '--cfg-options', f'data_root={data}',
+        f'model.roi_head.bbox_head.num_classes={bbox}',
+        f'model.roi_head.mask_head.num_classes={mask}')
+    assert code == 2
+    assert f'num_classes: found {found}, expected 3 (shsy5y, astro, cort)' in err
+    assert not (tmp_path / 'w').exists()
+
+
+@pytest.mark.parametrize('name', ["O'Brien lab", 'back\\slash', 'a "b" {x} [1], ä'])
+def test_any_character_in_the_path_of_the_data(config, data, trained, tmp_path, monkeypatch, name):
+    os.symlink(data, tmp_path / name)
+    monkeypatch.setenv('SARTORIUS_SAMPLE', str(tmp_path / name))
+    code, out, err = run_tool('test', config, trained, '--work-dir', tmp_path / 'w')
+    assert code == 0, err
+    assert 'sartorius/mAP: ' in out
