@@ -28,6 +28,8 @@ def largest_piece(patch: np.ndarray) -> np.ndarray:
     Returns:
         (h, w) uint8 of 0 and 1; the input itself where it has one piece at most.
     """
+    if not patch.size:  # OpenCV ends the process
+        return patch
     count, numbered = cv2.connectedComponents(patch, connectivity=8)
     if count <= 2:
         return patch
@@ -41,4 +43,4 @@ def largest_piece(patch: np.ndarray) -> np.ndarray:
 
 def count_pieces(patch: np.ndarray) -> int:
     """Count the 8-connected pieces of a (h, w) uint8 mask."""
-    return cv2.connectedComponents(patch, connectivity=8)[0] - 1
+    return cv2.connectedComponents(patch, connectivity=8)[0] - 1 if patch.size else 0

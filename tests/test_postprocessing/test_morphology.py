@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -33,3 +34,11 @@ def test_of_equal_pieces_the_first_in_row_order_stays():
 def test_gap_at_a_corner_is_no_way_out_of_a_hole():
     ring = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
     assert fill_patch(ring).tolist() == [[0, 1, 1], [1, 1, 1], [1, 1, 1]]
+
+
+@pytest.mark.parametrize('shape', [(0, 0), (0, 3), (3, 0)])
+def test_masks_without_a_box_are_survived(shape):
+    """OpenCV's components of an empty array end the process."""
+    empty = np.zeros(shape, np.uint8)
+    assert largest_piece(empty).shape == fill_patch(empty).shape == shape
+    assert count_pieces(empty) == 0

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mmsart.imaging.tiles import tile_grid
+from mmsart.postprocessing.morphology import count_pieces
 from mmsart.postprocessing.seams import join_parts, take_core
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.intersections import intersections
@@ -57,7 +58,10 @@ def as_sets(cells):
 def test_cells_no_larger_than_the_overlap_come_out_as_they_went_in(seed):
     rng = np.random.default_rng(seed)
     cells = discs(rng.uniform((0, 0), SIZE, (90, 2)), rng.uniform(3, 24, 90))
-    cells = cells[cells.masks.areas >= 10]
+    # Of a cell in two pieces a tile may show the one and not the other, and no edge that cuts it.
+    whole = [count_pieces(cells.masks.patch(index)) == 1 for index in range(len(cells))]
+    cells = cells[(cells.masks.areas >= 10) & whole]
+    assert len(cells) > 50
     assert as_sets(by_tiles(cells)) == as_sets(cells)
 
 
