@@ -182,7 +182,7 @@ def _overridden(path: str, plain: Config, overrides: Mapping[str, Any]) -> Confi
 
 
 def _replace_copies(node: Any, name: str, old: Any, new: Any) -> None:
-    """Return every value of a name its new value, if it is the old one of the variable."""
+    """Replace every value under a name that equals the old value of the variable."""
     children = node.items() if isinstance(node, dict) else enumerate(node)
     for key, child in children:
         if key == name and child == old:

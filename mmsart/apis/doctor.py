@@ -1,4 +1,4 @@
-"""Checks of an installation, each with its cure."""
+"""Checks of an installation, each with its fix."""
 import importlib
 import os
 import platform

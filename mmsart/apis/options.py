@@ -19,7 +19,7 @@ BRACKETS = {'(': ')', '[': ']', '{': '}'}
 
 
 def split_option(option: str) -> tuple[str, str]:
-    """Cut ``KEY=VALUE`` in two.
+    """Split ``KEY=VALUE``.
 
     Raises:
         UserError: there is no ``=``, or an empty name in the key.

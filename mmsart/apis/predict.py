@@ -115,7 +115,7 @@ def _check_options(options: PredictOptions) -> tuple[str, ...]:
 
 
 def _check_folder(out: Path, options: PredictOptions) -> None:
-    """Leave a folder alone that is in use, unless the user says what to do with it."""
+    """Refuse a folder that is in use, unless the user says what to do with it."""
     if out.is_dir() and any(out.iterdir()) and not (options.resume or options.overwrite):
         raise UserError(f'{out}: found files in the folder, expected an empty one, --resume or '
                         '--overwrite')

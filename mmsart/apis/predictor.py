@@ -230,7 +230,7 @@ def _kind(crop: Crop) -> tuple:
 
 
 def _as_loaded(crop: Crop, number: int) -> dict[str, Any]:
-    """Return a crop the form that a pipeline's loading gives an image."""
+    """Convert a crop to the form in which a pipeline loads an image."""
     code = cv2.COLOR_GRAY2BGR if crop.pixels.ndim == 2 else cv2.COLOR_RGB2BGR
     size = crop.pixels.shape[:2]
     return dict(img=cv2.cvtColor(np.ascontiguousarray(crop.pixels), code), img_shape=size,

@@ -254,7 +254,7 @@ def _read_patches(cfg: Config, name: str) -> None:
 
 def _choose_metrics(cfg: Config, settings: dict[str, Any], unknown: bool, out: str | None,
                     submission: str | None) -> None:
-    """Return all metrics one post-processing, and add what writes the files asked for.
+    """Give all metrics one post-processing, and add what writes the files asked for.
 
     Images whose truth is unknown get no score.
     """
@@ -279,7 +279,7 @@ def _use_amp(cfg: Config) -> None:
 
 
 def _leave_group() -> None:
-    """Part from the other processes: threads left behind can abort the exit."""
+    """Leave the process group: threads left behind can abort the exit."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()

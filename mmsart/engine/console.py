@@ -50,7 +50,7 @@ class ConsoleFormatter(logging.Formatter):
 
 
 def shorten(text: str) -> str:
-    """Keep of a line of progress what people watch: rate, time to go, time an iteration, loss.
+    """Keep of a line of progress what people watch: rate, time left, time per iteration, loss.
 
     Args:
         text: of mmengine's LoggerHook; any other text stays as it is.

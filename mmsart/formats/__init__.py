@@ -1,1 +1,1 @@
-"""Files of results: one module a format, both directions where that makes sense."""
+"""Files of results: one module per format, both directions where that makes sense."""

@@ -34,7 +34,7 @@ def paint_labels(masks: PatchMasks, dtype: type[np.integer] = np.int32) -> np.nd
 
 
 def write_label_image(path: str | os.PathLike, result: ImageResult) -> None:
-    """Write the cells as a TIFF with zlib compression, a page a frame.
+    """Write the cells as a TIFF with zlib compression, a page per frame.
 
     Up to 65,535 cells per frame it is uint16 with the metadata of ImageJ, which knows no larger
     whole numbers; above that int32 as OME-TIFF. Axes and pixel size are stored in either.

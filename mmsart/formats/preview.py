@@ -17,7 +17,7 @@ QUALITY = 85
 
 
 def write_previews(folder: str | os.PathLike, stem: str, result: ImageResult) -> list[Path]:
-    """Write each frame as JPEG of at most :data:`LARGEST_SIDE` pixels a side.
+    """Write each frame as JPEG of at most :data:`LARGEST_SIDE` pixels per side.
 
     Args:
         folder: where to write; made if it is missing.

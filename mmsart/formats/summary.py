@@ -1,4 +1,4 @@
-"""One row about each image: how many cells there are, how large, how sure."""
+"""One row about each image: how many cells there are, how large, how certain."""
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path

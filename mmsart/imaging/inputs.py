@@ -70,7 +70,7 @@ def find_inputs(
 
 
 def with_series(image: InputImage) -> list[InputImage]:
-    """Return each image of a file with several its own entry.
+    """List each image of a file that holds several as an entry of its own.
 
     Args:
         image: a file.

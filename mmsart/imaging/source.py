@@ -80,7 +80,7 @@ class ImageFile(Protocol):
         """Open one image; its ``close`` closes the file."""
 
     def close(self) -> None:
-        """Return the file back."""
+        """Close the file."""
 
 
 def array_source(array: np.ndarray, name: str = 'array') -> Source:

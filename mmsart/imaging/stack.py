@@ -206,7 +206,7 @@ class ImageStack:
 
 
 def relabel(source: Source, axes: str) -> Source:
-    """Return the axes of an image other names.
+    """Rename the axes of an image.
 
     Args:
         source: the image.

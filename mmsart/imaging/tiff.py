@@ -161,7 +161,7 @@ def _choose_show(path: str, page: tifffile.TiffPage) -> Orient:
 
 
 def _side(tag: Any, unit: str) -> float | None:
-    """Turn pixels a unit, as a fraction, into micrometres a pixel."""
+    """Turn pixels per unit, as a fraction, into micrometres per pixel."""
     if tag is None or unit not in UM_PER_UNIT or not all(tag.value):
         return None
     pixels, units = tag.value

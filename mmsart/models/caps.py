@@ -62,7 +62,7 @@ def watch_caps(model: nn.Module) -> Iterator[list[ReachedCap]]:
 
 
 def describe_caps(found: list[ReachedCap], images: int, shown: int = 10) -> list[str]:
-    """Say which caps were reached, a line each.
+    """Say which caps were reached, one line each.
 
     Args:
         found: of :func:`watch_caps`.

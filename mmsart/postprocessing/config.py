@@ -36,7 +36,7 @@ class Option:
     per_class: bool = True
 
     def expected(self) -> str:
-        """Say in words what is allowed."""
+        """Describe in words what is allowed."""
         if self.choices:
             text = 'one of ' + ', '.join(repr(choice) for choice in self.choices)
         elif self.kind is bool:

@@ -52,7 +52,7 @@ def mask_nms(masks: PatchMasks, scores: np.ndarray, iou_thrs: np.ndarray) -> np.
 def remove_overlap(
         masks: PatchMasks, scores: np.ndarray, max_lost_share: np.ndarray, min_area: np.ndarray,
         pieces: list[str]) -> tuple[PatchMasks, np.ndarray]:
-    """Return each pixel to the detection with the highest score.
+    """Assign each pixel to the detection with the highest score.
 
     Masks are painted by falling score, each only where nothing is painted yet. A mask that is
     left with no pixel, with less than its least area, or that loses more than its share, is

@@ -118,7 +118,7 @@ def count_kinds(comparisons: Sequence[Comparison]) -> dict[str, Counter]:
 
 
 def draw_kinds(counts: dict[str, Counter]) -> str:
-    """Draw the kinds of errors as shares of the true cells, a bar a type."""
+    """Draw the kinds of errors as shares of the true cells, a bar per type."""
     figure, axes = _figure(height=0.9 + 0.42 * len(counts))
     names = list(counts)[::-1]
     true = np.array([max(sum(counts[name][kind] for kind in GT_KINDS), 1) for name in names])

@@ -123,7 +123,7 @@ class ImageResult:
 
 def class_colours(number: int, palette: Sequence[tuple[int, int, int]] | None = None,
                   ) -> list[tuple[int, int, int]]:
-    """Return each class a colour.
+    """Assign a colour to each class.
 
     Args:
         number: of classes.

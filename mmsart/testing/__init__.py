@@ -1,1 +1,1 @@
-"""What tests and checks of a training are made with."""
+"""Tools for tests and checks of training."""

@@ -227,7 +227,7 @@ def _suppress(scene: Scene, alive: np.ndarray, iou_thr: float) -> None:
 
 def _remove_overlap(
         scene: Scene, alive: np.ndarray, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
-    """Return each region to its best living prediction; `alive` is changed in place.
+    """Assign each region to its best remaining prediction; `alive` is changed in place.
 
     A prediction that loses too much is dropped for good if none of the better ones over it is
     itself about to be dropped: those would free pixels.

@@ -10,7 +10,7 @@ from mmsart.utils.errors import UserError
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
-    """Return a temporary path beside `path` that takes its place when the block succeeds.
+    """Provide a temporary path beside `path` that replaces it when the block succeeds.
 
     Missing parent folders are made. If the block raises, `path` is left as it was.
 

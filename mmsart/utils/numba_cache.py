@@ -10,7 +10,7 @@ VARIABLE = 'NUMBA_CACHE_DIR'
 
 
 def provide_numba_cache() -> None:
-    """Return numba a folder of its own if it would find none.
+    """Provide numba with a folder of its own if it would find none.
 
     mmdet imports imgaug, which declares functions to be cached; numba refuses that where it can
     write neither beside imgaug nor in the user's home, as in many containers and shared

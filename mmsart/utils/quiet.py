@@ -1,4 +1,4 @@
-"""Imports that do not talk."""
+"""Imports without console output."""
 import contextlib
 import io
 import warnings
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_imports() -> Iterator[None]:
-    """Swallow what libraries say when they are imported.
+    """Suppress what libraries print when they are imported.
 
     mmdet prints and warns about optional packages that nothing here needs; a user who asks for
     cells would look for what is wrong.

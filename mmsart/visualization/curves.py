@@ -39,7 +39,7 @@ def write_curves(runs: Sequence[RunLog], folder: str | Path, stem: str = 'curves
 
 
 def draw_curves(runs: Sequence[RunLog]) -> Figure:
-    """Draw total loss, each loss term, learning rates and each score, a panel each.
+    """Draw total loss, each loss term, learning rates and each score, one panel each.
 
     Thin lines are training values, thick ones with dots are validation values, dashed vertical
     lines are borders of stages. The x axis counts epochs, or iterations if a run has no epochs.

@@ -37,7 +37,7 @@ def grow_cort(canvas: Canvas, rng: np.random.Generator, number: int) -> None:
 
 
 def _soma(canvas: Canvas, rng: np.random.Generator, centre: np.ndarray, radius: float) -> None:
-    """Return a body its bright nucleus and its granules."""
+    """Add the bright nucleus and the granules of a body."""
     canvas.add_dots(centre[None], np.array([0.5 * radius]), -rng.uniform(0, 30, 1))
     number = int(rng.integers(1, 5))
     places = centre + rng.normal(0, 0.4 * radius, (number, 2))

@@ -70,7 +70,7 @@ class GeneratedImage:
 
 def draw_count(cell_type: str, rng: np.random.Generator, height: int = 520,
                width: int = 704) -> int:
-    """Draw how many cells per image of a type has.
+    """Draw how many cells an image of a type has.
 
     Args:
         cell_type: one of :data:`mmsart.datasets.CLASSES`.

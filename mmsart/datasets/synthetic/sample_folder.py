@@ -20,7 +20,7 @@ _PARTS = ('train', 'test', 'train_semi_supervised')
 
 @dataclass(frozen=True)
 class SamplePlan:
-    """What a sample data set shall hold.
+    """What a sample data set holds.
 
     Attributes:
         images: labelled images in ``train/``.

@@ -80,7 +80,7 @@ def walk(rng: np.random.Generator, start: np.ndarray, heading: np.ndarray, steps
 
 
 def ribbon(path: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """Return a curve a width.
+    """Widen a curve to a ribbon.
 
     Args:
         path: (P, 2), xy in pixels.

@@ -1,4 +1,4 @@
-"""Hook that keeps a run from going on with other settings than its checkpoint's."""
+"""Hook that keeps a run from resuming with other settings than its checkpoint's."""
 from typing import Any
 
 from mmengine.hooks import Hook

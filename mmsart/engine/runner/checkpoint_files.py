@@ -1,4 +1,4 @@
-"""Finding a checkpoint to test or to go on from, and writing one that is whole or not there."""
+"""Finding a checkpoint to test or to resume from, and writing one that is complete or absent."""
 import logging
 import os
 import zipfile
@@ -92,7 +92,7 @@ def read_last_checkpoint(folder: Path) -> Path | None:
 
 
 def publish(temporary: Path, target: Path) -> None:
-    """Return a complete file its final name, so that it also outlives a power cut."""
+    """Rename a complete file to its final name, so that it also outlives a power cut."""
     with temporary.open('rb') as file:
         os.fsync(file.fileno())
     os.replace(temporary, target)

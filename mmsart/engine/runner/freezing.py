@@ -17,7 +17,7 @@ def _train_in_eval_mode(self: nn.Module, mode: bool = True) -> nn.Module:
 
 
 def set_trainable(model: nn.Module, stage: Stage) -> list[str]:
-    """Let just the parameters learn that the stage names.
+    """Let only the parameters that the stage names learn.
 
     - The stage has the last word: `requires_grad` is set on each parameter, and a module's own
       `frozen_stages` is switched off where the stage lets some of that module learn, for
@@ -105,7 +105,7 @@ def _modules(names: list[str]) -> list[str]:
 
 
 def sum_trainable(model: nn.Module, stage: Stage) -> str:
-    """Say in short how much learns.
+    """Summarize how much learns.
 
     Example:
         ``stage heads: 1,234 of 56,789 parameters learn, in roi_head.bbox_head, roi_head.mask_head``
@@ -121,7 +121,7 @@ def sum_trainable(model: nn.Module, stage: Stage) -> str:
 
 
 def describe_trainable(model: nn.Module, stage: Stage) -> str:
-    """Say what learns and what does not: tensors and values, grouped by module.
+    """Describe what learns and what does not: tensors and values, grouped by module.
 
     Example:
         ``stage heads: 8 of 60 tensors learn (1,234 of 56,789 values): roi_head.bbox_head 4 (987),

@@ -1,4 +1,4 @@
-"""Schedulers of a run that goes on for longer than it was first meant to."""
+"""Schedulers of a run that continues for longer than first planned."""
 import copy
 import logging
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def curves_of(schedulers: Any) -> list[dict[str, Any]]:
 
 
 def lengthen(schedulers: Any, made: Sequence[Mapping[str, Any]], logger: logging.Logger) -> None:
-    """Let resumed schedulers last as long as the config says now.
+    """Extend resumed schedulers to the length that the config says now.
 
     Those that a longer run prolongs without another curve (steps, milestones, plateaus) go on as
     if the run had been as long from the start. Those whose curve was laid over the length of the

@@ -89,14 +89,14 @@ class Stage:
         return self.max_epochs is not None
 
     def iters(self, epoch_length: int) -> int:
-        """Length of the stage in iterations, for `epoch_length` batches an epoch."""
+        """Length of the stage in iterations, for `epoch_length` batches per epoch."""
         if self.max_iters is not None:
             return self.max_iters
         assert self.max_epochs is not None
         return self.max_epochs * epoch_length
 
     def epochs(self, epoch_length: int) -> int:
-        """Epochs that the stage begins, for `epoch_length` batches an epoch."""
+        """Epochs that the stage begins, for `epoch_length` batches per epoch."""
         return math.ceil(self.iters(epoch_length) / epoch_length)
 
     def learns(self, name: str) -> bool:

@@ -13,7 +13,7 @@ MAX_PAIRS_GPU = 1 << 24  # IoUs computed at a time on a GPU; about 100 bytes eac
 
 @TASK_UTILS.register_module()
 class DenseMaxIoUAssigner(MaxIoUAssigner):
-    """`MaxIoUAssigner` for hundreds of small objects an image: same result, less work.
+    """`MaxIoUAssigner` for hundreds of small objects per image: same result, less work.
 
     Stock computes all K x N IoUs of K objects and N anchors at once, with several temporaries of
     twice that size, and then walks over the objects in Python. Here objects are taken a group at a

@@ -115,7 +115,7 @@ def _split_at_pinches(loop: list[tuple[int, int]]) -> list[list[tuple[int, int]]
 
 
 def _assemble(rings: list[np.ndarray], framed: np.ndarray, offset: np.ndarray) -> list[Polygon]:
-    """Return each hole to the piece that it lies in."""
+    """Assign each hole to the piece that it lies in."""
     if not rings:
         return []
     _, pieces = cv2.connectedComponents(framed.astype(np.uint8), connectivity=4)

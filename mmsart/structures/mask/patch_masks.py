@@ -68,7 +68,7 @@ class PatchMasks:
 
     @classmethod
     def like(cls, masks: 'PatchMasks') -> Self:
-        """Return masks of any kind of patches this class; the arrays are shared."""
+        """Convert masks of any kind of patches to this class; the arrays are shared."""
         return cls(masks.data, masks.boxes, masks.height, masks.width)
 
     @classmethod
