@@ -40,6 +40,7 @@ from mmsart.engine.runner import (
     StagedTrainLoop,
 )
 from mmsart.evaluation.metrics import (
+    CellCounter,
     CroppedCocoMetric,
     PredictionWriter,
     SartoriusMetric,
@@ -68,6 +69,7 @@ __all__ = [
     'BoxesFromMasks',
     'CapReportHook',
     'CascadeMaskRoIHead',
+    'CellCounter',
     'CellVisualizationHook',
     'CheckedCocoDataset',
     'CoarseRPNHead',

@@ -2,6 +2,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ from mmsart.apis.checks import (
 from mmsart.apis.config import LOADERS, find_datasets, find_metric, find_metrics
 from mmsart.datasets.image_file import find_unreadable
 from mmsart.datasets.image_folder import list_images
+from mmsart.engine.hooks.cell_visualization_hook import CellVisualizationHook
 from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
 from mmsart.engine.hooks.stop_hook import StopHook
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
 from mmsart.engine.runner.loader_workers import end_workers
 from mmsart.engine.runner.resume_check import check_resume
 from mmsart.engine.runner.stop_request import StopRequest
+from mmsart.evaluation.metrics.cell_counter import describe_counts
 from mmsart.models.fast_inference import skip_hopeless
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import (
@@ -44,7 +47,7 @@ from mmsart.weights import prepare_load_from, read_checkpoint
 
 POSTPROCESS_FILE = 'postprocess.json'
 POSTPROCESS_KEY = re.compile(r'^((val|test)_evaluator\.(\d+\.)?)?postprocess(\.|$)')
-POSTPROCESSED = ('SartoriusMetric', 'SubmissionWriter')
+POSTPROCESSED = ('CellCounter', 'SartoriusMetric', 'SubmissionWriter')
 
 
 def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
@@ -133,7 +136,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         local_rank: of this process, unless the environment has LOCAL_RANK.
 
     Returns:
-        The metric's values by name; none for a folder of images.
+        The metric's values by name; for a folder of images, the number of cells in each.
 
     Raises:
         IncompleteError: everything is done but for images of the folder that cannot be read.
@@ -154,9 +157,10 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         if target:
             check_target(target)
     if show or show_dir:
-        cfg.default_hooks.visualization.update(
-            draw=True, show=show, wait_time=wait_time, interval=1,
-            test_out_dir=str(Path(show_dir).resolve()) if show_dir else None)
+        cfg.default_hooks = {**cfg.get('default_hooks', {}), 'visualization': dict(
+            type='CellVisualizationHook', draw=True, show=show, wait_time=wait_time,
+            test_out_dir=str(check_writable(show_dir)) if show_dir else None,
+            postprocess=settings)}
     check_writable(cfg.work_dir)
     runner = _build_runner(cfg)
     if all(metric['type'] in POSTPROCESSED for metric in cfg.test_evaluator):
@@ -167,9 +171,13 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         runner.logger.warning(
             f'{images}: {len(unreadable)} images cannot be read and are passed over')
     scores = runner.test()
+    for metric in runner.test_loop.evaluator.metrics:
+        scores.update(getattr(metric, 'counts', {}))
     _leave_group()
     if unreadable:
-        raise IncompleteError(*unreadable)
+        incomplete = IncompleteError(*unreadable)
+        incomplete.done = tuple(describe_counts(scores))
+        raise incomplete
     return scores
 
 
@@ -258,15 +266,32 @@ def _choose_metrics(cfg: Config, settings: dict[str, Any], unknown: bool, out: s
 
     Images whose truth is unknown get no score.
     """
-    metrics = [] if unknown else find_metrics(cfg, 'test_evaluator')
+    metrics: list[Any] = find_metrics(cfg, 'test_evaluator')
+    if unknown:
+        metrics = [dict(type='CellCounter')]
     for metric in metrics:
         if 'postprocess' in metric or metric['type'] in POSTPROCESSED:
-            metric.postprocess = settings
+            metric['postprocess'] = settings
     if out:
-        metrics.append(dict(type='PredictionWriter', path=out))
+        metrics.append(dict(type='PredictionWriter', path=out, postprocess=settings))
     if submission:
         metrics.append(dict(type='SubmissionWriter', path=submission, postprocess=settings))
     cfg.test_evaluator = metrics
+
+
+def _draw_final_cells(cfg: Config) -> None:
+    """Have mmdet's hook draw what is left after post-processing, unless it has a threshold."""
+    hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
+    if hook.get('type') == 'DetVisualizationHook' and 'score_thr' not in hook:
+        kept = {key: value for key, value in hook.items() if key != 'backend_args'}
+        cfg.default_hooks.visualization = {**kept, 'type': 'CellVisualizationHook'}
+    elif hook.get('type') == 'CellVisualizationHook':
+        known = signature(CellVisualizationHook).parameters
+        for key in hook:
+            if key not in known and key != 'type':
+                raise UserError(
+                    f'{cfg.filename}: default_hooks.visualization: found {key}, expected some of '
+                    f'{", ".join(known)}; thresholds are those of post-processing')
 
 
 def _use_amp(cfg: Config) -> None:
@@ -287,6 +312,7 @@ def _leave_group() -> None:
 
 def _build_runner(cfg: Config) -> Runner:
     cfg.setdefault('runner_type', 'StagedRunner')  # configs of mmdet's zoo name none
+    _draw_final_cells(cfg)
     runner = RUNNERS.build(cfg)
     runner.register_hook(FastInferenceHook())  # whatever the config: scores are those of predict
     return runner

@@ -7,6 +7,7 @@ Example:
       --images data/sartorius/test --submission submission.csv
 """
 import argparse
+import sys
 
 from mmsart.utils import add_run_arguments, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
@@ -25,13 +26,14 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         help='write raw predictions, for mmsart tune')
     parser.add_argument('--submission', metavar='FILE.csv', help="write Kaggle's submission file")
     parser.add_argument('--images', metavar='DIR',
-                        help='predict this folder of images instead of the validation images')
+                        help='predict this folder of images instead of the validation images, '
+                        'and print the number of cells in each')
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help='post-processing settings; by default postprocess.json beside the '
                         "checkpoint, where the tuner has put one, else the config's, each with "
                         'the changes of --cfg-options')
-    parser.add_argument('--show', action='store_true', help='show predictions in a window')
-    parser.add_argument('--show-dir', metavar='DIR', help='write pictures of the predictions')
+    parser.add_argument('--show', action='store_true', help='show the final cells in a window')
+    parser.add_argument('--show-dir', metavar='DIR', help='write pictures of the final cells')
     parser.add_argument('--wait-time', type=float, default=2,
                         help='seconds that a window stays open')
     add_run_arguments(parser)
@@ -45,13 +47,20 @@ def main(args: list[str] | None = None) -> int:
     import_mmdet()
     from mmsart.apis.config import load_config
     from mmsart.apis.runs import test_model
+    from mmsart.evaluation.metrics.cell_counter import describe_counts
 
     cfg = load_config(options.config, options.cfg_options, options.work_dir)
-    scores = test_model(
+    values = test_model(
         cfg, options.checkpoint, out=options.out, submission=options.submission,
         images=options.images, postprocess=options.postprocess, show=options.show,
         show_dir=options.show_dir, wait_time=options.wait_time, launcher=options.launcher,
         local_rank=options.local_rank)
-    for key, value in scores.items():
-        print(f'{key}: {value:.6f}' if isinstance(value, float) else f'{key}: {value}')
+    if not options.images:
+        for key, value in values.items():
+            print(f'{key}: {value:.6f}' if isinstance(value, float) else f'{key}: {value}')
+        return 0
+    print(*describe_counts(values), sep='\n')
+    if not (options.submission or options.out or options.show_dir or options.show):
+        print('nothing is written without --submission FILE.csv, --out FILE.pkl or --show-dir DIR; '
+              'mmsart predict writes outlines, label images and tables', file=sys.stderr)
     return 0

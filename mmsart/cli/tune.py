@@ -79,7 +79,8 @@ def main(args: list[str] | None = None) -> int:
     from mmsart.tuning.report import format_gains
 
     check_target(options.out)
-    classes, images = load_annotated(options.predictions)
+    saved = load_annotated(options.predictions)
+    classes, images = saved.classes, saved.images
     base = base_settings(options.config, classes)
     begin = time.perf_counter()
     result = tune(

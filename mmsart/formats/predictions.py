@@ -4,10 +4,11 @@ The file is a pickle of plain dicts, lists, strings, numbers and bytes. Reading 
 else, so that a file from elsewhere cannot run code.
 """
 import io
+import json
 import os
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -32,29 +33,35 @@ class SavedPredictions(NamedTuple):
     Attributes:
         classes: names in label order.
         images: one entry an image.
+        postprocess: settings of post-processing that the test used; None in files that do not
+            say.
     """
 
     classes: tuple[str, ...]
     images: list[Predictions]
+    postprocess: dict[str, Any] | None = None
 
 
 def save_predictions(
         path: str | os.PathLike, images: Iterable[Predictions | dict[str, Any]],
-        classes: Sequence[str]) -> None:
+        classes: Sequence[str], postprocess: Mapping[str, Any] | None = None) -> None:
     """Write predictions to a file.
 
     Args:
         path: the file.
         images: one entry an image, as it is or as :func:`to_plain` gives it.
         classes: names in label order.
+        postprocess: complete settings, for those who want to see the final cells.
 
     Raises:
         UserError: the folder cannot be written.
     """
     plain = [to_plain(each) if isinstance(each, Predictions) else each for each in images]
     with atomic_write(path) as temporary:
-        temporary.write_bytes(pickle.dumps(
-            dict(format=_FORMAT, classes=list(classes), images=plain), protocol=4))
+        temporary.write_bytes(pickle.dumps(dict(
+            format=_FORMAT, classes=list(classes), images=plain,
+            # The plain data that the tuner's file would hold of them.
+            postprocess=postprocess and json.loads(json.dumps(postprocess))), protocol=4))
 
 
 def load_predictions(path: str | os.PathLike) -> SavedPredictions:
@@ -64,7 +71,7 @@ def load_predictions(path: str | os.PathLike) -> SavedPredictions:
         path: the file.
 
     Returns:
-        The classes and one entry an image.
+        The classes, one entry an image, and the settings of post-processing.
 
     Raises:
         MissingFileError: there is no such file.
@@ -83,7 +90,8 @@ def load_predictions(path: str | os.PathLike) -> SavedPredictions:
         if doubles:
             raise UserError(f'image {doubles[0]}: found twice, expected each image once')
         return SavedPredictions(
-            classes, [_from_plain(each, len(classes)) for each in plain['images']])
+            classes, [_from_plain(each, len(classes)) for each in plain['images']],
+            plain.get('postprocess'))
     except UserError as error:
         raise UserError(f'{path}: {error}') from None
     except Exception as error:  # pickle raises nearly anything on a damaged file

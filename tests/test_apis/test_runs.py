@@ -2,12 +2,32 @@
 import json
 
 import pytest
+from mmengine.config import Config
 
 from mmsart.apis import runs
 from mmsart.apis.config import load_config
 from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import UserError
+
+
+def pictures(**hook):
+    cfg = Config(dict(default_hooks=dict(visualization=hook)) if hook else {})
+    runs._draw_final_cells(cfg)
+    return cfg.get('default_hooks', {}).get('visualization')
+
+
+def test_pictures_are_of_final_cells_unless_a_threshold_is_given():
+    stock, ours = 'DetVisualizationHook', 'CellVisualizationHook'
+    assert pictures() is None
+    assert pictures(type=stock, draw=True, interval=3, backend_args=None) == dict(
+        type=ours, draw=True, interval=3)
+    raw = dict(type=stock, draw=True, score_thr=0.5)
+    assert pictures(**raw) == raw
+    assert pictures(type=ours, draw=True) == dict(type=ours, draw=True)
+    with pytest.raises(UserError, match='visualization: found score_thr, expected some of draw'):
+        pictures(type=ours, score_thr=0.5)
+
 
 METRIC = """
 postprocess = dict({})

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mmengine.config import ConfigDict
 
 from mmsart.formats.predictions import load_predictions, save_predictions, to_plain
+from mmsart.postprocessing import load_postprocess
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
@@ -67,11 +69,18 @@ def test_the_format_is_what_earlier_versions_wrote(tmp_path):
         format='mmsart-predictions-1', classes=['shsy5y', 'astro', 'cort'], images=[image])))
     saved = load_predictions(tmp_path / 'p.pkl')
     assert saved.classes == ('shsy5y', 'astro', 'cort')
+    assert saved.postprocess is None
     found, = saved.images
     assert found.detections.masks.to_ndarray().tolist() == [[[1, 1, 0], [0, 0, 0]]]
     assert found.truth.to_ndarray().tolist() == [[[1, 1, 0], [0, 0, 1]]]
     save_predictions(tmp_path / 'again.pkl', saved.images, saved.classes)
     assert pickle.loads((tmp_path / 'again.pkl').read_bytes())['images'] == [image]
+
+
+def test_settings_are_kept_as_plain_data(tmp_path):
+    settings = load_postprocess(dict(score_thr=0.4, pieces='drop'), CLASSES)
+    save_predictions(tmp_path / 'p.pkl', [make()], CLASSES, ConfigDict(settings))
+    assert load_predictions(tmp_path / 'p.pkl').postprocess == settings
 
 
 class Hostile:

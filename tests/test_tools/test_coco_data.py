@@ -71,7 +71,7 @@ def test_one_class_of_coco_is_written_and_tuned(data, config, trained, tmp_path)
         'test', config, trained, '--work-dir', tmp_path / 't', '--out', tmp_path / 'p.pkl',
         '--submission', tmp_path / 's.csv', '--cfg-options', *SMALL)
     assert code == 0, err
-    classes, images = load_predictions(tmp_path / 'p.pkl')
+    classes, images, _ = load_predictions(tmp_path / 'p.pkl')
     assert classes == ('cell',)
     assert [image.img_id for image in images] == ['val_1', 'val_2', 'val_3']
     assert {image.size for image in images} == {(SIDE, SIDE)}

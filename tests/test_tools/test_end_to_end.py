@@ -1,12 +1,15 @@
 """From generated data to a score by the tools that users call."""
 import json
 import shutil
+from collections import Counter
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from mmsart.formats.predictions import load_predictions
+from mmsart.postprocessing import PostProcessor
 from tests.run_tool import run_tool
 
 CONFIG = 'configs/demo/maskrcnn_r18_two_stage.py'
@@ -71,15 +74,51 @@ def test_test_and_submission_score_the_same(data, trained, tmp_path):
     assert code == 0, err
 
 
-def test_a_folder_of_images_gives_a_submission(data, trained, tmp_path):
-    code, _, err = run_tool(
+def test_a_folder_of_images_gives_one_answer_in_every_form(data, trained, tmp_path):
+    """The cells that are printed, submitted and drawn are the same, without an option."""
+    code, out, err = run_tool(
         'test', CONFIG, str(trained), '--images', str(data / 'test'), '--work-dir',
-        str(tmp_path / 'w'), '--submission', str(tmp_path / 's.csv'), '--cfg-options',
-        f'data_root={data}', *SMALL)
+        str(tmp_path / 'w'), '--submission', str(tmp_path / 's.csv'),
+        '--out', str(tmp_path / 'p.pkl'), '--show-dir', str(tmp_path / 'shown'), '--cfg-options',
+        f'data_root={data}', *SMALL, 'val_evaluator.postprocess.min_area=30')
     assert code == 0, err
+    assert 'nothing is written' not in err
+    submitted = Counter(line.split(',')[0] for line in (
+        tmp_path / 's.csv').read_text().splitlines()[1:] if not line.endswith(','))
+    images = [path.stem for path in sorted((data / 'test').iterdir())]
+    assert [line for line in out.splitlines() if ' cell' in line] == [
+        f'{image}: {submitted[image]} cell' + 's' * (submitted[image] != 1) for image in images]
+    assert sum(submitted.values()) > 0
+    assert sorted(path.name for path in (tmp_path / 'shown').iterdir()) == [
+        f'{image}.png' for image in images]
+    saved = load_predictions(tmp_path / 'p.pkl')
+    process = PostProcessor(saved.classes, **saved.postprocess)
+    assert [len(process(image.detections)) for image in saved.images] == [
+        submitted[image] for image in images]
+    (tmp_path / 'same.json').write_text(json.dumps(saved.postprocess))
+    (tmp_path / 'other.json').write_text('{}')
+    pictures = {}
+    for name in (None, 'same', 'other'):
+        folder = tmp_path / f'pictures_{name}'
+        code, _, err = run_tool(
+            'analysis_tools/show_predictions', str(tmp_path / 'p.pkl'), '--images',
+            str(data / 'test'), '--all', '--out', str(folder),
+            *(['--postprocess', str(tmp_path / f'{name}.json')] if name else []))
+        assert code == 0, err
+        pictures[name] = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert pictures[None] == pictures['same'] != pictures['other']
     code, _, err = run_tool(
         'check_submission', str(tmp_path / 's.csv'), '--images', str(data / 'test'))
     assert code == 0, err
+
+
+def test_a_folder_without_an_output_counts_and_says_which_there_are(data, trained, tmp_path):
+    code, out, err = run_tool(
+        'test', CONFIG, str(trained), '--images', str(data / 'test'), '--work-dir',
+        str(tmp_path / 'w'), '--cfg-options', f'data_root={data}', *SMALL)
+    assert code == 0, err
+    assert len([line for line in out.splitlines() if ' cell' in line]) == 3
+    assert '--submission FILE.csv, --out FILE.pkl or --show-dir DIR' in err.splitlines()[-1]
 
 
 def test_broken_images_of_a_folder_do_not_cost_the_others(data, trained, tmp_path):
@@ -93,11 +132,12 @@ def test_broken_images_of_a_folder_do_not_cost_the_others(data, trained, tmp_pat
     (folder / 'y_damaged.png').write_bytes(damaged)
     (folder / 'z_link.png').symlink_to('nowhere.png')
     cv2.imwrite(str(folder / 'a_deep.tif'), np.zeros((96, 96), np.uint16))
-    code, _, err = run_tool(
+    code, out, err = run_tool(
         'test', CONFIG, str(trained), '--images', str(folder), '--work-dir',
         str(tmp_path / 'w'), '--submission', str(tmp_path / 's.csv'), '--cfg-options',
         f'data_root={data}', *SMALL)
     assert code == 3
+    assert len([line for line in out.splitlines() if ' cell' in line]) == 3
     errors = [line for line in err.splitlines() if line.startswith('error: ')]
     assert [line.split(':')[1].strip() for line in errors] == [
         str(folder / name) for name in ('a_deep.tif', 'x_cut.png', 'y_damaged.png', 'z_link.png')]

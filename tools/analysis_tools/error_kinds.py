@@ -17,7 +17,8 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('predictions', help='written by tools/test.py --out, with truth')
-    parser.add_argument('--postprocess', help='postprocess.json; without it the default settings')
+    parser.add_argument('--postprocess', help='postprocess.json; by default the '
+                        'settings of the test that wrote the predictions')
     parser.add_argument('--sizes', type=int, nargs='+', default=list(SIZES), metavar='PX',
                         help='boundaries of the size bins, in pixels of area')
     parser.add_argument('--out', default='error_kinds.png', help='bar chart')
@@ -40,8 +41,10 @@ def main(args: list[str] | None = None) -> int:
     for target in (options.out, options.json):
         if target:
             check_target(target)
-    classes, raws = load_predictions(options.predictions)
-    process = PostProcessor(classes, **load_postprocess(options.postprocess, classes))
+    saved = load_predictions(options.predictions)
+    classes, raws = saved.classes, saved.images
+    process = PostProcessor(
+        classes, **load_postprocess(options.postprocess or saved.postprocess, classes))
     bare = [raw.img_id for raw in raws if raw.truth is None]
     if not raws or bare:
         raise UserError(

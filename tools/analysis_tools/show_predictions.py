@@ -1,4 +1,4 @@
-"""Draw predictions beside the truth: the best, the middle and the worst image, or all.
+"""Draw the final cells beside the truth: the best, the middle and the worst image, or all.
 
 Example:
   python tools/analysis_tools/show_predictions.py predictions.pkl --images data/sartorius/train
@@ -17,7 +17,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', default='pictures', metavar='DIR', help='folder to write')
     parser.add_argument('--postprocess', metavar='FILE',
                         help="the tuner's postprocess.json, or a config (.py) whose settings "
-                        'to use')
+                        'to use; by default those of the test that wrote the predictions')
     parser.add_argument('--all', action='store_true', help='draw every image')
     parser.add_argument('--scale', type=int, default=1, help='magnification')
     return parser.parse_args(args)
@@ -36,9 +36,10 @@ def main(args: list[str] | None = None) -> int:
     settings = options.postprocess
     if settings and settings.endswith('.py'):
         settings = (find_metric(load_config(settings), 'test_evaluator') or {}).get('postprocess')
-    classes, images = load_predictions(options.predictions)
+    saved = load_predictions(options.predictions)
     paths = write_pictures(
-        images, classes, options.images, options.out, load_postprocess(settings, classes),
+        saved.images, saved.classes, options.images, options.out,
+        load_postprocess(settings or saved.postprocess, saved.classes),
         every=options.all, scale=options.scale)
     for path in paths:
         print(path)

@@ -1,6 +1,6 @@
 """Raw predictions of a test run, written to a file."""
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmdet.registry import METRICS
@@ -20,14 +20,17 @@ class PredictionWriter(BaseMetric):
 
     Args:
         path: the file, see :mod:`mmsart.formats.predictions`.
+        postprocess: complete settings of post-processing to keep with the predictions, for tools
+            that show the final cells.
         collect_device: ``'cpu'`` or ``'gpu'``, where ranks exchange results.
     """
 
     default_prefix = 'predictions'
 
-    def __init__(self, path: str | os.PathLike, collect_device: str = 'cpu') -> None:
+    def __init__(self, path: str | os.PathLike, postprocess: Mapping[str, Any] | None = None,
+                 collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device)
-        self.path = path
+        self.path, self.postprocess = path, postprocess
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Collect the predictions of one batch.
@@ -54,6 +57,6 @@ class PredictionWriter(BaseMetric):
         for plain, name in zip(images, names, strict=True):
             plain['img_id'] = name
         images.sort(key=lambda plain: plain['img_id'])  # whatever the number of ranks
-        save_predictions(self.path, images, dataset_classes(self))
+        save_predictions(self.path, images, dataset_classes(self), self.postprocess)
         MMLogger.get_current_instance().info(f'predictions written to {self.path}')
         return {}
