@@ -27,7 +27,8 @@ def bilinear_bags(origins: Tensor, extents: Tensor, map_sizes: Tensor, first_row
 
     Returns:
         Rows, int64, and weights, of the dtype of ``origins``, both (N x bins, 4 x samples); RoI by
-        RoI, bins in row-major order. Weights of a bin inside the map sum up to 1.
+        RoI, bins in row-major order. Weights of a bin inside the map sum up to the number of its
+        samples, by which the sum of the rows is to be divided.
     """
     heights, widths = map_sizes.unbind(dim=1)
     y_at, y_weights = _neighbours(origins[:, 1], extents[:, 1], heights, bins[0], grid[0])
@@ -35,7 +36,6 @@ def bilinear_bags(origins: Tensor, extents: Tensor, map_sizes: Tensor, first_row
     line_starts = first_rows[:, None, None] + y_at * widths[:, None, None]
     rows = line_starts[:, :, None, :, None] + x_at[:, None, :, None, :]
     weights = y_weights[:, :, None, :, None] * x_weights[:, None, :, None, :]
-    weights /= grid[0] * grid[1]
     bag = 4 * grid[0] * grid[1]
     return rows.reshape(-1, bag), weights.reshape(-1, bag)
 

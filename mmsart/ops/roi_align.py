@@ -24,12 +24,14 @@ class _Bags(NamedTuple):
         rows: rows of the table, of all bags after each other, int64.
         weights: their weights.
         starts: where each bag begins, int64 (n x bins,).
+        samples: of each bag, int64 (n x bins, 1).
     """
 
     rois: Tensor
     rows: Tensor
     weights: Tensor
     starts: Tensor
+    samples: Tensor
 
 
 def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Tensor,
@@ -63,6 +65,7 @@ def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Ten
     for bags in _bags(rois, input.shape, bins, spatial_scale, sampling_ratio, aligned):
         pooled = F.embedding_bag(bags.rows, table, bags.starts, mode='sum',
                                  per_sample_weights=bags.weights)
+        pooled /= bags.samples
         output[bags.rois] = pooled.view(-1, *bins, channels).permute(0, 3, 1, 2)
 
 
@@ -94,6 +97,7 @@ def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argm
     bins = (aligned_height, aligned_width)
     for bags in _bags(rois, grad_input.shape, bins, spatial_scale, sampling_ratio, aligned):
         grads = grad_output[bags.rois].permute(0, 2, 3, 1).reshape(-1, channels)
+        grads = grads / bags.samples
         with torch.enable_grad():
             # the sum is linear in the table, so that any table has its gradient
             table = grad_output.new_zeros(images * height * width, channels).requires_grad_()
@@ -160,4 +164,5 @@ def _join(batch: list[tuple[Tensor, Tensor, Tensor]]) -> _Bags:
     rois, rows, weights = zip(*batch, strict=True)
     sizes = torch.cat([torch.full((len(bags),), bags.shape[1]) for bags in rows])
     return _Bags(torch.cat(rois), torch.cat([bags.flatten() for bags in rows]),
-                 torch.cat([bags.flatten() for bags in weights]), sizes.cumsum(0) - sizes)
+                 torch.cat([bags.flatten() for bags in weights]), sizes.cumsum(0) - sizes,
+                 sizes[:, None] // 4)

