@@ -57,8 +57,9 @@ def programs(tmp_path_factory):
         cwd=folder)
     paths = sysconfig.get_paths(vars=dict(base=str(environment), platbase=str(environment)))
     here = sysconfig.get_paths()
-    (Path(paths['purelib']) / 'dependencies.pth').write_text(
-        '\n'.join({here['purelib'], here['platlib']}))
+    (Path(paths['purelib']) / 'dependencies.pth').write_text(''.join(
+        f'import site; site.addsitedir({folder!r})\n'
+        for folder in {here['purelib'], here['platlib']}))
     return programs
 
 
