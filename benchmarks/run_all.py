@@ -14,6 +14,7 @@ from pathlib import Path
 
 from common import Row, table
 
+from mmsart.ops import are_compiled
 from mmsart.utils import atomic_write
 
 HERE = Path(__file__).parent
@@ -43,10 +44,19 @@ def main(argv: list[str] | None = None) -> int:
             section = f'`python benchmarks/{name}.py` failed.'
         sections.append(f'## {name}\n{section}')
         print(section, flush=True)
+    sections += kept_sections(args.out)
     with atomic_write(args.out) as path:
         path.write_text('\n\n'.join([head(), *sections]) + '\n', encoding='utf-8')
     print(f'written: {args.out}')
     return 1 if failed else 0
+
+
+def kept_sections(page: Path) -> list[str]:
+    """Read the sections that no benchmark writes, such as the minutes of the set-up."""
+    text = page.read_text(encoding='utf-8') if page.is_file() else ''
+    sections = [f'## {section.strip()}' for section in text.split('\n## ')[1:]]
+    return [section for section in sections
+            if section.splitlines()[0].removeprefix('## ') not in BENCHMARKS]
 
 
 def run_one(name: str, rounds: int) -> str | None:
@@ -76,7 +86,7 @@ def head() -> str:
     return f"""# Benchmarks
 
 Written by `python benchmarks/run_all.py` on {machine()}; Python {platform.python_version()},
-{versions}.
+{versions}; mmcv's operators are {'compiled' if are_compiled() else 'in Python'}.
 
 Stock is mmdet as released. Both ways run in turn in one process, on one thread and the same input;
 times are medians of processor time, the ratio is the median of the ratios of paired runs. The
