@@ -288,7 +288,7 @@ def _draw_final_cells(cfg: Config) -> None:
     elif hook.get('type') == 'CellVisualizationHook':
         known = signature(CellVisualizationHook).parameters
         for key in hook:
-            if key not in known and key != 'type':
+            if key not in known and key not in ('type', '_scope_'):  # of mmengine
                 raise UserError(
                     f'{cfg.filename}: default_hooks.visualization: found {key}, expected some of '
                     f'{", ".join(known)}; thresholds are those of post-processing')

@@ -237,7 +237,7 @@ def test_plain_schedule_stays_usable(tmp_path):
     (dict(frozen=['.*']), 'nothing learns'),
     (dict(freeze=['.*']), r"stages\[1\]: unknown key 'freeze'"),
     (dict(optim_wrapper=None), r"stages\[1\]: key 'optim_wrapper' is missing"),
-    (dict(name='head'), 'expected different names'),
+    (dict(name='head'), 'expected unique names'),
 ])
 def test_wrong_stages_give_one_line(tmp_path, change, message):
     stages = toy_run.stages(**change)
