@@ -1,5 +1,6 @@
 """The models that come with the package: whole, small enough, honest about their licence."""
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from mmsart.apis.inference import CellSegmenter
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.synthetic import generate_image
 from mmsart.evaluation.functional import score_image
+from mmsart.formats.submission import read_submission
 from mmsart.structures.mask.rle import parse_rles
 from mmsart.zoo import default_model, list_models
+from tests.run_tool import run_tool
 
 MOST_BYTES = 15_000_000
 
@@ -54,3 +57,22 @@ def test_it_knows_the_images_it_was_trained_on(model):
         assert score_image(found.masks.to_runs(), truth).tp[0] >= 0.3 * len(sample['instances'])
         types = {segmenter.classes[label] for label in found.labels}
         assert types == {sample['cell_type']}
+
+
+@pytest.mark.skipif('SARTORIUS_ROOT' not in os.environ, reason='needs the real images')
+def test_a_test_and_a_prediction_give_one_submission(model, tmp_path):
+    """Of real images, to the last byte, and so the score to the last digit."""
+    root = Path(os.environ['SARTORIUS_ROOT'])
+    code, _, err = run_tool(
+        'test', f'configs/sartorius/{model.name}.py', str(model.weights), '--work-dir',
+        str(tmp_path / 'work'), '--submission', str(tmp_path / 'tested.csv'), '--cfg-options',
+        f'data_root={root}', 'model.flip_directions=[]', 'test_dataloader.num_workers=0',
+        'test_dataloader.dataset.indices=[0,40]')
+    assert code == 0, err
+    tested = read_submission(tmp_path / 'tested.csv')
+    images = [str(root / 'train' / f'{name}.png') for name in dict.fromkeys(tested.ids)]
+    code, _, err = run_tool('predict', *images, '--out', str(tmp_path / 'out'), '--weights',
+                            model.name, '--no-flips', '--device', 'cpu', '--save', 'submission')
+    assert code == 0, err
+    assert (tmp_path / 'out' / 'submission.csv').read_bytes() == (
+        tmp_path / 'tested.csv').read_bytes()
