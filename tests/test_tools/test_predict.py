@@ -13,10 +13,12 @@ import pytest
 import tifffile
 
 from mmsart.apis import predict
+from mmsart.formats.saving import SAVERS
 from tests.run_tool import run_tool
 from tests.test_apis.tiny_model import write_checkpoint
 
-EVERYTHING = 'table,labels,rois,geojson,coco,submission'
+EVERYTHING = ','.join(SAVERS)
+TILES = ('--tile', '128', '--overlap', '64')
 FORK = multiprocessing.get_context('fork')  # spares the seconds of importing everything
 RNG = np.random.default_rng(0)
 
@@ -36,6 +38,7 @@ def images(tmp_path_factory):
     cv2.imwrite(str(root / 'a.png'), RNG.integers(0, 256, (80, 90), dtype=np.uint8))
     cv2.imwrite(str(root / 'blanks and ä.jpg'), RNG.integers(0, 256, (64, 70, 3), dtype=np.uint8))
     cv2.imwrite(str(root / 'deeper' / 'a.png'), RNG.integers(0, 256, (60, 64), dtype=np.uint8))
+    cv2.imwrite(str(root / 'large.png'), RNG.integers(0, 256, (150, 200), dtype=np.uint8))
     tifffile.imwrite(root / 'deep.tif', RNG.integers(0, 4096, (70, 64), dtype=np.uint16))
     tifffile.imwrite(root / 'stack.tif', RNG.integers(0, 4096, (4, 64, 72), dtype=np.uint16),
                      imagej=True, metadata={'axes': 'TYX', 'unit': 'um'}, resolution=(2, 2))
@@ -47,7 +50,7 @@ def images(tmp_path_factory):
 
 def run(images, out, weights, *options):
     return run_tool('predict', *([images] if not isinstance(images, list) else images), '--out',
-                    out, '--weights', weights, '--device', 'cpu', *options)
+                    out, '--weights', weights, '--device', 'cpu', *TILES, *options)
 
 
 def contents(out):
@@ -74,17 +77,18 @@ def whole(images, weights, tmp_path_factory):
 
 def test_a_folder_of_all_kinds(whole, images):
     out, printed, err = whole
-    for stem in ('a', 'blanks and ä', 'deep', 'stack', 'deeper/a'):
+    for stem in ('a', 'blanks and ä', 'deep', 'stack', 'deeper/a', 'large'):
         for ending in ('_cells.csv', '_masks.tif', '_rois.zip', '.geojson', '_coco.json'):
             assert (out / f'{stem}{ending}').is_file()
     errors = [line for line in err.splitlines() if line.startswith('error: ')]
     assert len(errors) == 1
     assert str(images / 'broken.png') in errors[0]
     assert 'broken.png: failed' in printed.splitlines()
-    assert '5 of 6 images, 1 failed: ' in printed.splitlines()[-1]
+    assert '6 of 7 images, 1 failed: ' in printed.splitlines()[-1]
     table = pd.read_csv(out / 'summary.csv', index_col='image')
     assert list(table.index) == [
-        'a.png', 'blanks and ä.jpg', 'broken.png', 'deep.tif', 'deeper/a.png', 'stack.tif']
+        'a.png', 'blanks and ä.jpg', 'broken.png', 'deep.tif', 'deeper/a.png', 'large.png',
+        'stack.tif']
     assert table.loc['broken.png', 'status'].startswith('failed: ')
     assert (table['status'].drop('broken.png') == 'ok').all()
     assert table.loc['stack.tif', ['frames', 'pixel_size_um', 'pixel_size_source']].tolist() == [
@@ -93,9 +97,9 @@ def test_a_folder_of_all_kinds(whole, images):
         masks = tifffile.imread(out / (name.rpartition('.')[0] + '_masks.tif'))
         assert masks.max() == table.loc[name, 'cells'] > 0
     rows = pd.read_csv(out / 'submission.csv')
-    assert set(rows['id']) == {'a', 'blanks and ä', 'deep', 'deeper/a', *(
+    assert set(rows['id']) == {'a', 'blanks and ä', 'deep', 'deeper/a', 'large', *(
         f'stack_t0{t}' for t in range(4))}
-    assert len(json.loads((out / 'coco.json').read_text())['images']) == 8
+    assert len(json.loads((out / 'coco.json').read_text())['images']) == 9
     assert 'grey values' in next(line for line in printed.splitlines() if 'deep.tif' in line)
 
 
@@ -109,7 +113,7 @@ def test_the_page_about_results_takes_the_folder(whole, tmp_path):
     text = page.read_text()
     assert all(name in text for name in (
         'a.png', 'blanks and ä.jpg', 'broken.png', 'deep.tif', 'deeper/a.png', 'stack.tif'))
-    assert '4 of 5 images have a truth' in text
+    assert '5 of 6 images have a truth' in text
     assert '<dt>mAP</dt><dd>1.000</dd>' in text
 
 
@@ -136,10 +140,10 @@ def test_resume_does_again_what_was_done_otherwise(whole, images, weights, tmp_p
     shutil.copytree(whole[0], out)
     settings = ['--recursive', '--resume', '--save', EVERYTHING]
     code, printed, _ = run(images, out, weights, *settings)
-    assert (code, '5 of 6 images are already done' in printed) == (3, True)
+    assert (code, '6 of 7 images are already done' in printed) == (3, True)
     (out / 'a_masks.tif').unlink()
     code, printed, _ = run(images, out, weights, *settings)
-    assert '4 of 6 images are already done' in printed
+    assert '5 of 7 images are already done' in printed
     assert contents(out) == contents(whole[0])
     code, printed, _ = run(images, out, weights, *settings, '--normalize', '0', '2000')
     assert 'done already' not in printed
