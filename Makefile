@@ -46,7 +46,7 @@ $(SAMPLE)/train.csv: | $(VENV)/.installed
 	  --images 120 --seed 0 --size 256 256
 
 demo: $(VENV)/.installed $(SAMPLE)/train.csv
-	$(BIN)/python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
+	$(BIN)/python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO) --overwrite
 	$(BIN)/python tools/test.py $(DEMO_CONFIG) $(DEMO) --work-dir $(DEMO) \
 	  --submission $(DEMO)/submission.csv --out $(DEMO)/predictions.pkl
 	$(BIN)/python tools/analysis_tools/show_predictions.py $(DEMO)/predictions.pkl \

@@ -2,11 +2,12 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmdet.registry import DATASETS, METRICS
+from mmdet.registry import DATASETS, METRICS, VISBACKENDS
 from mmengine.config import Config
 
 from mmsart.apis.config import find_datasets, find_metrics
@@ -16,6 +17,11 @@ from mmsart.utils import UserError, as_user_error
 from mmsart.weights import build_without_weights, check_checkpoint_fits
 
 RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+# What mmengine's loggers import when they are first used.
+LOGGERS = {
+    'AimVisBackend': 'aim', 'ClearMLVisBackend': 'clearml', 'DVCLiveVisBackend': 'dvclive',
+    'MLflowVisBackend': 'mlflow', 'NeptuneVisBackend': 'neptune',
+    'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb'}
 # Heads that tell the classes of the data apart: an RPN tells objects from background, and a
 # semantic head has classes of its own.
 CLASS_HEAD = re.compile(r'(^|\.)(?!rpn_|semantic_)\w*head(\.\d+)?$')
@@ -102,6 +108,27 @@ def data_classes(cfg: Config, name: str) -> tuple[str, ...]:
             return class_names(kind._load_metainfo(dataset.get('metainfo')))
         except UserError as error:
             raise UserError(f'{cfg.filename}: {name}.dataset.{error}') from None
+
+
+def check_loggers(cfg: Config) -> None:
+    """Check that the packages of a run's loggers are installed.
+
+    Args:
+        cfg: the config.
+
+    Raises:
+        UserError: one is missing, or a logger is unknown.
+    """
+    visualizer = cfg.get('visualizer') or {}
+    for number, backend in enumerate(visualizer.get('vis_backends') or []):
+        kind = backend.get('type') if isinstance(backend, Mapping) else backend
+        place = f'{cfg.filename}: visualizer.vis_backends.{number}.type: found {kind!r}'
+        if isinstance(kind, str) and VISBACKENDS.get(kind) is None:
+            raise UserError(f'{place}, expected the name of a logger')
+        package = LOGGERS.get(getattr(kind, '__name__', str(kind)).rpartition('.')[2])
+        if package and find_spec(package) is None:
+            raise UserError(f'{place}, expected its package {package} to be installed; run: pip '
+                            f'install {package}')
 
 
 def check_save_best(cfg: Config) -> None:

@@ -2,6 +2,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from mmsart.apis.checks import (
+    RANKS,
     check_checkpoint,
     check_data,
     check_launcher,
+    check_loggers,
     check_model,
     check_save_best,
     check_section,
     data_classes,
 )
 from mmsart.apis.config import LOADERS, find_datasets, find_metric, find_metrics
+from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, remove_run
 from mmsart.datasets.image_file import find_unreadable
 from mmsart.datasets.image_folder import list_images
 from mmsart.engine.hooks.cell_visualization_hook import CellVisualizationHook
@@ -29,7 +33,8 @@ from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
 from mmsart.engine.hooks.stop_hook import StopHook
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
 from mmsart.engine.runner.loader_workers import end_workers
-from mmsart.engine.runner.resume_check import check_resume
+from mmsart.engine.runner.resume_check import check_epoch_length, check_resume
+from mmsart.engine.runner.seeded_data import seeded_dataloader
 from mmsart.engine.runner.stop_request import StopRequest
 from mmsart.evaluation.metrics.cell_counter import describe_counts
 from mmsart.models.fast_inference import skip_hopeless
@@ -43,15 +48,16 @@ from mmsart.utils import (
     check_target,
     check_writable,
 )
+from mmsart.utils.locks import locked
 from mmsart.weights import prepare_load_from, read_checkpoint
 
-POSTPROCESS_FILE = 'postprocess.json'
 POSTPROCESS_KEY = re.compile(r'^((val|test)_evaluator\.(\d+\.)?)?postprocess(\.|$)')
 POSTPROCESSED = ('CellCounter', 'SartoriusMetric', 'SubmissionWriter')
 
 
 def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
-                auto_scale_lr: bool = False, launcher: str = 'none', local_rank: int = 0) -> None:
+                auto_scale_lr: bool = False, launcher: str = 'none', local_rank: int = 0,
+                overwrite: bool = False) -> None:
     """Train as a config says.
 
     Data are checked before anything is written.
@@ -63,9 +69,11 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
         auto_scale_lr: scale learning rates by the total batch size.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
         local_rank: of this process, unless the environment has LOCAL_RANK.
+        overwrite: remove the training that the work dir holds.
 
     Raises:
-        UserError: the data, the weights or the settings are wrong.
+        UserError: the data, the weights or the settings are wrong, or the work dir holds another
+            training, perhaps one under way.
         RunStopped: Ctrl-C or SIGTERM has come; a checkpoint is written.
     """
     _prepare_process(cfg, launcher, local_rank)
@@ -73,6 +81,7 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
     check_data(cfg, loaders)
     _read_patches(cfg, 'val_evaluator')
     check_save_best(cfg)
+    check_loggers(cfg)
     check_model(cfg, loaders)
     if amp:
         _use_amp(cfg)
@@ -89,15 +98,21 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
                     f'{resume}: no such file, expected a checkpoint to resume from')
             cfg.load_from = resume
     begun = _begun(cfg)
+    main = int(os.environ.get(RANKS.get(launcher, ''), 0)) == 0
+    if main:
+        check_work_dir(cfg, begun, overwrite)
     if begun:  # such a run takes nothing but its own checkpoint
-        check_resume(read_checkpoint(begun), cfg)
+        _check_begun(cfg, begun)
     else:
         prepare_load_from(cfg)
         if cfg.get('load_from') and Path(cfg.load_from).is_file():
             read_checkpoint(cfg.load_from)  # refused now rather than in a run begun
     load_postprocess(_own_postprocess(cfg, 'val_evaluator'), data_classes(cfg, 'val_dataloader'))
     check_writable(cfg.work_dir)
-    with StopRequest(repeatable=launcher == 'none') as request:
+    with (locked(cfg.work_dir, 'training') if main else nullcontext(),
+          StopRequest(repeatable=launcher == 'none') as request):
+        if main and overwrite:
+            remove_run(cfg)
         runner = _build_runner(cfg)
         runner.register_hook(StopHook(request))
         try:
@@ -114,6 +129,17 @@ def _begun(cfg: Config) -> str | None:
     if cfg.get('resume') and cfg.resume != 'auto' and cfg.get('load_from'):
         return str(cfg.load_from)
     return find_resumable(cfg.work_dir) if cfg.get('resume') else None
+
+
+def _check_begun(cfg: Config, begun: str) -> None:
+    """Check that a run may go on from a checkpoint, as far as one process alone can tell."""
+    checkpoint = read_checkpoint(begun)
+    check_resume(checkpoint, cfg)
+    check_checkpoint(cfg, begun)
+    state = checkpoint.get('stage_state')
+    if state and state['batch'] and cfg.launcher == 'none':
+        loader = Runner.build_dataloader(seeded_dataloader(cfg.train_dataloader, seed=0))
+        check_epoch_length(state, len(loader))
 
 
 def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission: str | None = None,
@@ -147,6 +173,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
     cfg.load_from, cfg.resume = checkpoint, False
     unreadable = _predict_folder(cfg, images) if images else []
     check_data(cfg, ('test_dataloader',))
+    check_loggers(cfg)
     check_model(cfg, ('test_dataloader',))
     check_checkpoint(cfg, checkpoint)
     settings, source = choose_postprocess(

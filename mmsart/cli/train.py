@@ -19,6 +19,9 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision, on a GPU')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale learning rates by the total batch size')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='remove the training that the work dir holds, and begin anew; '
+                        'without it and --resume a used work dir is refused')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='resume from a checkpoint, by default the newest in the work dir')
     add_run_arguments(parser)
@@ -36,5 +39,5 @@ def main(args: list[str] | None = None) -> int:
     cfg = load_config(options.config, options.cfg_options, options.work_dir)
     train_model(
         cfg, resume=options.resume, amp=options.amp, auto_scale_lr=options.auto_scale_lr,
-        launcher=options.launcher, local_rank=options.local_rank)
+        launcher=options.launcher, local_rank=options.local_rank, overwrite=options.overwrite)
     return 0

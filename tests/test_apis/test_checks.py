@@ -1,7 +1,9 @@
 """What is refused before a run writes anything."""
 import pytest
+from mmengine.config import Config
 
 import mmsart.registration  # noqa: F401
+from mmsart.apis import checks
 from mmsart.apis.checks import (
     check_checkpoint,
     check_data,
@@ -125,6 +127,36 @@ def test_the_config_beside_a_checkpoint_of_another_model_is_named(tmp_path, monk
         check_checkpoint(cfg, str(work_dir / 'epoch_1.pth'))
     with pytest.raises(UserError, match=r'expected \(2,\)$'):
         check_checkpoint(cfg, str(tmp_path / 'epoch_1.pth'))
+
+
+@pytest.mark.parametrize(('backend', 'package'), [
+    ('WandbVisBackend', 'wandb'), ('mmengine.MLflowVisBackend', 'mlflow'),
+    ('TensorboardVisBackend', 'tensorboard'), ('LocalVisBackend', None)])
+def test_a_logger_without_its_package_is_named(tmp_path, monkeypatch, backend, package):
+    config = tmp_path / 'config.py'
+    config.write_text('')
+    cfg = load_config(str(config))
+    cfg.visualizer = dict(type='DetLocalVisualizer', vis_backends=[
+        dict(type='LocalVisBackend'), dict(type=backend)])
+    monkeypatch.setattr(checks, 'find_spec', lambda name: object())
+    checks.check_loggers(cfg)
+    monkeypatch.setattr(checks, 'find_spec', lambda name: None)
+    if package is None:
+        checks.check_loggers(cfg)
+        return
+    with pytest.raises(UserError) as refusal:
+        checks.check_loggers(cfg)
+    assert str(refusal.value) == (
+        f"{config}: visualizer.vis_backends.1.type: found '{backend}', expected its package "
+        f'{package} to be installed; run: pip install {package}')
+
+
+def test_an_unknown_logger_is_named():
+    cfg = Config()
+    checks.check_loggers(cfg)
+    cfg.visualizer = dict(vis_backends=[dict(type='NopeVisBackend')])
+    with pytest.raises(UserError, match=r"vis_backends\.0\.type: found 'NopeVisBackend', expected"):
+        checks.check_loggers(cfg)
 
 
 def test_a_launcher_without_its_environment_is_named(monkeypatch):

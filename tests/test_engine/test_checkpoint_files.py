@@ -3,8 +3,9 @@ import os
 
 import pytest
 
-from mmsart.engine.runner.checkpoint_files import find_checkpoint
+from mmsart.engine.runner.checkpoint_files import find_checkpoint, write_last_checkpoint
 from mmsart.utils import MissingFileError
+from tests.test_engine import toy_run
 
 
 @pytest.fixture
@@ -55,3 +56,29 @@ def test_what_is_missing_is_named(work_dir, tmp_path, name, pointer, message):
         (work_dir / 'last_checkpoint').write_text(pointer)
     with pytest.raises(MissingFileError, match=message):
         find_checkpoint(tmp_path / name)
+
+
+@pytest.mark.parametrize('out_dir', ['elsewhere', '/elsewhere'])
+def test_a_work_dir_stands_for_its_best_checkpoint_wherever_it_is(tmp_path, monkeypatch, out_dir):
+    """Also from another folder than the run was started in."""
+    monkeypatch.chdir(tmp_path)
+    hooks = toy_run.config('')['default_hooks']
+    hooks['checkpoint']['out_dir'] = out_dir.replace('/', f'{tmp_path}/')
+    toy_run.build('runs/toy', default_hooks=hooks).train()
+    (tmp_path / 'other').mkdir()
+    monkeypatch.chdir(tmp_path / 'other')
+    found = find_checkpoint(tmp_path / 'runs/toy')
+    assert found.startswith(f'{tmp_path}/elsewhere/toy/best_score_epoch_')
+    os.unlink(found)
+    assert find_checkpoint(tmp_path / 'runs/toy') == f'{tmp_path}/elsewhere/toy/epoch_4.pth'
+
+
+def test_the_best_of_another_work_dir_is_none_of_ours(tmp_path):
+    """A folder copied without its checkpoints still names those of the original."""
+    for name in ('first', 'copy'):
+        (tmp_path / name).mkdir()
+    (tmp_path / 'first/best_mAP_epoch_2.pth').write_text('')
+    (tmp_path / 'first/epoch_3.pth').write_text('')
+    for name in ('first', 'copy'):
+        write_last_checkpoint(tmp_path / name, str(tmp_path / 'first/epoch_3.pth'))
+    assert find_checkpoint(tmp_path / 'copy') == str(tmp_path / 'first/epoch_3.pth')

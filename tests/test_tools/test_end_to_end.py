@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmsart.apis import checks
 from mmsart.formats.predictions import load_predictions
 from mmsart.postprocessing import PostProcessor
+from mmsart.utils.locks import locked
 from tests.run_tool import run_tool
 
 CONFIG = 'configs/demo/maskrcnn_r18_two_stage.py'
@@ -181,6 +183,76 @@ def test_a_run_does_not_resume_with_other_rates(data, trained):
     assert code == 2
     assert 'train_cfg.stages[1].optim_wrapper.optimizer.lr: 0.5 in the config, ' in err
     assert sorted((path, path.stat().st_mtime_ns) for path in trained.rglob('*')) == before
+
+
+def contents(folder):
+    return sorted((path, path.stat().st_mtime_ns) for path in folder.rglob('*'))
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    ([], 'found a training already (epoch_1.pth), expected --resume to go on with it, --overwrite'),
+    (['--resume', '--overwrite'], '--overwrite: found --resume too, expected one of them'),
+    (['--resume', 'OTHER'], 'epoch_1.pth), expected that of OTHER, or another --work-dir'),
+    (['--resume', 'BROKEN'], 'BROKEN: expected a checkpoint, found a file that cannot be read'),
+    (['--resume', '--cfg-options', 'model.neck.out_channels=24'], 'found shape'),
+    (['--resume', 'WITHIN', '--cfg-options', 'train_dataloader.batch_size=2'],
+     'within an epoch of 3 batches, this run has 6'),
+    (['--resume', '--cfg-options', "visualizer.vis_backends=[{'type': 'WandbVisBackend'}]"],
+     "found 'WandbVisBackend', expected its package wandb to be installed")])
+def test_a_refused_run_changes_nothing(data, trained, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.setattr(checks, 'find_spec', lambda name: None if name == 'wandb' else True)
+    (tmp_path / 'other').mkdir()
+    shutil.copy(trained / 'epoch_1.pth', tmp_path / 'other')
+    work_dir = tmp_path / 'run'
+    shutil.copytree(trained, work_dir)
+    (work_dir / 'broken.pth').write_bytes((trained / 'epoch_1.pth').read_bytes()[:1000])
+    content = torch.load(work_dir / 'epoch_2.pth', weights_only=False)
+    content['stage_state']['batch'] = 1
+    torch.save(content, work_dir / 'within.pth')
+    places = {'OTHER': tmp_path / 'other/epoch_1.pth', 'BROKEN': work_dir / 'broken.pth',
+              'WITHIN': work_dir / 'within.pth'}
+    before = contents(work_dir)
+    # The options of one group, the last of which counts where a key is given twice.
+    options, _, more = ' '.join(arguments).partition('--cfg-options')
+    code, _, err = run_tool(
+        'train', CONFIG, '--work-dir', str(work_dir),
+        *[str(places.get(word, word)) for word in options.split()],
+        '--cfg-options', f'data_root={data}', *SMALL, *([more.strip()] if more else []))
+    assert code == 2
+    line, = [line for line in err.splitlines() if line.startswith('error: ')]
+    for name, place in places.items():
+        message = message.replace(name, str(place))
+    assert message in line
+    assert contents(work_dir) == before
+
+
+def test_two_trainings_at_once_in_one_folder(data, trained, tmp_path):
+    with locked(tmp_path, 'training'):
+        before = contents(tmp_path)
+        code, _, err = run_tool('train', CONFIG, '--work-dir', str(tmp_path), '--cfg-options',
+                                f'data_root={data}', *SMALL)
+        assert contents(tmp_path) == before
+    assert code == 2
+    assert f'{tmp_path}: found another training there (process ' in err
+
+
+def test_a_training_in_the_place_of_another(data, trained, tmp_path):
+    """The best of the old run and the settings tuned for it must not be taken for its own."""
+    work_dir = tmp_path / 'run'
+    shutil.copytree(trained, work_dir)
+    old = work_dir / 'best_sartorius_mAP_epoch_99.pth'
+    for name in (old.name, 'postprocess.json', 'notes.txt'):
+        (work_dir / name).write_text('{}')
+    code, _, err = run_tool(
+        'train', CONFIG, '--work-dir', str(work_dir), '--overwrite', '--cfg-options',
+        f'data_root={data}', *SMALL, 'train_cfg.stages.1.max_epochs=1')
+    assert code == 0, err
+    assert not old.exists()
+    assert not (work_dir / 'postprocess.json').exists()
+    assert not (work_dir / 'epoch_3.pth').exists()
+    assert not (work_dir / '.lock').exists()
+    assert (work_dir / 'notes.txt').exists()
+    assert len(list(work_dir.glob('*/vis_data'))) == 1
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

@@ -1,5 +1,4 @@
 """Checkpoints that survive a kill at any moment."""
-from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -7,8 +6,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop
 
-from mmsart.engine.runner.checkpoint_files import INTERRUPTED
-from mmsart.utils import atomic_write
+from mmsart.engine.runner.checkpoint_files import INTERRUPTED, write_last_checkpoint
 
 
 @HOOKS.register_module()
@@ -68,8 +66,7 @@ class AtomicCheckpointHook(CheckpointHook):
         self.saved_iter = meta['iter']
         if not is_main_process():
             return
-        with atomic_write(Path(runner.work_dir) / 'last_checkpoint') as temporary:
-            temporary.write_text(self.last_ckpt)
+        write_last_checkpoint(runner.work_dir, self.last_ckpt)
         for old in [*map(self.filename_tmpl.format, stale), INTERRUPTED]:
             path = self.file_backend.join_path(self.out_dir, old)
             if self.file_backend.isfile(path):

@@ -1,7 +1,6 @@
 """Hook that ends a training when it is asked to, with a checkpoint to go on from."""
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +11,9 @@ from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 
 from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
-from mmsart.engine.runner.checkpoint_files import INTERRUPTED
+from mmsart.engine.runner.checkpoint_files import INTERRUPTED, write_last_checkpoint
 from mmsart.engine.runner.stop_request import StopRequest
-from mmsart.utils import RunStopped, atomic_write
+from mmsart.utils import RunStopped
 
 # Iterations of a validation between two questions to the other processes, which would otherwise
 # wait for the slowest of them at every image.
@@ -111,6 +110,5 @@ class StopHook(Hook):
             folder, INTERRUPTED, meta=dict(epoch=runner.epoch, iter=iteration), by_epoch=False)
         path = join_path(folder, INTERRUPTED)
         if is_main_process():
-            with atomic_write(Path(runner.work_dir) / 'last_checkpoint') as temporary:
-                temporary.write_text(path)
+            write_last_checkpoint(runner.work_dir, path)
         return path

@@ -4,9 +4,11 @@ import os
 import zipfile
 from pathlib import Path
 
-from mmsart.utils import MissingFileError, missing
+from mmsart.utils import MissingFileError, atomic_write, missing
 
+POINTER = 'last_checkpoint'  # in the work dir, wherever the checkpoints are
 INTERRUPTED = 'interrupted.pth'  # of a run that was asked to stop, until its next checkpoint
+
 
 def is_whole(path: str | os.PathLike) -> bool:
     """Return whether a checkpoint is complete: a zip archive all of whose checksums fit."""
@@ -50,7 +52,7 @@ def find_checkpoint(path: str | os.PathLike) -> str:
 
     Args:
         path: a file, or the work dir of a run, which stands for its best checkpoint, or for the
-            last one where no validation has chosen a best.
+            last one where no validation has chosen a best; also where checkpoints go elsewhere.
 
     Returns:
         The file.
@@ -63,16 +65,18 @@ def find_checkpoint(path: str | os.PathLike) -> str:
         return str(path)
     if not folder.is_dir():
         raise missing(path, 'a checkpoint')
-    best = sorted((file for file in folder.glob('best_*.pth') if file.is_file()),
-                  key=lambda file: file.stat().st_mtime)
-    if best:
-        return str(best[-1])
     last = read_last_checkpoint(folder)
+    folders = {folder}
+    if last is not None and not (last.parent / POINTER).exists():  # no work dir of another run
+        folders.add(last.parent)
+    best = [file for place in folders for file in place.glob('best_*.pth') if file.is_file()]
+    if best:
+        return str(max(best, key=lambda file: file.stat().st_mtime_ns))
     if last is None:
         raise MissingFileError(f'{path}: no checkpoint in this folder, expected a work dir')
     if not last.is_file():
         raise MissingFileError(
-            f'{last}: no such file, expected the checkpoint that {folder}/last_checkpoint names')
+            f'{last}: no such file, expected the checkpoint that {folder}/{POINTER} names')
     return str(last)
 
 
@@ -83,12 +87,25 @@ def read_last_checkpoint(folder: Path) -> Path | None:
         The file in this very folder where it is there, since the folder may have been moved or
         copied; else the file as named. None without a ``last_checkpoint``.
     """
-    pointer = folder / 'last_checkpoint'
+    pointer = folder / POINTER
     if not pointer.is_file():
         return None
     named = Path(pointer.read_text().strip())
     beside = folder / named.name
     return beside if beside.is_file() or not named.is_file() else named
+
+
+def write_last_checkpoint(work_dir: str | os.PathLike, checkpoint: str) -> None:
+    """Let a work dir's ``last_checkpoint`` name a checkpoint.
+
+    Args:
+        work_dir: folder of the run.
+        checkpoint: the file. Beside the pointer it is found from any folder; a local one elsewhere
+            is named by its whole path.
+    """
+    elsewhere = '://' not in checkpoint and Path(checkpoint).parent != Path(work_dir)
+    with atomic_write(Path(work_dir) / POINTER) as temporary:
+        temporary.write_text(str(Path(checkpoint).absolute()) if elsewhere else checkpoint)
 
 
 def publish(temporary: Path, target: Path) -> None:

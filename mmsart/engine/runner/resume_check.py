@@ -49,6 +49,23 @@ def check_resume(checkpoint: Mapping[str, Any], cfg: Mapping[str, Any]) -> None:
             _refuse_difference(checkpoint['schedule'].get(key), value, key)
 
 
+def check_epoch_length(state: Mapping[str, Any], length: int) -> None:
+    """Check that a checkpoint written within an epoch fits the epochs of a run.
+
+    Args:
+        state: the ``stage_state`` of the checkpoint.
+        length: batches of an epoch of this process.
+
+    Raises:
+        UserError: the batches that are left cannot be told.
+    """
+    if state['batch'] and state['epoch_length'] != length:
+        raise UserError(
+            f'resume: the checkpoint was written within an epoch of {state["epoch_length"]} '
+            f'batches, this run has {length}; expected the same data, batch size and number of '
+            'processes')
+
+
 def check_stages(state: Mapping[str, Any], stages: Sequence[Stage]) -> None:
     """Check that a checkpoint's stages, as far as they have begun, are those of the config.
 

@@ -15,6 +15,7 @@ from mmsart.engine.hooks.stage_hook import StageEMAHook, StageHook
 from mmsart.engine.runner.freezing import describe_trainable, set_trainable, sum_trainable
 from mmsart.engine.runner.random_state import preserve_random_state, set_random_state
 from mmsart.engine.runner.rank_check import check_ranks_agree
+from mmsart.engine.runner.resume_check import check_epoch_length
 from mmsart.engine.runner.seeded_data import SeededBatchSampler, seeded_dataloader
 from mmsart.engine.runner.stages import Stage, read_stages
 from mmsart.utils import UserError
@@ -256,11 +257,7 @@ class StagedTrainLoop(BaseLoop):
         """
         state = checkpoint['stage_state']
         same = state['epoch_length'] == len(self.dataloader)
-        if not same and state['batch']:
-            raise UserError(
-                f'resume: the checkpoint was written within an epoch of {state["epoch_length"]} '
-                f'batches, this run has {len(self.dataloader)}; expected the same data, batch '
-                'size and number of processes')
+        check_epoch_length(state, len(self.dataloader))
         for key in ('stage_epoch', 'stage_iter', 'batch', 'validated_iter'):
             setattr(self, key, state[key])
         self._epoch, self._iter = checkpoint['meta']['epoch'], checkpoint['meta']['iter']

@@ -1,0 +1,71 @@
+"""Work dirs: which training a folder holds, so that no two of them mix."""
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmsart.engine.runner.checkpoint_files import INTERRUPTED, POINTER
+from mmsart.utils import UserError
+
+POSTPROCESS_FILE = 'postprocess.json'
+# What belongs to the weights of one training, and must not stand beside those of another.
+RUN_FILES = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', INTERRUPTED, POINTER, POSTPROCESS_FILE)
+FIGURES = ('curves.png', 'curves.svg')
+SESSION = re.compile(r'\d{8}_\d{6}')  # folder of the log of a session
+
+
+def check_work_dir(cfg: Config, begun: str | None, overwrite: bool) -> None:
+    """Check that a training will not mix with another one.
+
+    A used folder is refused rather than given a numbered sub-folder: WORK_DIR stays the one name
+    under which a training is tested, tuned, compared and resumed, and the command that was
+    started twice by mistake says so.
+
+    Args:
+        cfg: config of the run.
+        begun: the checkpoint that it goes on from, or None.
+        overwrite: whether it may take the place of another.
+
+    Raises:
+        UserError: its folders hold a training, and not the one that goes on.
+    """
+    if begun and overwrite:
+        raise UserError('--overwrite: found --resume too, expected one of them')
+    files = run_files(cfg)
+    if not files or overwrite:
+        return
+    holds = f'{cfg.work_dir}: found a training already ({files[0].name})'
+    if begun is None:
+        raise UserError(f'{holds}, expected --resume to go on with it, --overwrite to remove it '
+                        'and begin anew, or another --work-dir')
+    if Path(begun).resolve().parent not in {file.resolve().parent for file in files}:
+        raise UserError(f'{holds}, expected that of {begun}, or another --work-dir')
+
+
+def run_files(cfg: Config) -> list[Path]:
+    """List the files of a training in the folders that a config names, checkpoints first."""
+    return [file for pattern in RUN_FILES for folder in _folders(cfg)
+            for file in sorted(folder.glob(pattern))]
+
+
+def remove_run(cfg: Config) -> None:
+    """Remove a training from the folders that a config names; files of others stay."""
+    work_dir = Path(cfg.work_dir)
+    for file in [*run_files(cfg), *(work_dir / name for name in FIGURES)]:
+        file.unlink(missing_ok=True)
+    for folder in work_dir.iterdir():
+        if SESSION.fullmatch(folder.name) and folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def _folders(cfg: Config) -> list[Path]:
+    """Give the work dir and, where checkpoints go elsewhere, their folder."""
+    work_dir = Path(cfg.work_dir)
+    hook: Any = (cfg.get('default_hooks') or {}).get('checkpoint')
+    out_dir = hook.get('out_dir') if isinstance(hook, Mapping) else None
+    if not out_dir or '://' in str(out_dir):
+        return [work_dir]
+    return [work_dir, Path(out_dir) / work_dir.name]  # as mmengine's CheckpointHook has it

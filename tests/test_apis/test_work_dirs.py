@@ -1,0 +1,85 @@
+"""Used work dirs: another training does not mix with the one that is there."""
+import pytest
+from mmengine.config import Config
+
+from mmsart.apis.work_dirs import RUN_FILES, check_work_dir, remove_run, run_files
+from mmsart.utils import UserError
+
+
+@pytest.fixture
+def work_dir(tmp_path):
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    return folder
+
+
+def config(work_dir, **hook):
+    return Config(dict(work_dir=str(work_dir), default_hooks=dict(checkpoint=hook)))
+
+
+@pytest.mark.parametrize('name', [pattern.replace('*', '3') for pattern in RUN_FILES])
+def test_a_folder_with_anything_of_a_training_is_used(work_dir, name):
+    (work_dir / name).write_text('')
+    with pytest.raises(UserError, match=rf'run: found a training already \({name}\), expected '
+                       '--resume to go on with it, --overwrite to remove it and begin anew, or '):
+        check_work_dir(config(work_dir), None, overwrite=False)
+    check_work_dir(config(work_dir), None, overwrite=True)
+
+
+@pytest.mark.parametrize('name', [
+    'submission.csv', '20260101_000000/20260101_000000.log', 'config.py', 'pictures/a.png'])
+def test_a_folder_with_logs_of_tests_or_files_of_the_users_is_free(work_dir, name):
+    (work_dir / name).parent.mkdir(exist_ok=True)
+    (work_dir / name).write_text('')
+    check_work_dir(config(work_dir), None, overwrite=False)
+
+
+def test_a_folder_that_is_not_there_is_free(tmp_path):
+    check_work_dir(config(tmp_path / 'new'), None, overwrite=False)
+    assert not (tmp_path / 'new').exists()
+
+
+def test_a_training_goes_on_in_its_own_folder_alone(work_dir, tmp_path):
+    (work_dir / 'epoch_1.pth').write_text('')
+    check_work_dir(config(work_dir), str(work_dir / 'epoch_1.pth'), overwrite=False)
+    other = tmp_path / 'other'
+    other.mkdir()
+    check_work_dir(config(other), str(work_dir / 'epoch_1.pth'), overwrite=False)
+    (other / 'best_mAP_epoch_9.pth').write_text('')
+    with pytest.raises(UserError, match=r'other: found a training already \(best_mAP_epoch_9\.pth\)'
+                       r', expected that of .*run/epoch_1\.pth, or another --work-dir'):
+        check_work_dir(config(other), str(work_dir / 'epoch_1.pth'), overwrite=False)
+
+
+def test_going_on_and_beginning_anew_are_two_things(work_dir):
+    with pytest.raises(UserError, match='--overwrite: found --resume too'):
+        check_work_dir(config(work_dir), str(work_dir / 'epoch_1.pth'), overwrite=True)
+
+
+def test_checkpoints_that_go_elsewhere_count(work_dir, tmp_path):
+    """mmengine puts them into a folder of the work dir's name."""
+    elsewhere = tmp_path / 'big disk' / 'run'
+    elsewhere.mkdir(parents=True)
+    (elsewhere / 'epoch_1.pth').write_text('')
+    cfg = config(work_dir, out_dir=str(elsewhere.parent))
+    with pytest.raises(UserError, match='found a training already'):
+        check_work_dir(cfg, None, overwrite=False)
+    check_work_dir(cfg, str(elsewhere / 'epoch_1.pth'), overwrite=False)
+    assert run_files(cfg) == [elsewhere / 'epoch_1.pth']
+    check_work_dir(config(work_dir, out_dir='s3://bucket'), None, overwrite=False)
+
+
+def test_overwriting_removes_the_training_and_nothing_else(work_dir, tmp_path):
+    elsewhere = tmp_path / 'disk' / 'run'
+    elsewhere.mkdir(parents=True)
+    own = [work_dir / name for name in ('last_checkpoint', 'postprocess.json', 'curves.png')]
+    own += [elsewhere / 'epoch_3.pth', elsewhere / 'best_mAP_epoch_2.pth']
+    log = work_dir / '20260101_000000' / 'vis_data'
+    log.mkdir(parents=True)
+    others = [work_dir / 'submission.csv', elsewhere / 'notes.txt', work_dir / 'mine_1.pth']
+    for file in own + others:
+        file.write_text('')
+    remove_run(config(work_dir, out_dir=str(elsewhere.parent)))
+    assert not log.parent.exists()
+    assert not any(file.exists() for file in own)
+    assert all(file.exists() for file in others)
