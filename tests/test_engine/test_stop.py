@@ -56,7 +56,8 @@ def run(work_dir, ask_hook, request, **changes):
     runner = toy_run.build(work_dir, **copy.deepcopy(changes))
     runner.register_hook(ask_hook)
     runner.register_hook(StopHook(request))
-    runner.train()
+    with request:
+        runner.train()
     return runner
 
 
@@ -131,19 +132,21 @@ def test_a_run_without_stages_goes_on_too(tmp_path):
 def test_signals_are_noted_once_training_has_begun_and_handlers_come_back():
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest() as request:
-        with pytest.raises(RunStopped, match='before the training began') as stop:
-            os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.value.exit_code == 143
-        request.deferred = True
+        assert signal.getsignal(signal.SIGTERM) == before
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        request.listen()
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)  # the same key, handed on by a launcher
         assert request.signum == signal.SIGINT
         request._since -= 5
-        with pytest.raises(RunStopped, match='at once'):
-            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(RunStopped, match='at once') as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.value.exit_code == 143
     assert signal.getsignal(signal.SIGTERM) == before
     with StopRequest(repeatable=False) as request:
-        request.deferred, request._since = True, -1e9
+        request.listen()
+        request._since = -1e9
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -195,9 +198,8 @@ def test_a_signal_to_all_processes_of_a_terminal_leaves_the_loaders_workers_aliv
                for name in ('train_dataloader', 'val_dataloader')}
 
     def train():
-        with StopRequest() as request:
-            group = AskHook(at, lambda: os.killpg(0, signum))
-            return cli_main(run)(tmp_path / 'run' / 'work', group, request, **loaders)
+        group = AskHook(at, lambda: os.killpg(0, signum))
+        return cli_main(run)(tmp_path / 'run' / 'work', group, StopRequest(), **loaders)
 
     pid = fork(tmp_path / 'run', train)
     assert wait(pid) == code, (tmp_path / 'run/output.txt').read_text()[-2000:]

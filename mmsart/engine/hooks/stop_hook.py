@@ -41,7 +41,7 @@ class StopHook(Hook):
         """From here on signals wait for the end of an iteration."""
         if get_world_size() > 1 and get_backend() != 'gloo':  # a flag is no work for a GPU
             self._group = torch_dist.new_group(backend='gloo')
-        self.request.deferred = True
+        self.request.listen()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict | None = None) -> None:

@@ -15,32 +15,36 @@ ONE_KEY = 1.0  # seconds; a launcher hands the signal of a key on to those who h
 
 
 class StopRequest:
-    """Context in which the two signals are noted instead of ending the process.
+    """Context in which the two signals can be noted instead of ending the process.
 
-    Until :attr:`deferred` is set they end it at once, by :class:`~mmsart.utils.RunStopped`, as
-    does a second one.
+    A second one ends it, by :class:`~mmsart.utils.RunStopped`.
 
     Args:
         repeatable: whether a second signal ends the process; not where a launcher sends some of
             its own.
 
     Attributes:
-        deferred: whether somebody looks at `signum` often enough.
         signum: the signal that has come, or None.
     """
 
     def __init__(self, repeatable: bool = True) -> None:
         self.repeatable = repeatable
-        self.deferred = False
         self.signum: int | None = None
         self._since = 0.0
         self._owner = os.getpid()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
+        return self
+
+    def listen(self) -> None:
+        """From now on note the signals; somebody looks at :attr:`signum` often enough.
+
+        Until then they end the process as always, also while it waits for others in a library,
+        where no handler of Python's would run.
+        """
         if threading.current_thread() is threading.main_thread():  # others may not
             self._before = {signum: signal.signal(signum, self._note) for signum in SIGNALS}
-        return self
 
     def __exit__(self, *error: object) -> None:
         for signum, handler in self._before.items():
@@ -49,8 +53,6 @@ class StopRequest:
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() != self._owner:  # a forked worker: its owner ends it
             return
-        if not self.deferred:
-            raise RunStopped('stopped before the training began', signum)
         if self.signum is None:
             self.signum, self._since = signum, time.monotonic()
             if os.environ.get('RANK', '0') == '0':
