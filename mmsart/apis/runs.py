@@ -82,6 +82,7 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
     _read_patches(cfg, 'val_evaluator')
     check_save_best(cfg)
     check_loggers(cfg)
+    _draw_final_cells(cfg)
     check_model(cfg, loaders)
     if amp:
         _use_amp(cfg)
@@ -174,6 +175,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
     unreadable = _predict_folder(cfg, images) if images else []
     check_data(cfg, ('test_dataloader',))
     check_loggers(cfg)
+    _draw_final_cells(cfg)
     check_model(cfg, ('test_dataloader',))
     check_checkpoint(cfg, checkpoint)
     settings, source = choose_postprocess(
@@ -339,7 +341,6 @@ def _leave_group() -> None:
 
 def _build_runner(cfg: Config) -> Runner:
     cfg.setdefault('runner_type', 'StagedRunner')  # configs of mmdet's zoo name none
-    _draw_final_cells(cfg)
     runner = RUNNERS.build(cfg)
     runner.register_hook(FastInferenceHook())  # whatever the config: scores are those of predict
     return runner
