@@ -50,7 +50,7 @@ def test_a_bad_code_in_a_submission_names_its_own_line(tmp_path, capsys, text, w
     assert check_tool([str(path), '--size', '8', '10']) == 2
     error = capsys.readouterr().err
     assert f'line {place + 2}' in error
-    assert words in error
+    assert words in error or 'line contains NUL' in error  # as Python 3.10's csv says it
     assert error.count('\n') == 1
 
 

@@ -107,7 +107,10 @@ def test_tiffs_of_any_depth(tmp_path, dtype):
 
 
 def test_twelve_packed_bits(tmp_path):
-    tifffile.imwrite(tmp_path / 'a.tif', DEEP, bitspersample=12, compression='none')
+    try:
+        tifffile.imwrite(tmp_path / 'a.tif', DEEP, bitspersample=12, compression='none')
+    except NotImplementedError:
+        pytest.skip('the imagecodecs of Python 3.10 reads them and cannot write them')
     np.testing.assert_array_equal(only(tmp_path / 'a.tif').raw, DEEP)
 
 

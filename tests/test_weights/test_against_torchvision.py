@@ -73,7 +73,7 @@ def make_theirs(version, hidden):
         model = detection.maskrcnn_resnet50_fpn(**options)
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
-                module.eps = 0.  # as with the frozen layers that pretrained weights come with
+                module.eps = 1e-30  # none, as in the frozen layers of pretrained weights
     model.roi_heads.mask_predictor = mask_rcnn.MaskRCNNPredictor(256, hidden, CLASSES + 1)
     randomise(model)
     return model.eval()
