@@ -20,6 +20,7 @@ from mmsart.datasets.transforms import (
     RandomBrightnessContrast,
     RandomCellScale,
     RandomTranspose,
+    RepairMasks,
 )
 from mmsart.engine.hooks import (
     AtomicCheckpointHook,
@@ -97,6 +98,7 @@ __all__ = [
     'RandomBrightnessContrast',
     'RandomCellScale',
     'RandomTranspose',
+    'RepairMasks',
     'RunScalarsHook',
     'SartoriusDataset',
     'SartoriusMetric',

@@ -1,8 +1,8 @@
 """One owner for each pixel, and one detection for each object."""
 import numpy as np
 
-from mmsart.postprocessing.morphology import count_pieces, largest_piece
 from mmsart.structures.mask.intersections import intersections
+from mmsart.structures.mask.morphology import count_pieces, largest_piece
 from mmsart.structures.mask.patch_masks import PatchMasks
 
 

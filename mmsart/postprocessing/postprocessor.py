@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from mmsart.postprocessing.config import complete_config
-from mmsart.postprocessing.morphology import fill_patch, largest_piece
 from mmsart.postprocessing.overlap import mask_nms, remove_overlap, score_order
 from mmsart.structures.detections import Detections
+from mmsart.structures.mask.morphology import fill_patch, largest_piece
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from mmsart.imaging.tiles import tile_grid
-from mmsart.postprocessing.morphology import count_pieces
 from mmsart.postprocessing.seams import join_parts, take_core
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.intersections import intersections
+from mmsart.structures.mask.morphology import count_pieces
 from mmsart.structures.mask.patch_masks import PatchMasks
 
 SIZE = (300, 380)

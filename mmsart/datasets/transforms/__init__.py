@@ -10,7 +10,8 @@ from mmsart.datasets.transforms.mixing import (
 from mmsart.datasets.transforms.random_brightness_contrast import RandomBrightnessContrast
 from mmsart.datasets.transforms.random_cell_scale import RandomCellScale
 from mmsart.datasets.transforms.random_transpose import RandomTranspose
+from mmsart.datasets.transforms.repair_masks import RepairMasks
 
 __all__ = ['BoxesFromMasks', 'CroppedCopyPaste', 'CroppedRandomAffine', 'CroppedRandomErasing',
            'LoadCachedImage', 'LoadCroppedAnnotations', 'RandomBrightnessContrast',
-           'RandomCellScale', 'RandomTranspose']
+           'RandomCellScale', 'RandomTranspose', 'RepairMasks']

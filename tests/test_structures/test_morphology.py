@@ -4,10 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from mmsart.postprocessing.morphology import count_pieces, fill_patch, largest_piece
+from mmsart.structures.mask.morphology import count_pieces, fill_patch, largest_piece
 
-from .scenes import EIGHT
-
+EIGHT = np.ones((3, 3), int)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -16,14 +15,15 @@ SEEDS = st.integers(0, 2**32 - 1)
 def test_pieces_and_holes_equal_scipy(seed):
     rng = np.random.default_rng(seed)
     patch = (rng.random(rng.integers(1, 15, 2)) < rng.random()).astype(np.uint8)
-    labels, count = ndimage.label(patch, EIGHT)
-    assert count_pieces(patch) == count
+    assert count_pieces(patch) == ndimage.label(patch, EIGHT)[1]
     np.testing.assert_array_equal(fill_patch(patch), ndimage.binary_fill_holes(patch))
-    largest = largest_piece(patch)
-    if count:
-        assert ndimage.label(largest, EIGHT)[1] == 1
-        assert largest.sum() == np.bincount(labels.ravel())[1:].max()
-        assert (patch[largest > 0] == 1).all()
+    for connectivity, structure in ((8, EIGHT), (4, None)):
+        labels, count = ndimage.label(patch, structure)
+        largest = largest_piece(patch, connectivity)
+        if count:
+            assert ndimage.label(largest, structure)[1] == 1
+            assert largest.sum() == np.bincount(labels.ravel())[1:].max()
+            assert (patch[largest > 0] == 1).all()
 
 
 def test_of_equal_pieces_the_first_in_row_order_stays():

@@ -19,18 +19,19 @@ def fill_patch(patch: np.ndarray) -> np.ndarray:
     return (padded[1:-1, 1:-1] != 2).astype(np.uint8)
 
 
-def largest_piece(patch: np.ndarray) -> np.ndarray:
-    """Keep the largest 8-connected piece of a mask; of equal ones, the first in row order.
+def largest_piece(patch: np.ndarray, connectivity: int = 8) -> np.ndarray:
+    """Keep the largest connected piece of a mask; of equal ones, the first in row order.
 
     Args:
         patch: (h, w) uint8 of 0 and 1.
+        connectivity: 4 or 8; whether pixels that touch by a corner are of one piece.
 
     Returns:
         (h, w) uint8 of 0 and 1; the input itself where it has one piece at most.
     """
     if not patch.size:  # OpenCV ends the process
         return patch
-    count, numbered = cv2.connectedComponents(patch, connectivity=8)
+    count, numbered = cv2.connectedComponents(patch, connectivity=connectivity)
     if count <= 2:
         return patch
     pieces = np.asarray(numbered)
