@@ -4,6 +4,7 @@ from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import autocast_box_type
 
+from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.morphology import fill_patch, largest_piece
 from mmsart.structures.mask.patch_masks import PatchMasks
@@ -43,7 +44,7 @@ class RepairMasks(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Repair the masks of one image."""
         masks = results['gt_masks']
-        kept = np.arange(len(masks))
+        kept: np.ndarray = np.arange(len(masks))
         if self.max_inside < 1:
             kept = np.flatnonzero(~lies_inside(masks, self.max_inside))
         repaired = self._repair(masks[kept])
@@ -59,7 +60,7 @@ class RepairMasks(BaseTransform):
                 results[key] = results[key][kept]
         return results
 
-    def _repair(self, masks: PatchMasks) -> PatchMasks:
+    def _repair(self, masks: CroppedMasks) -> CroppedMasks:
         patches = masks.patches()
         if self.fill_holes:  # first: an outline of diagonal steps alone has a piece for each step
             patches = [fill_patch(patch) for patch in patches]
