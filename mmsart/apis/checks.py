@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmdet.registry import DATASETS, METRICS, VISBACKENDS
 from mmengine.config import Config
+from torch import nn
 
 from mmsart.apis.config import find_datasets, find_metrics
 from mmsart.apis.dataset_checks import check_coco_metric, check_datasets, check_pixels
@@ -153,12 +154,15 @@ def check_save_best(cfg: Config) -> None:
                 'auto for its first one')
 
 
-def check_model(cfg: Config, loaders: Sequence[str] = ()) -> None:
+def check_model(cfg: Config, loaders: Sequence[str] = ()) -> nn.Module:
     """Build the model without its weights, and hold its class count against the data's.
 
     Args:
         cfg: the config.
         loaders: names of its data loaders.
+
+    Returns:
+        The model.
 
     Raises:
         UserError: the model cannot be built, or a head has another number of classes than the
@@ -175,6 +179,7 @@ def check_model(cfg: Config, loaders: Sequence[str] = ()) -> None:
                 raise UserError(
                     f'{cfg.filename}: model.{name}.num_classes: found {found}, expected '
                     f'{len(classes)} ({", ".join(classes)}), the classes of {loader}')
+    return model
 
 
 def check_checkpoint(cfg: Config, checkpoint: str) -> None:

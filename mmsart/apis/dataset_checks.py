@@ -2,6 +2,7 @@
 import contextlib
 import copy
 import io
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import DATASETS, METRICS, TRANSFORMS
 from mmengine.config import Config
+from mmengine.dist import all_gather_object, is_distributed
 
 from mmsart.datasets.checked_coco import CheckedCocoDataset, check_coco, check_images
 from mmsart.datasets.classes import class_names
@@ -61,9 +63,39 @@ def check_pixels(datasets: Sequence[BaseDetDataset]) -> None:
         UserError: images are damaged; all of them are named.
     """
     paths = [sample['img_path'] for dataset in datasets for sample in dataset.data_list]
-    problems = find_unreadable(list(dict.fromkeys(paths)))
+    problems = find_unreadable_together(paths)
     if problems:
         raise UserErrors(*problems.values())
+
+
+def find_unreadable_together(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
+    """Decode images and name each one that cannot be loaded.
+
+    The processes of one machine share the images out among them and exchange what they find. Each
+    machine looks at all, since it may have files of its own.
+
+    Args:
+        paths: the files, the same in all processes.
+
+    Returns:
+        Path and message of each bad one, in their order.
+    """
+    names = list(dict.fromkeys(map(str, paths)))
+    number, count = _place_among_local() if is_distributed() else (0, 1)
+    problems: dict[str, str] = {}
+    for found in all_gather_object(find_unreadable(names[number::count])):
+        problems.update(found)
+    return {name: problems[name] for name in names if name in problems}
+
+
+def _place_among_local() -> tuple[int, int]:
+    """Give the number of this process on its machine, and how many run there.
+
+    Only torchrun says how many; each process of another launcher looks at all images.
+    """
+    if 'LOCAL_WORLD_SIZE' not in os.environ:
+        return 0, 1
+    return int(os.environ['LOCAL_RANK']), int(os.environ['LOCAL_WORLD_SIZE'])
 
 
 def check_coco_metric(cfg: Config, name: str, datasets: Sequence[BaseDetDataset]) -> None:

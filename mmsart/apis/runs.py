@@ -1,20 +1,20 @@
 """Training and testing runs from a config: what tools/train.py and tools/test.py do."""
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from mmsart.apis.checks import (
-    RANKS,
     check_checkpoint,
     check_data,
     check_launcher,
@@ -25,14 +25,16 @@ from mmsart.apis.checks import (
     data_classes,
 )
 from mmsart.apis.config import LOADERS, find_datasets, find_metric, find_metrics
+from mmsart.apis.dataset_checks import find_unreadable_together
+from mmsart.apis.mask_checks import check_mask_loading
 from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, remove_run
-from mmsart.datasets.image_file import find_unreadable
 from mmsart.datasets.image_folder import list_images
 from mmsart.engine.hooks.cell_visualization_hook import CellVisualizationHook
 from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
 from mmsart.engine.hooks.stop_hook import StopHook
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
 from mmsart.engine.runner.loader_workers import end_workers
+from mmsart.engine.runner.process_group import joined_group, leave_group
 from mmsart.engine.runner.resume_check import check_epoch_length, check_resume
 from mmsart.engine.runner.seeded_data import seeded_dataloader
 from mmsart.engine.runner.stop_request import StopRequest
@@ -76,14 +78,36 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
             training, perhaps one under way.
         RunStopped: Ctrl-C or SIGTERM has come; a checkpoint is written.
     """
-    _prepare_process(cfg, launcher, local_rank)
+    with _processes(cfg, launcher, local_rank):
+        main = is_main_process()
+        _check_training(cfg, resume, amp, auto_scale_lr, overwrite if main else None)
+        with (locked(cfg.work_dir, 'training') if main else nullcontext(),
+              StopRequest(repeatable=launcher == 'none') as request):
+            if main and overwrite:
+                remove_run(cfg)
+            runner = _build_runner(cfg)
+            runner.register_hook(StopHook(request))
+            try:
+                runner.train()
+            except RunStopped:
+                end_workers(runner)
+                leave_group()
+                raise
+
+
+def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: bool,
+                    overwrite: bool | None) -> None:
+    """Check all that a training needs, and put its settings into its config.
+
+    Of several processes one alone looks at the work dir; `overwrite` is None in the others.
+    """
     loaders = ('train_dataloader', 'val_dataloader')
     check_data(cfg, loaders)
     _read_patches(cfg, 'val_evaluator')
     check_save_best(cfg)
     check_loggers(cfg)
     _draw_final_cells(cfg)
-    check_model(cfg, loaders)
+    check_mask_loading(cfg, check_model(cfg, loaders))
     if amp:
         _use_amp(cfg)
     if auto_scale_lr:
@@ -99,8 +123,7 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
                     f'{resume}: no such file, expected a checkpoint to resume from')
             cfg.load_from = resume
     begun = _begun(cfg)
-    main = int(os.environ.get(RANKS.get(launcher, ''), 0)) == 0
-    if main:
+    if overwrite is not None:
         check_work_dir(cfg, begun, overwrite)
     if begun:  # such a run takes nothing but its own checkpoint
         _check_begun(cfg, begun)
@@ -110,19 +133,6 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
             read_checkpoint(cfg.load_from)  # refused now rather than in a run begun
     load_postprocess(_own_postprocess(cfg, 'val_evaluator'), data_classes(cfg, 'val_dataloader'))
     check_writable(cfg.work_dir)
-    with (locked(cfg.work_dir, 'training') if main else nullcontext(),
-          StopRequest(repeatable=launcher == 'none') as request):
-        if main and overwrite:
-            remove_run(cfg)
-        runner = _build_runner(cfg)
-        runner.register_hook(StopHook(request))
-        try:
-            runner.train()
-        except RunStopped:
-            end_workers(runner)
-            _leave_group()
-            raise
-    _leave_group()
 
 
 def _begun(cfg: Config) -> str | None:
@@ -169,40 +179,39 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         IncompleteError: everything is done but for images of the folder that cannot be read.
         UserError: the data, the checkpoint or the settings are wrong.
     """
-    _prepare_process(cfg, launcher, local_rank)
-    checkpoint = find_checkpoint(checkpoint)
-    cfg.load_from, cfg.resume = checkpoint, False
-    unreadable = _predict_folder(cfg, images) if images else []
-    check_data(cfg, ('test_dataloader',))
-    check_loggers(cfg)
-    _draw_final_cells(cfg)
-    check_model(cfg, ('test_dataloader',))
-    check_checkpoint(cfg, checkpoint)
-    settings, source = choose_postprocess(
-        cfg, checkpoint, data_classes(cfg, 'test_dataloader'), postprocess)
-    _read_patches(cfg, 'test_evaluator')
-    _choose_metrics(cfg, settings, bool(images), out, submission)
-    for target in (out, submission):
-        if target:
-            check_target(target)
-    if show or show_dir:
-        cfg.default_hooks = {**cfg.get('default_hooks', {}), 'visualization': dict(
-            type='CellVisualizationHook', draw=True, show=show, wait_time=wait_time,
-            test_out_dir=str(check_writable(show_dir)) if show_dir else None,
-            postprocess=settings)}
-    check_writable(cfg.work_dir)
-    runner = _build_runner(cfg)
-    if all(metric['type'] in POSTPROCESSED for metric in cfg.test_evaluator):
-        skip_hopeless(runner.model.module if is_model_wrapper(runner.model) else runner.model,
-                      settings)
-    runner.logger.info(f'post-processing settings: {source}')
-    if unreadable:
-        runner.logger.warning(
-            f'{images}: {len(unreadable)} images cannot be read and are passed over')
-    scores = runner.test()
-    for metric in runner.test_loop.evaluator.metrics:
-        scores.update(getattr(metric, 'counts', {}))
-    _leave_group()
+    with _processes(cfg, launcher, local_rank):
+        checkpoint = find_checkpoint(checkpoint)
+        cfg.load_from, cfg.resume = checkpoint, False
+        unreadable = _predict_folder(cfg, images) if images else []
+        check_data(cfg, ('test_dataloader',))
+        check_loggers(cfg)
+        _draw_final_cells(cfg)
+        check_model(cfg, ('test_dataloader',))
+        check_checkpoint(cfg, checkpoint)
+        settings, source = choose_postprocess(
+            cfg, checkpoint, data_classes(cfg, 'test_dataloader'), postprocess)
+        _read_patches(cfg, 'test_evaluator')
+        _choose_metrics(cfg, settings, bool(images), out, submission)
+        for target in (out, submission):
+            if target:
+                check_target(target)
+        if show or show_dir:
+            cfg.default_hooks = {**cfg.get('default_hooks', {}), 'visualization': dict(
+                type='CellVisualizationHook', draw=True, show=show, wait_time=wait_time,
+                test_out_dir=str(check_writable(show_dir)) if show_dir else None,
+                postprocess=settings)}
+        check_writable(cfg.work_dir)
+        runner = _build_runner(cfg)
+        if all(metric['type'] in POSTPROCESSED for metric in cfg.test_evaluator):
+            skip_hopeless(runner.model.module if is_model_wrapper(runner.model) else runner.model,
+                          settings)
+        runner.logger.info(f'post-processing settings: {source}')
+        if unreadable:
+            runner.logger.warning(
+                f'{images}: {len(unreadable)} images cannot be read and are passed over')
+        scores = runner.test()
+        for metric in runner.test_loop.evaluator.metrics:
+            scores.update(getattr(metric, 'counts', {}))
     if unreadable:
         incomplete = IncompleteError(*unreadable)
         incomplete.done = tuple(describe_counts(scores))
@@ -244,8 +253,9 @@ def choose_postprocess(
     return load_postprocess(settings.to_dict(), classes), f'{beside}{words}'
 
 
-def _prepare_process(cfg: Config, launcher: str, local_rank: int) -> None:
-    """Make this process one of a launcher's, with the config's registries."""
+@contextmanager
+def _processes(cfg: Config, launcher: str, local_rank: int) -> Iterator[None]:
+    """Be one of a launcher's processes for a while, with the config's registries."""
     check_launcher(launcher)
     cfg.launcher = launcher
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
@@ -253,6 +263,8 @@ def _prepare_process(cfg: Config, launcher: str, local_rank: int) -> None:
     for name in LOADERS:
         if cfg.get(name, {}).get('pin_memory') and not torch.cuda.is_available():
             cfg[name].pin_memory = False  # torch warns of it then, once for each loader
+    with joined_group(launcher, cfg.get('env_cfg') or {}):
+        yield
 
 
 def _predict_folder(cfg: Config, images: str) -> list[str]:
@@ -264,7 +276,7 @@ def _predict_folder(cfg: Config, images: str) -> list[str]:
         raise UserError(f'{cfg.filename}: test_dataloader: found no pipeline, expected one for '
                         'the images of a folder')
     paths = list_images(images)
-    unreadable = find_unreadable(paths)
+    unreadable = find_unreadable_together(paths)
     if len(unreadable) == len(paths):
         raise UserErrors(*unreadable.values())
     cfg.test_dataloader.dataset = dict(
@@ -330,13 +342,6 @@ def _use_amp(cfg: Config) -> None:
     for holder in holders:
         holder.optim_wrapper.type = 'AmpOptimWrapper'
         holder.optim_wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def _leave_group() -> None:
-    """Leave the process group: threads left behind can abort the exit."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
 
 
 def _build_runner(cfg: Config) -> Runner:

@@ -106,6 +106,17 @@ def test_train_csv_comes_back(tmp_path):
     np.testing.assert_array_equal(truth.masks.to_ndarray(), bitmaps)
 
 
+def test_a_table_of_other_cell_types_is_truth_too(tmp_path):
+    (tmp_path / 'train.csv').write_text(','.join(REQUIRED_COLUMNS) + '\n' + ''.join(
+        f'{name},1 30,100,4,{name},\n' for name in ('neuron', 'glia')))
+    truths = read_truth(tmp_path / 'train.csv')
+    assert {name: truth.cell_type for name, truth in truths.items()} == {
+        'neuron': 'neuron', 'glia': 'glia'}
+    kinds = [GT_KINDS[compare(found(bars((0, 30)), label=1), truth, ('neuron', 'glia')).kinds.gt[0]]
+             for truth in truths.values()]
+    assert kinds == ['hit', 'wrong type']
+
+
 def test_malformed_truth_is_named(tmp_path):
     with pytest.raises(MissingFileError, match=r'none\.csv: no such file'):
         read_truth(tmp_path / 'none.csv')

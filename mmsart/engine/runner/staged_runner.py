@@ -1,12 +1,10 @@
 """A runner that resumes exactly and trains on several processes without a GPU."""
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as torch_dist
-from mmengine.dist import all_gather_object, broadcast_object_list, is_distributed, is_main_process
+from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import RUNNERS
@@ -20,6 +18,7 @@ from mmsart.engine.hooks.schedule_hook import ScheduleHook
 from mmsart.engine.runner.checkpoint_files import find_resumable, publish
 from mmsart.engine.runner.loader_workers import begin_worker
 from mmsart.engine.runner.longer_schedules import curves_of, lengthen
+from mmsart.engine.runner.process_group import join_group
 from mmsart.engine.runner.random_state import get_random_state
 from mmsart.utils import MissingFileError
 
@@ -64,9 +63,7 @@ class StagedRunner(Runner):
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes and libraries; join the others by gloo where there is no CUDA."""
-        if self.distributed and not is_distributed() and not torch.cuda.is_available():
-            seconds = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
-            torch_dist.init_process_group('gloo', timeout=timedelta(seconds=seconds))
+        join_group(self.launcher, env_cfg)
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
