@@ -31,6 +31,7 @@ from mmsart.engine.hooks import (
     FastInferenceHook,
     FiniteLossHook,
     RunScalarsHook,
+    TrueBoxesHook,
     ValLossHook,
 )
 from mmsart.engine.runner import (
@@ -109,6 +110,7 @@ __all__ = [
     'SubmissionWriter',
     'SyntheticDataset',
     'TorchvisionAnchorGenerator',
+    'TrueBoxesHook',
     'ValLossHook',
     'WeightsReportHook',
 ]

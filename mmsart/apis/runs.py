@@ -32,6 +32,7 @@ from mmsart.datasets.image_folder import list_images
 from mmsart.engine.hooks.cell_visualization_hook import CellVisualizationHook
 from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
 from mmsart.engine.hooks.stop_hook import StopHook
+from mmsart.engine.hooks.true_boxes_hook import TrueBoxesHook
 from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
 from mmsart.engine.runner.loader_workers import end_workers
 from mmsart.engine.runner.process_group import joined_group, leave_group
@@ -156,7 +157,7 @@ def _check_begun(cfg: Config, begun: str) -> None:
 def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission: str | None = None,
                images: str | None = None, postprocess: str | None = None, show: bool = False,
                show_dir: str | None = None, wait_time: float = 2, launcher: str = 'none',
-               local_rank: int = 0) -> dict[str, float]:
+               local_rank: int = 0, true_boxes: bool = False) -> dict[str, float]:
     """Test a checkpoint.
 
     Args:
@@ -171,6 +172,8 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         wait_time: seconds that a window stays open.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
         local_rank: of this process, unless the environment has LOCAL_RANK.
+        true_boxes: paint masks in the true boxes, with the true classes, rather than in those that
+            the model finds; see :class:`~mmsart.engine.hooks.true_boxes_hook.TrueBoxesHook`.
 
     Returns:
         The metric's values by name; for a folder of images, the number of cells in each.
@@ -182,6 +185,8 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
     with _processes(cfg, launcher, local_rank):
         checkpoint = find_checkpoint(checkpoint)
         cfg.load_from, cfg.resume = checkpoint, False
+        if true_boxes and images:
+            raise UserError('--true-boxes: found --images too, whose boxes are unknown')
         unreadable = _predict_folder(cfg, images) if images else []
         check_data(cfg, ('test_dataloader',))
         check_loggers(cfg)
@@ -205,6 +210,8 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         if all(metric['type'] in POSTPROCESSED for metric in cfg.test_evaluator):
             skip_hopeless(runner.model.module if is_model_wrapper(runner.model) else runner.model,
                           settings)
+        if true_boxes:
+            runner.register_hook(TrueBoxesHook())
         runner.logger.info(f'post-processing settings: {source}')
         if unreadable:
             runner.logger.warning(

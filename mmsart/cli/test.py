@@ -32,6 +32,9 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         help='post-processing settings; by default postprocess.json beside the '
                         "checkpoint, where the tuner has put one, else the config's, each with "
                         'the changes of --cfg-options')
+    parser.add_argument('--true-boxes', action='store_true',
+                        help="paint masks in the true boxes rather than in the model's own, to "
+                        'see what perfect boxes would bring')
     parser.add_argument('--show', action='store_true', help='show the final cells in a window')
     parser.add_argument('--show-dir', metavar='DIR', help='write pictures of the final cells')
     parser.add_argument('--wait-time', type=float, default=2,
@@ -54,7 +57,7 @@ def main(args: list[str] | None = None) -> int:
         cfg, options.checkpoint, out=options.out, submission=options.submission,
         images=options.images, postprocess=options.postprocess, show=options.show,
         show_dir=options.show_dir, wait_time=options.wait_time, launcher=options.launcher,
-        local_rank=options.local_rank)
+        local_rank=options.local_rank, true_boxes=options.true_boxes)
     if not options.images:
         for key, value in values.items():
             print(f'{key}: {value:.6f}' if isinstance(value, float) else f'{key}: {value}')

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmsart.apis import checks
-from mmsart.formats.predictions import load_predictions
+from mmsart.formats.predictions import load_predictions, save_predictions
 from mmsart.postprocessing import PostProcessor
 from mmsart.utils.locks import locked
 from tests.run_tool import run_tool
@@ -74,6 +74,33 @@ def test_test_and_submission_score_the_same(data, trained, tmp_path):
     assert scores['FP'] > 0  # the untrained model does predict
     code, _, err = run_tool('check_submission', str(tmp_path / 's.csv'), '--size', '96', '96')
     assert code == 0, err
+
+
+def test_masks_in_true_boxes_and_the_table_of_what_each_part_costs(data, trained, tmp_path):
+    for name, *options in (('p.pkl',), ('t.pkl', '--true-boxes')):
+        code, _, err = run_tool(
+            'test', CONFIG, str(trained / 'epoch_3.pth'), '--work-dir', str(tmp_path / 'test'),
+            '--out', str(tmp_path / name), *options, '--cfg-options', f'data_root={data}', *SMALL)
+        assert code == 0, err
+    saved = load_predictions(tmp_path / 't.pkl')
+    for image in saved.images:
+        np.testing.assert_array_equal(image.detections.bboxes, image.truth.boxes)
+        assert {saved.classes[label] for label in image.detections.labels} == {image.cell_type}
+    table = 'analysis_tools/oracle', str(tmp_path / 'p.pkl')
+    code, out, err = run_tool(*table, '--true-boxes', str(tmp_path / 't.pkl'),
+                              '--json', str(tmp_path / 'o.json'))
+    assert code == 0, err
+    scores = json.loads((tmp_path / 'o.json').read_text())
+    assert scores['truth without overlap']['mAP'] > 0.9 > scores['as it is']['mAP']
+    assert len(out.splitlines()) == len(scores) + 2
+    save_predictions(tmp_path / 'few.pkl', saved.images[:1], saved.classes)
+    code, _, err = run_tool(*table, '--true-boxes', str(tmp_path / 'few.pkl'))
+    assert code == 2
+    assert 'few.pkl: found 1 images, expected the 3 of' in err
+    code, _, err = run_tool('test', CONFIG, str(trained / 'epoch_3.pth'), '--true-boxes',
+                            '--images', str(data / 'train'), '--work-dir', str(tmp_path / 'test'))
+    assert code == 2
+    assert '--true-boxes: found --images too' in err
 
 
 def test_a_folder_of_images_gives_one_answer_in_every_form(data, trained, tmp_path):

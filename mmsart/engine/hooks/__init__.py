@@ -8,8 +8,9 @@ from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
 from mmsart.engine.hooks.finite_loss_hook import DivergenceError, FiniteLossHook
 from mmsart.engine.hooks.run_scalars_hook import RunScalarsHook
 from mmsart.engine.hooks.stage_hook import StageEMAHook, StageHook
+from mmsart.engine.hooks.true_boxes_hook import TrueBoxesHook
 from mmsart.engine.hooks.val_loss_hook import ValLossHook
 
 __all__ = ['AtomicCheckpointHook', 'CapReportHook', 'CellVisualizationHook', 'CpuTrainingHook',
            'CurvesHook', 'DivergenceError', 'FastInferenceHook', 'FiniteLossHook', 'RunScalarsHook',
-           'StageEMAHook', 'StageHook', 'ValLossHook']
+           'StageEMAHook', 'StageHook', 'TrueBoxesHook', 'ValLossHook']
