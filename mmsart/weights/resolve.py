@@ -23,11 +23,34 @@ TIMEOUT = 20  # seconds without an answer until a server counts as out of reach
 
 TORCHVISION = 'https://download.pytorch.org/models/'
 DETECTRON2 = 'https://dl.fbaipublicfiles.com/detectron2/COCO-InstanceSegmentation/'
-MMDET = 'https://download.openmmlab.com/mmdetection/v2.0/'
+MMDET = 'https://download.openmmlab.com/mmdetection/'
 NAMES = {
     'mmdet://mask_rcnn_r50_fpn_1x_coco':
-        MMDET + 'mask_rcnn/mask_rcnn_r50_fpn_1x_coco/'
+        MMDET + 'v2.0/mask_rcnn/mask_rcnn_r50_fpn_1x_coco/'
         'mask_rcnn_r50_fpn_1x_coco_20200205-d4b0c5d6.pth',
+    'mmdet://cascade_mask_rcnn_r50_fpn_1x_coco':
+        MMDET + 'v2.0/cascade_rcnn/cascade_mask_rcnn_r50_fpn_1x_coco/'
+        'cascade_mask_rcnn_r50_fpn_1x_coco_20200203-9d4dcb24.pth',
+    'mmdet://htc_r50_fpn_1x_coco':
+        MMDET + 'v2.0/htc/htc_r50_fpn_1x_coco/htc_r50_fpn_1x_coco_20200317-7332cf16.pth',
+    'mmdet://ms_rcnn_r50_caffe_fpn_1x_coco':
+        MMDET + 'v2.0/ms_rcnn/ms_rcnn_r50_caffe_fpn_1x_coco/'
+        'ms_rcnn_r50_caffe_fpn_1x_coco_20200702_180848-61c9355e.pth',
+    'mmdet://point_rend_r50_caffe_fpn_mstrain_1x_coco':
+        MMDET + 'v2.0/point_rend/point_rend_r50_caffe_fpn_mstrain_1x_coco/'
+        'point_rend_r50_caffe_fpn_mstrain_1x_coco-1bcb5fb4.pth',
+    'mmdet://solov2_r50_fpn_1x_coco':
+        MMDET + 'v2.0/solov2/solov2_r50_fpn_1x_coco/'
+        'solov2_r50_fpn_1x_coco_20220512_125858-a357fa23.pth',
+    'mmdet://rtmdet-ins_s_8xb32-300e_coco':
+        MMDET + 'v3.0/rtmdet/rtmdet-ins_s_8xb32-300e_coco/'
+        'rtmdet-ins_s_8xb32-300e_coco_20221121_212604-fdc5d7ec.pth',
+    'mmdet://mask2former_r50_8xb2-lsj-50e_coco':
+        MMDET + 'v3.0/mask2former/mask2former_r50_8xb2-lsj-50e_coco/'
+        'mask2former_r50_8xb2-lsj-50e_coco_20220506_191028-41b088b6.pth',
+    'mmdet://queryinst_r50_fpn_1x_coco':
+        MMDET + 'v2.0/queryinst/queryinst_r50_fpn_1x_coco/'
+        'queryinst_r50_fpn_1x_coco_20210907_084916-5a8f1998.pth',
     'torchvision://maskrcnn_resnet50_fpn': TORCHVISION + 'maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth',
     'torchvision://maskrcnn_resnet50_fpn_v2':
         TORCHVISION + 'maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth',
