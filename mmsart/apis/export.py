@@ -20,7 +20,6 @@ from mmsart.imaging import open_image
 from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
 from mmsart.weights import import_checkpoint
 from mmsart.zoo.models import (
-    CARD_FILE,
     CONFIG_FILE,
     SETTINGS_FILE,
     WEIGHTS_FILE,
@@ -106,8 +105,31 @@ def export_model(source: ModelSource, folder: str | os.PathLike, facts: Mapping[
     Raises:
         UserError: a weight does not fit half precision, or the config holds more than literals.
     """
+    model = write_model(source, folder, facts, _half(source), default)
+    with atomic_write(model.card) as temporary:
+        temporary.write_text(_card(model.name, model.settings, facts))
+    return model
+
+
+def write_model(source: ModelSource, folder: str | os.PathLike, facts: Mapping[str, Any],
+                weights: Mapping[str, torch.Tensor], default: bool = False) -> ZooModel:
+    """Write a model's folder without its card.
+
+    Args:
+        source: the trained model.
+        folder: where to write; its name becomes the model's.
+        facts: ``title`` and ``licence``; others of :func:`read_facts` as far as they are known.
+        weights: by name.
+        default: whether to use this model where none is named.
+
+    Returns:
+        The model as it lies on the disk.
+
+    Raises:
+        UserError: the config holds more than literals.
+    """
     target = check_writable(folder)
-    content = safetensors.torch.save(_half(source))
+    content = safetensors.torch.save(dict(weights))
     with atomic_write(target / WEIGHTS_FILE) as temporary:
         temporary.write_bytes(content)
     settings = {
@@ -116,8 +138,7 @@ def export_model(source: ModelSource, folder: str | os.PathLike, facts: Mapping[
         'sha256': hashlib.sha256(content).hexdigest(), 'licence': facts['licence'],
         **{key: facts[key] for key in ('score', 'count_error', *OPTIONAL_FACTS) if key in facts}}
     text = '"""Model, test pipeline and tiles."""\n' + _config_text(source)
-    for name, written in ((CONFIG_FILE, text), (SETTINGS_FILE, json.dumps(settings, indent=2)),
-                          (CARD_FILE, _card(target.name, settings, facts))):
+    for name, written in ((CONFIG_FILE, text), (SETTINGS_FILE, json.dumps(settings, indent=2))):
         with atomic_write(target / name) as temporary:
             temporary.write_text(written.rstrip('\n') + '\n')
     return open_model(target)

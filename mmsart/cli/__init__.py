@@ -21,6 +21,7 @@ COMMANDS = {
     'tune': 'find the post-processing that scores best',
     'score-submission': "score a file in Kaggle's format",
     'check-submission': 'list what Kaggle would reject in such a file',
+    'kaggle-bundle': 'write what a submission on Kaggle needs',
     'demo-data': 'generate a data set to try everything on',
     'doctor': 'check the installation and the data',
 }

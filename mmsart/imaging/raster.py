@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import imagecodecs
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
@@ -48,6 +47,8 @@ class RasterFile:
 
     def _read(self, frame: int) -> tuple[np.ndarray, tuple[str, ...]]:
         if _is_deep_png(self.path):  # Pillow keeps the upper 8 bits of colours
+            import imagecodecs  # tens of megabytes, for a kind of file that is rare
+
             with open(self.path, 'rb') as file, reading(self.path, 'image'):
                 return imagecodecs.png_decode(file.read()), ()
         with _open(self.path) as image, reading(self.path, 'image'):

@@ -1,7 +1,8 @@
 """Non-maximum suppression: the same boxes as mmcv's compiled operators, ties included.
 
 Overlaps are computed in float32 in mmcv's order of operations, so that a box at the very threshold
-falls on the same side. `scores.sort` settles ties, here as there.
+falls on the same side. `scores.sort` settles ties, here as there. Boxes of a GPU are compared on
+the CPU: they are few numbers, and the loop over the best of them is what takes the time.
 """
 import numpy as np
 import torch
@@ -27,11 +28,10 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
         Indices of the kept boxes, best first, int64.
 
     Raises:
-        NotImplementedError: the tensors are not on the CPU.
         RuntimeError: they are not float32.
     """
     check_tensors('nms', boxes, scores)
-    order = scores.detach().sort(0, descending=True)[1].numpy()
+    order = scores.detach().sort(0, descending=True)[1].cpu().numpy()
     waiting = _box_table(boxes, offset)[:, order]
     indices = order
     kept = [order[:0]]
@@ -42,7 +42,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
         kept.append(indices[:BLOCK][survivors])
         free = _free_of(block[:, survivors], waiting, offset, threshold)
         waiting, indices = waiting[:, free], indices[BLOCK:][free]
-    return torch.from_numpy(np.concatenate(kept))
+    return torch.from_numpy(np.concatenate(kept)).to(boxes.device)
 
 
 def softnms(boxes: Tensor, scores: Tensor, dets: Tensor, iou_threshold: float, sigma: float,
@@ -63,7 +63,6 @@ def softnms(boxes: Tensor, scores: Tensor, dets: Tensor, iou_threshold: float, s
         Indices of the boxes that stay, as in ``dets``, int64.
 
     Raises:
-        NotImplementedError: the tensors are not on the CPU.
         RuntimeError: they are not float32.
     """
     check_tensors('softnms', boxes, scores, dets)
@@ -94,7 +93,6 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
         For each kept box, best first, its index and those of the boxes that it suppresses.
 
     Raises:
-        NotImplementedError: the tensor is not on the CPU.
         RuntimeError: it is not float32.
     """
     check_tensors('nms_match', dets)
@@ -113,7 +111,7 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
 
 def _box_table(boxes: Tensor, offset: int) -> np.ndarray:
     """Return x1, y1, x2, y2 and the area of boxes (N, 4) as float32 rows, (5, N)."""
-    x1, y1, x2, y2 = boxes.detach().numpy().T
+    x1, y1, x2, y2 = boxes.detach().cpu().numpy().T
     extra = np.float32(offset)
     return np.stack([x1, y1, x2, y2, (x2 - x1 + extra) * (y2 - y1 + extra)])
 

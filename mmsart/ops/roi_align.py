@@ -55,7 +55,7 @@ def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Ten
             taken half a pixel too far to the right and below, and are at least 1 pixel large.
 
     Raises:
-        NotImplementedError: the tensors are not on the CPU, or max pooling is asked for.
+        NotImplementedError: max pooling is asked for.
         RuntimeError: wrong dtypes, or with ``aligned`` a RoI that ends before it begins.
     """
     _check('roi_align_forward', input, rois, pool_mode)
@@ -89,7 +89,7 @@ def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argm
         aligned: whether centres of pixels are half a pixel from their corners.
 
     Raises:
-        NotImplementedError: the tensors are not on the CPU, or max pooling is asked for.
+        NotImplementedError: max pooling is asked for.
         RuntimeError: wrong dtypes, or with ``aligned`` a RoI that ends before it begins.
     """
     _check('roi_align_backward', grad_output, rois, pool_mode)
@@ -131,7 +131,7 @@ def _bags(rois: Tensor, shape: torch.Size, bins: tuple[int, int], spatial_scale:
     elif (extents < 0).any():
         raise RuntimeError('roi_align: found a RoI that ends before it begins, expected x1 <= x2 '
                            'and y1 <= y2')
-    map_sizes = torch.tensor([[height, width]]).expand(len(rois), 2)
+    map_sizes = rois.new_tensor([[height, width]], dtype=torch.long).expand(len(rois), 2)
     first_rows = rois[:, 0].long() * (height * width)
     batch: list[tuple[Tensor, Tensor, Tensor]] = []
     for grid, some in _by_grid(extents, bins, sampling_ratio):
@@ -148,9 +148,9 @@ def _by_grid(extents: Tensor, bins: tuple[int, int],
              sampling_ratio: int) -> Iterator[tuple[tuple[int, int], Tensor]]:
     """Yield sampling grids (rows, columns) with the numbers of some RoIs that have them."""
     if sampling_ratio > 0:
-        grids = torch.full((len(extents), 2), sampling_ratio)
+        grids = torch.full((len(extents), 2), sampling_ratio, device=extents.device)
     else:
-        grids = (extents.flip(1) / torch.tensor(bins)).ceil().long()
+        grids = (extents.flip(1) / extents.new_tensor(bins)).ceil().long()
     shapes, which = grids.unique(dim=0, return_inverse=True)
     for number, (rows, columns) in enumerate(shapes.tolist()):
         samples = bins[0] * bins[1] * rows * columns
@@ -162,7 +162,8 @@ def _by_grid(extents: Tensor, bins: tuple[int, int],
 def _join(batch: list[tuple[Tensor, Tensor, Tensor]]) -> _Bags:
     """Put bags of several sizes, as numbers of RoIs, rows and weights, after each other."""
     rois, rows, weights = zip(*batch, strict=True)
-    sizes = torch.cat([torch.full((len(bags),), bags.shape[1]) for bags in rows])
+    sizes = torch.cat([torch.full((len(bags),), bags.shape[1], device=bags.device)
+                       for bags in rows])
     return _Bags(torch.cat(rois), torch.cat([bags.flatten() for bags in rows]),
                  torch.cat([bags.flatten() for bags in weights]), sizes.cumsum(0) - sizes,
                  sizes[:, None] // 4)

@@ -125,9 +125,6 @@ def test_what_is_not_there_says_how_to_get_it():
         name = operator.__name__
         with pytest.raises(NotImplementedError, match=f'{name} .* max; to compile it: pip'):
             operator(maps, rois, unused, unused, unused, 2, 2, 1.0, 0, 0, True)
-        with pytest.raises(NotImplementedError, match=f'{name} .* not on meta; to compile it: pip'):
-            operator(maps.to('meta'), rois.to('meta'), unused, unused, unused, 2, 2, 1.0, 0, 1,
-                     True)
         with pytest.raises(RuntimeError, match=f'{name}: found torch.bfloat16, expected torch.f'):
             operator(maps.bfloat16(), rois, unused, unused, unused, 2, 2, 1.0, 0, 1, True)
 
@@ -137,3 +134,18 @@ def test_a_roi_that_ends_before_it_begins_is_refused():
     rois[0, 3] = rois[0, 1] - 1
     with pytest.raises(RuntimeError, match='a RoI that ends before it begins'):
         pool(ops, maps, rois, generator, 0.5, (2, 2), True, 2)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('sampling_ratio', [0, 2])
+def test_maps_on_a_gpu(sampling_ratio):
+    maps, rois, generator = draw(0, 40, 60, 0.5, dtype=torch.float64)
+    settings = dict(scale=0.5, bins=(3, 4), aligned=True, sampling_ratio=sampling_ratio)
+    output, gradient, seed = pool(ops, maps, rois, generator, **settings)
+    unused = maps.new_zeros(0).cuda()
+    found, back = torch.zeros_like(output).cuda(), torch.zeros_like(maps).cuda()
+    arguments = (unused, unused, 3, 4, 0.5, sampling_ratio, 1, True)
+    ops.roi_align_forward(maps.cuda(), rois.cuda(), found, *arguments)
+    ops.roi_align_backward(seed.cuda(), rois.cuda(), *arguments[:2], back, *arguments[2:])
+    torch.testing.assert_close(found.cpu(), output)
+    torch.testing.assert_close(back.cpu(), gradient)
