@@ -54,7 +54,7 @@ def pack_wheel(name: str, folder: Path, leave_out: Sequence[str] = ()) -> Path:
                 continue
             target = Path(temporary, path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(distribution.locate_file(file), target)
+            shutil.copyfile(str(distribution.locate_file(file)), target)
         info, = Path(temporary).glob('*.dist-info')
         (info / 'WHEEL').write_text(WHEEL)
         return _run('wheel', 'pack', temporary, '--dest-dir', folder, into=folder)
