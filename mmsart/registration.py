@@ -68,6 +68,7 @@ from mmsart.models import (
     FlipTTAMaskRCNN,
     FlipTTARoIHead,
     LiteMobileNetV2,
+    MaskEnsemble,
     NarrowMaskHead,
     TorchvisionAnchorGenerator,
 )
@@ -110,6 +111,7 @@ __all__ = [
     'LiteMobileNetV2',
     'LoadCachedImage',
     'LoadCroppedAnnotations',
+    'MaskEnsemble',
     'NarrowMaskHead',
     'PredictionWriter',
     'RandomBrightnessContrast',

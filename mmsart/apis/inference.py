@@ -404,7 +404,8 @@ def _adapted(source: ModelSource, flips: bool | None, tile_size: int | None,
     if tile_overlap is not None:
         tiles = replace(tiles, overlap=tile_overlap)
     if flips is False:
-        detector = MODELS.get(source.model.type)
-        if 'flip_directions' in inspect.signature(detector).parameters:
-            source.model.flip_directions = []
+        for model in source.model.get('members', [source.model]):
+            detector = MODELS.get(model.type)
+            if 'flip_directions' in inspect.signature(detector).parameters:
+                model.flip_directions = []
     return replace(source, tiles=tiles)

@@ -14,6 +14,7 @@ from mmdet.registry import TRANSFORMS
 from mmsart.apis.models import ModelSource
 from mmsart.imaging.tiles import Tile, tile_grid
 from mmsart.models.caps import watch_caps
+from mmsart.models.detectors.mask_ensemble import detectors_of
 from mmsart.models.fast_inference import fold_for_inference, skip_hopeless
 from mmsart.postprocessing import PostProcessor
 from mmsart.postprocessing.seams import TilePart, join_parts, take_core
@@ -100,8 +101,8 @@ class Predictor:
         self._post_processor = PostProcessor(source.classes, **source.postprocess)
         self._separator = PostProcessor(
             source.classes, **{**source.postprocess, **NO_LONGER_ASKED})
-        holders = [self.model, *(getattr(self.model, head, None)
-                                 for head in ('rpn_head', 'roi_head'))]
+        holders = [part for detector in detectors_of(self.model) for part in (
+            detector, *(getattr(detector, head, None) for head in ('rpn_head', 'roi_head')))]
         self._limits = list(_find_limits([getattr(each, 'test_cfg', None) for each in holders]))
 
     def cut(self, image: np.ndarray, img_id: str, owner: Any) -> list[Crop]:

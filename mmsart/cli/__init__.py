@@ -19,6 +19,7 @@ COMMANDS = {
     'train': 'train a model as a config says',
     'test': 'score a trained model, or write its predictions',
     'tune': 'find the post-processing that scores best',
+    'ensemble': 'make several trained models one',
     'score-submission': "score a file in Kaggle's format",
     'check-submission': 'list what Kaggle would reject in such a file',
     'kaggle-bundle': 'write what a submission on Kaggle needs',

@@ -1,7 +1,7 @@
 """Networks and parts that mmdet lacks."""
 from mmsart.models.backbones import EfficientNetLite, FineResNet, LiteMobileNetV2
 from mmsart.models.dense_heads import CoarseRPNHead
-from mmsart.models.detectors import FlipTTAMaskRCNN
+from mmsart.models.detectors import FlipTTAMaskRCNN, MaskEnsemble
 from mmsart.models.roi_heads import (
     BagRoIExtractor,
     CascadeMaskRoIHead,
@@ -40,6 +40,7 @@ __all__ = [
     'FlipTTAMaskRCNN',
     'FlipTTARoIHead',
     'LiteMobileNetV2',
+    'MaskEnsemble',
     'NarrowMaskHead',
     'TorchvisionAnchorGenerator',
 ]

@@ -10,6 +10,7 @@ from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
+from mmsart.models.detectors.mask_ensemble import detectors_of
 from mmsart.utils.bare_model import bare_model
 
 # From here on a proposal is more likely to be an object than not; nearly all below are background,
@@ -51,13 +52,13 @@ def watch_caps(model: nn.Module) -> Iterator[list[ReachedCap]]:
         A list that grows with each batch of predictions.
     """
     found: list[ReachedCap] = []
-    detector: Any = bare_model(model)
     with ExitStack() as watched:
-        watched.enter_context(_watch_predict(detector, _DetectionCaps(detector, found)))
-        for name in ('rpn_head', 'bbox_head'):
-            head = getattr(detector, name, None)
-            if isinstance(head, BaseDenseHead):
-                watched.enter_context(_watch_predict(head, _HeadCaps(head, name, found)))
+        for detector in detectors_of(bare_model(model)):
+            watched.enter_context(_watch_predict(detector, _DetectionCaps(detector, found)))
+            for name in ('rpn_head', 'bbox_head'):
+                head = getattr(detector, name, None)
+                if isinstance(head, BaseDenseHead):
+                    watched.enter_context(_watch_predict(head, _HeadCaps(head, name, found)))
         yield found
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from mmsart.models.detectors.mask_ensemble import detectors_of
 from mmsart.models.memory_format import find_unsafe_conv
 from mmsart.models.roi_heads.bag_roi_extractor import BagRoIExtractor
 
@@ -35,6 +36,9 @@ def fold_for_inference(detector: nn.Module) -> Callable[[], None]:
     """
     if next(detector.parameters()).device.type != 'cpu':
         return lambda: None
+    members = detectors_of(detector)
+    if members != [detector]:
+        return _all_of([fold_for_inference(member) for member in members])
     folds = [_Fold(*place) for place in _conv_modules(detector)]
     before = _probe(detector)
     if before is not None:
@@ -88,6 +92,14 @@ def skip_hopeless(detector: nn.Module, settings: Mapping[str, Any]) -> None:
     # mmdet keeps scores above its threshold, post-processing those that reach it.
     below = float(np.nextafter(np.float32(min(bounds)), np.float32(-math.inf)))
     test_cfg['score_thr'] = max(test_cfg['score_thr'], below)
+
+
+def _all_of(functions: list[Callable[[], None]]) -> Callable[[], None]:
+    def call() -> None:
+        for function in functions:
+            function()
+
+    return call
 
 
 class _Fold:

@@ -1,0 +1,89 @@
+"""Making several trained models one."""
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from mmsart.apis.config import load_config
+from mmsart.apis.models import ModelSource, find_source
+from mmsart.engine.runner.checkpoint_files import write_last_checkpoint
+from mmsart.postprocessing.fusion import FUSE_IOU
+from mmsart.utils import UserError, atomic_write, check_writable
+from mmsart.weights import import_checkpoint
+
+WEIGHTS_FILE, CONFIG_FILE = 'ensemble.pth', 'ensemble.py'
+TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'custom_hooks',
+            'load_from', 'resume', 'auto_scale_lr', 'val_loss_dataloader')
+"""Parts of a config that a model which is not trained has no use for."""
+
+
+def make_ensemble(config: str, weights: Sequence[str | os.PathLike], out: str | os.PathLike,
+                  shares: Sequence[float] | None = None, iou_thr: float = FUSE_IOU,
+                  cfg_options: Sequence[str] = ()) -> Path:
+    """Write a folder that is to every command the work dir of one trained model.
+
+    Args:
+        config: config with the data, their transforms and the metrics. Members are built by the
+            configs that they carry, or by this one where they carry none.
+        weights: of the members: names of models of the package, checkpoints or work dirs.
+        out: the folder; gets ``ensemble.pth`` and ``ensemble.py``.
+        shares: weights of the members in the fusion, None for equal ones.
+        iou_thr: see :func:`~mmsart.postprocessing.fusion.fuse_detections`.
+        cfg_options: ``KEY=VALUE`` strings for `config`.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        MissingFileError: a member is missing.
+        UserError: the members do not fit together.
+    """
+    cfg = load_config(config, cfg_options)
+    members = [_find_member(each, config) for each in weights]
+    _check_alike(members)
+    model = dict(type='MaskEnsemble', members=[member.model.to_dict() for member in members],
+                 weights=shares and list(shares), fuse_iou_thr=iou_thr)
+    kept = {key: value for key, value in cfg.to_dict().items()
+            if key not in (*TRAINING, 'cfg_options')}
+    merged = Config({**kept, 'model': model}, filename=cfg.filename)
+    folder = check_writable(out)
+    state = {f'members.{number}.{name}': value for number, member in enumerate(members)
+             for name, value in import_checkpoint(member.weights).state_dict.items()}
+    meta: dict[str, Any] = dict(cfg=merged.pretty_text, dataset_meta=dict(
+        classes=members[0].classes, palette=members[0].palette))
+    with atomic_write(folder / CONFIG_FILE) as temporary:
+        temporary.write_text(merged.pretty_text)
+    with atomic_write(folder / WEIGHTS_FILE) as temporary:
+        torch.save(dict(state_dict=state, meta=meta), temporary)
+    write_last_checkpoint(folder, str(folder / WEIGHTS_FILE))
+    return folder / WEIGHTS_FILE
+
+
+def _find_member(weights: str | os.PathLike, config: str) -> ModelSource:
+    try:
+        return find_source(weights)
+    except UserError as error:
+        if 'found no config in the checkpoint' not in str(error):
+            raise
+    return find_source(weights, config)
+
+
+def _check_alike(members: Sequence[ModelSource]) -> None:
+    first = members[0]
+    for member in members[1:]:
+        if member.classes != first.classes:
+            raise UserError(f'{member.weights}: found classes {", ".join(member.classes)}, '
+                            f'expected {", ".join(first.classes)} as in {first.weights}')
+        steps = [_without_loading(each.pipeline) for each in (member, first)]
+        if steps[0] != steps[1]:
+            raise UserError(f'{member.weights}: found another test pipeline than that of '
+                            f'{first.weights}, expected the same: members see one image')
+
+
+def _without_loading(pipeline: Sequence[dict]) -> list[dict]:
+    """Leave out how files are read, and which meta information comes along."""
+    return [{key: value for key, value in step.items() if key != 'meta_keys'}
+            for step in pipeline if not str(step['type']).startswith('Load')]
