@@ -5,7 +5,7 @@ import inspect
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from mmsart.formats.overlay import draw_overlay
 from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
 from mmsart.imaging import ImageStack, Normalization, image_id, open_image
 from mmsart.imaging.normalization import Normalize
+from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.postprocessing.seams import TilePart
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
@@ -113,11 +114,14 @@ class Segmentation(ImageResult):
         caps: limits of the detector that were reached, as ``key=value``, those on proposals only
             where they leave fewer than :data:`PROPOSALS_OF_A_CELL` for each cell found.
         stack: the file; the frames of a stack read their grey values from it on demand.
+        kept: of each frame what other thresholds could choose from; empty unless the segmenter
+            was told to keep it.
     """
 
     normalization: Normalization | None = None
     caps: tuple[str, ...] = ()
     stack: ImageStack | None = field(default=None, repr=False, compare=False)
+    kept: tuple[KeptFrame, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def masks(self) -> np.ndarray:
@@ -192,6 +196,8 @@ class CellSegmenter:
         tile_size: pixels of the side of a tile, and of the largest image that is looked at in one
             piece, in place of the model's.
         tile_overlap: pixels that tiles share, in place of the model's.
+        keep: share of the score thresholds down to which detections are kept in
+            :attr:`Segmentation.kept`, for other thresholds to choose from; None keeps none.
 
     Raises:
         MissingFileError: there is no such model.
@@ -209,13 +215,16 @@ class CellSegmenter:
             self, weights: str | os.PathLike | None = None, device: str | None = None, *,
             config: str | None = None, cfg_options: Sequence[str] = (),
             postprocess: str | None = None, flips: bool | None = None, batch_size: int = 1,
-            tile_size: int | None = None, tile_overlap: int | None = None) -> None:
+            tile_size: int | None = None, tile_overlap: int | None = None,
+            keep: float | None = None) -> None:
         if batch_size < 1:
             raise UserError(f'--batch-size: found {batch_size}, expected at least 1')
         source = find_source(weights, config, cfg_options, postprocess)
         self.source = _adapted(source, flips, tile_size, tile_overlap)
         self.device = choose_device(device)
-        self._predictor = Predictor(self.source, self.device, batch_size)
+        self.keep = keep
+        self._predictor = Predictor(
+            self.source, self.device, batch_size, 1.0 if keep is None else keep)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -244,6 +253,7 @@ class CellSegmenter:
 
     def stream(
             self, requests: Iterable[Request],
+            watch: Callable[[Request, int, int], None] | None = None,
     ) -> Iterator[tuple[Request, Segmentation | UserError]]:
         """Find the cells of many images, one after another.
 
@@ -251,11 +261,13 @@ class CellSegmenter:
 
         Args:
             requests: the images.
+            watch: called before each frame or tile is looked at, with its request, how many came
+                before and how many there are; what it raises ends the stream.
 
         Yields:
             Each request with its cells, or with what is wrong with the file.
         """
-        for found in self._predictor.detect(self._crops(requests)):
+        for found in self._predictor.detect(self._crops(requests, watch)):
             if isinstance(found, _Failed):
                 yield found.request, found.error
                 continue
@@ -264,12 +276,17 @@ class CellSegmenter:
             if image.is_complete:
                 yield image.request, image.result()
 
-    def _crops(self, requests: Iterable[Request]) -> Iterator[Crop | _Failed]:
+    def _crops(self, requests: Iterable[Request],
+               watch: Callable[[Request, int, int], None] | None) -> Iterator[Crop | _Failed]:
         for request in requests:
             try:
-                image = _OpenImage(request, self._predictor)
+                image = _OpenImage(request, self._predictor, self.keep is not None)
                 for number in range(len(image.stack)):
-                    yield from image.cut(number)
+                    crops = image.cut(number)
+                    for place, crop in enumerate(crops, number * len(crops)):
+                        if watch is not None:
+                            watch(request, place, len(crops) * len(image.stack))
+                        yield crop
             except UserError as error:
                 yield _Failed(request, error)
             except OSError as error:
@@ -285,13 +302,14 @@ class _Failed:
 class _OpenImage:
     """An image on its way: its file and what was found so far."""
 
-    def __init__(self, request: Request, predictor: Predictor) -> None:
+    def __init__(self, request: Request, predictor: Predictor, keeps: bool) -> None:
         self.started = time.perf_counter()
-        self.request, self.predictor = request, predictor
+        self.request, self.predictor, self.keeps = request, predictor, keeps
         self.stack = request.read.open(request.image)
         self._size = (self.stack.height, self.stack.width)
         self._waiting: dict[int, _OpenFrame] = {}
         self._found: dict[int, Detections] = {}
+        self._kept: dict[int, KeptFrame] = {}
         self._caps: Counter[str] = Counter()
         self._oddities: Counter[str] = Counter()
         self._raw: np.ndarray | None = None
@@ -310,6 +328,8 @@ class _OpenImage:
 
     def add(self, found: Found, number: int) -> None:
         frame = self._waiting[number]
+        if self.keeps:
+            frame.kept.append(self.predictor.prepare(found))
         if found.crop.tile is not None:
             part = self.predictor.finish_tile(found.crop, found.detections, self._size)
             frame.parts.append(part)
@@ -321,6 +341,8 @@ class _OpenImage:
             final = self.predictor.finish(found.detections)
             self._caps.update(_near(found.caps, len(final)))
         self._found[number] = final
+        if self.keeps:
+            self._kept[number] = KeptFrame.number(frame.kept, self._size, found.crop.img_id)
         del self._waiting[number]
         source = self.predictor.source
         self._oddities.update(describe_unlike(
@@ -342,7 +364,8 @@ class _OpenImage:
             pixel_size_source=stack.pixel_size.source if stack.pixel_size else '',
             display_range=None if as_is else (stack.normalization.low, stack.normalization.high),
             seconds=time.perf_counter() - self.started, warnings=[*stack.warnings, *self._notes()],
-            normalization=stack.normalization, caps=tuple(sorted(self._caps)), stack=stack)
+            normalization=stack.normalization, caps=tuple(sorted(self._caps)), stack=stack,
+            kept=tuple(self._kept[number] for number in sorted(self._kept)))
 
     def _notes(self) -> Iterator[str]:
         for key, count in self._caps.items():
@@ -361,6 +384,7 @@ class _OpenFrame:
     picture: np.ndarray
     crops: int
     parts: list[TilePart] = field(default_factory=list)
+    kept: list[KeptCrop] = field(default_factory=list)
 
 
 def _near(caps: Iterable[str], cells: int) -> Iterator[str]:

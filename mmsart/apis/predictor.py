@@ -17,6 +17,7 @@ from mmsart.models.caps import watch_caps
 from mmsart.models.detectors.mask_ensemble import detectors_of
 from mmsart.models.fast_inference import fold_for_inference, skip_hopeless
 from mmsart.postprocessing import PostProcessor
+from mmsart.postprocessing.kept import NO_LONGER_ASKED, KeptCrop
 from mmsart.postprocessing.seams import TilePart, join_parts, take_core
 from mmsart.structures.data_samples import to_detections
 from mmsart.structures.detections import Detections
@@ -29,12 +30,6 @@ the least of as many detections as a model gives is above this may those left ou
 MAX_DETECTIONS = 'model.test_cfg.rcnn.max_per_img'
 LIMITS = ('nms_pre', 'max_per_img')
 """Keys of a test config that limit how much is found in an image of the usual size."""
-
-NO_LONGER_ASKED = dict(
-    vote='off', score_thr=0.0, mask_thr=None, fill_holes=False, largest_component=False,
-    max_area=None, nms_iou_thr=None)
-"""Settings that leave of the post-processing what cells of different tiles need: one owner for
-each pixel."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +76,21 @@ class Predictor:
         device: where to compute.
         batch_size: crops of one size that are computed together. More than one rounds otherwise
             in the last digit than tools/test.py does with its own batch size of one.
+        keep: also find detections with scores down to this share of the thresholds, for
+            :meth:`prepare`; what is final stays the same.
 
     Raises:
         UserError: the tiles are smaller than their overlap, or the weights are of another model.
     """
 
     def __init__(self, source: ModelSource, device: str | torch.device = 'cpu',
-                 batch_size: int = 1) -> None:
+                 batch_size: int = 1, keep: float = 1.0) -> None:
         tile_grid(source.tiles.size, source.tiles.size, source.tiles.overlap)  # checks them
         self.source = source
         self.batch_size = batch_size
         self.model: Any = source.build(device)
         fold_for_inference(self.model)
-        skip_hopeless(self.model, source.postprocess)
+        skip_hopeless(self.model, _lowered(source.postprocess, keep))
         with as_user_error(f'{source.name}: test pipeline'):
             self._transform = Compose([
                 TRANSFORMS.build(dict(step)) for step in source.pipeline
@@ -159,6 +156,19 @@ class Predictor:
         """
         return self._post_processor(detections)
 
+    def prepare(self, found: Found) -> KeptCrop:
+        """Keep what thresholds of score and area choose from.
+
+        Args:
+            found: in a crop.
+
+        Returns:
+            All its detections.
+        """
+        tile = found.crop.tile
+        return KeptCrop(self._post_processor.prepare(found.detections),
+                        tile and tile.box, tile and tile.core)
+
     def finish_tile(self, crop: Crop, detections: Detections, size: tuple[int, int]) -> TilePart:
         """Post-process the detections of a tile and keep the cells of its core.
 
@@ -213,6 +223,12 @@ class Predictor:
     def _may_lack_cells(self, detections: Detections) -> bool:
         thresholds = self.source.postprocess['score_thr'].values()
         return bool(detections.scores.min() >= DOUBTFUL_SHARE * min(thresholds))
+
+
+def _lowered(settings: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """Lower the scores from which detections count."""
+    return {**settings, 'vote_min_score': share * settings['vote_min_score'],
+            'score_thr': {cls: share * thr for cls, thr in settings['score_thr'].items()}}
 
 
 def _find_limits(configs: Iterable[Any]) -> Iterator[tuple[Any, str, int]]:

@@ -14,6 +14,7 @@ wait_passively()  # every command and tool comes by here before it imports torch
 
 COMMANDS = {
     'predict': 'find the cells of pictures',
+    'app': 'open a page in the browser: drop pictures, correct, export',
     'report': 'write a page about the results of predict',
     'models': 'list the models that come with the package',
     'train': 'train a model as a config says',

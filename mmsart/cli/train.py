@@ -16,6 +16,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file, or mmsart::NAME for one of the package')
     parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/ '
                         'and the name of the config)')
+    parser.add_argument('--data', metavar='DIR',
+                        help="folder of the data, in place of the config's data_root")
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision, on a GPU')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale learning rates by the total batch size')
@@ -36,7 +38,10 @@ def main(args: list[str] | None = None) -> int:
     from mmsart.apis.config import load_config
     from mmsart.apis.runs import train_model
 
-    cfg = load_config(options.config, options.cfg_options, options.work_dir)
+    given = list(options.cfg_options)
+    if options.data is not None:
+        given.append(f'data_root={options.data.rstrip("/")}/')
+    cfg = load_config(options.config, given, options.work_dir)
     train_model(
         cfg, resume=options.resume, amp=options.amp, auto_scale_lr=options.auto_scale_lr,
         launcher=options.launcher, local_rank=options.local_rank, overwrite=options.overwrite)

@@ -61,18 +61,56 @@ class PostProcessor:
         Raises:
             UserError: a label is no class's.
         """
+        detections = self._vote(self._checked(detections))
+        detections = self._shape(self._confident(detections))
+        return self._choose(detections)
+
+    def prepare(self, detections: Detections) -> Detections:
+        """Do what no threshold of score or area changes: the vote, and each mask by itself.
+
+        Args:
+            detections: as the detector gave them.
+
+        Returns:
+            As many instances, or those of the voted class; :meth:`select` takes them.
+        """
+        shaped = self._shape(self._vote(self._checked(detections)))
+        return replace(shaped, mask_probs=None)
+
+    def select(self, prepared: Detections) -> Detections:
+        """Do the rest: ``select(prepare(detections))`` is what a call gives.
+
+        Args:
+            prepared: of :meth:`prepare`, with the same settings but for those of score, area and
+                overlap.
+
+        Returns:
+            As a call.
+        """
+        return self._choose(self._confident(prepared))
+
+    def _checked(self, detections: Detections) -> Detections:
+        """Refuse labels that are no class's."""
         labels = detections.labels
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
             raise UserError(
                 f'image {detections.img_id!r}: found labels {labels.min()} to {labels.max()}, '
                 f'expected 0 to {len(self.classes) - 1}')
-        detections = self._vote(detections)
+        return detections
+
+    def _confident(self, detections: Detections) -> Detections:
         # Compared in the scores' own precision: a score of .35 passes a threshold of .35.
         score_thrs = self._values('score_thr', detections).astype(np.float32)
-        detections = detections[detections.scores >= score_thrs]
+        return detections[detections.scores >= score_thrs]
+
+    def _shape(self, detections: Detections) -> Detections:
+        """Change each mask by itself."""
         detections = self._threshold_masks(detections)
         detections = self._reshape(detections, 'fill_holes', fill_patch)
-        detections = self._reshape(detections, 'largest_component', largest_piece)
+        return self._reshape(detections, 'largest_component', largest_piece)
+
+    def _choose(self, detections: Detections) -> Detections:
+        """Choose by area and overlap."""
         areas = detections.masks.areas
         detections = detections[
             (areas >= np.maximum(self._values('min_area', detections), 1))

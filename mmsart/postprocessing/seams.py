@@ -100,7 +100,9 @@ def _concatenate(parts: Sequence[TilePart], img_id: str, size: tuple[int, int]) 
         scores=np.concatenate([each.scores for each in found]),
         labels=np.concatenate([each.labels for each in found]),
         masks=PatchMasks.cat([PatchMasks.empty(*size), *(each.masks for each in found)]),
-        bboxes=np.concatenate([each.bboxes for each in found]), img_id=img_id)
+        bboxes=np.concatenate([each.bboxes for each in found]), img_id=img_id,
+        ids=None if any(each.ids is None for each in found) else np.concatenate(
+            [each.ids for each in found if each.ids is not None]))
 
 
 def _neighbours(parts: Sequence[TilePart]) -> Iterable[tuple[int, int]]:
@@ -163,15 +165,24 @@ def _unite(cells: Detections, cut: np.ndarray, pairs: np.ndarray) -> Detections:
     for begin, end in zip(begins, ends, strict=True):
         if end - begin > 1 and cut[order[begin]]:
             members = order[begin:end]
-            patches[members[0]], boxes[members[0]] = _union(
+            patches[members[0]], boxes[members[0]] = unite_patches(
                 [patches[i] for i in members], boxes[members])
     masks = PatchMasks.from_patches(
         [patches[i] for i in best], boxes[best], cells.masks.height, cells.masks.width)
     return replace(cells[best], masks=masks)
 
 
-def _union(patches: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Paint patches into one; its box is the hull of theirs."""
+def unite_patches(
+        patches: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Paint patches into one.
+
+    Args:
+        patches: N arrays (h_i, w_i) of 0 and 1.
+        boxes: int (N, 4), where they lie, half-open xyxy.
+
+    Returns:
+        uint8 patch and int (4,) its box, the hull of theirs.
+    """
     left, top = boxes[:, :2].min(0)
     right, bottom = boxes[:, 2:].max(0)
     united = np.zeros((bottom - top, right - left), np.uint8)

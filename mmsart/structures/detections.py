@@ -21,6 +21,8 @@ class Detections:
         img_id: the image's id, for messages and submissions.
         mask_probs: (N, S, S) float16 or float32, foreground probabilities on the grid of
             `bboxes`, or None where only thresholded masks are left.
+        ids: (N,) int64 numbers that stay with the instances through every selection, or None
+            where nobody needs to know which is which.
 
     Raises:
         ValueError: the fields do not hold the same number of instances.
@@ -32,6 +34,7 @@ class Detections:
     bboxes: np.ndarray
     img_id: str = ''
     mask_probs: np.ndarray | None = None
+    ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.scores = np.asarray(self.scores, np.float32).reshape(-1)
@@ -42,6 +45,8 @@ class Detections:
             'bboxes': len(self.bboxes)}
         if self.mask_probs is not None:
             sizes['mask_probs'] = len(self.mask_probs)
+        if self.ids is not None:
+            sizes['ids'] = len(self.ids)
         if len(set(sizes.values())) > 1:
             raise ValueError(f'image {self.img_id!r}: expected fields of one length, found {sizes}')
 
@@ -63,4 +68,5 @@ class Detections:
         probs = None if self.mask_probs is None else self.mask_probs[index]
         return replace(
             self, scores=self.scores[index], labels=self.labels[index], masks=self.masks[index],
-            bboxes=self.bboxes[index], mask_probs=probs)
+            bboxes=self.bboxes[index], mask_probs=probs,
+            ids=None if self.ids is None else self.ids[index])

@@ -16,6 +16,7 @@ from mmsart.apis.models import Tiles
 from mmsart.apis.prediction_pictures import write_pictures
 from mmsart.formats.predictions import load_predictions
 from mmsart.imaging.tiles import tile_grid
+from mmsart.postprocessing import complete_config
 from mmsart.utils import MissingFileError, UserError
 from mmsart.visualization.draw import draw_instances
 from tests.run_tool import run_tool
@@ -234,6 +235,43 @@ def test_images_unlike_the_training_ones_are_told(checkpoint):
                for note in segmenter(noise(80, 90) // 8).warnings)
     stack = segmenter(np.stack([noise(80, 90) // 8] * 2), axes='TYX')
     assert any('darker' in note and note.endswith('(in 2 frames)') for note in stack.warnings)
+
+
+def test_kept_detections_give_the_cells_of_other_thresholds(checkpoint, tmp_path):
+    """What the page's sliders choose is what a prediction with these settings finds."""
+    settings = dict(score_thr=0.3, min_area=20, nms_iou_thr=0.5, vote='relabel',
+                    vote_min_score=0.2)
+    other = settings | dict(score_thr=0.2, min_area=60, max_area=900)
+    images = [noise(96, 96), noise(160, 250, seed=1)]  # whole, and in tiles
+    keeps, asked = (write_settings(tmp_path / f'{number}.json', each)
+                    for number, each in enumerate((settings, other)))
+    tiles = dict(tile_size=128, tile_overlap=64)
+    keeping = CellSegmenter(checkpoint, 'cpu', postprocess=keeps, keep=0.5, **tiles)
+    for image in images:
+        result = keeping(image)
+        assert_same_cells(result, CellSegmenter(checkpoint, 'cpu', postprocess=keeps,
+                                                **tiles)(image).frames[0].detections)
+        kept, = result.kept
+        assert len(kept) > len(result)
+        again = kept.finish(keeping.classes, keeping.source.postprocess)
+        assert_same_cells(result, again)
+        assert len(np.unique(again.ids)) == len(again)
+        expected = CellSegmenter(checkpoint, 'cpu', postprocess=asked, **tiles)(image)
+        assert 0 < len(expected) != len(result)
+        assert_same_cells(expected, kept.finish(
+            keeping.classes, complete_config(other, keeping.classes)))
+
+
+def write_settings(path, settings):
+    path.write_text(json.dumps(settings))
+    return str(path)
+
+
+def assert_same_cells(result, detections):
+    found = result.frames[0].detections
+    assert np.array_equal(found.scores, detections.scores)
+    assert np.array_equal(found.labels, detections.labels)
+    assert found.masks.to_rles() == detections.masks.to_rles()
 
 
 def test_limits_grow_with_the_tile(checkpoint):

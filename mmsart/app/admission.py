@@ -1,0 +1,100 @@
+"""What becomes of a file that a browser sends or a folder holds, before it enters the queue."""
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+import tifffile
+from PIL import Image
+
+from mmsart.app.limits import Limits
+from mmsart.imaging.readers import IMAGE_SUFFIXES, SIGNATURES, open_file
+from mmsart.imaging.tiff import TiffFile
+from mmsart.utils import UserError
+
+LONGEST_NAME = 200
+CONTROL = re.compile(r'[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]')
+"""Characters that cannot be seen, or turn the direction of a text."""
+
+
+def clean_name(name: str) -> str:
+    """Take from a name whatever could be a path or cannot be seen.
+
+    Args:
+        name: as a browser sends it.
+
+    Returns:
+        The last part of a path.
+
+    Raises:
+        UserError: nothing is left, or the ending is no image's.
+    """
+    name = unicodedata.normalize('NFC', name).replace('\\', '/').rpartition('/')[2]
+    name = CONTROL.sub('', name).strip()
+    suffix = Path(name).suffix
+    if len(name) > LONGEST_NAME:
+        name = name[:LONGEST_NAME - len(suffix)] + suffix
+    if not name or name in ('.', '..'):
+        raise UserError('name: found nothing that a file can be called, expected a name')
+    if suffix.lower() not in IMAGE_SUFFIXES:
+        raise UserError(f'{name}: found the ending {suffix or "none"!r}, expected one of '
+                        f'{", ".join(IMAGE_SUFFIXES)}')
+    return name
+
+
+def count_megapixels(path: Path, name: str, limits: Limits, series: int | None = None) -> float:
+    """Read an image's size from its header and refuse it if it is too large.
+
+    Args:
+        path: the file.
+        name: what messages call it.
+        limits: of the page.
+        series: number of the image in its file.
+
+    Returns:
+        Megapixels of all frames.
+
+    Raises:
+        UserError: it is no image, or too large.
+    """
+    try:
+        plane, frames = _read_size(path, series or 0)
+    except UserError as error:
+        raise UserError(str(error).replace(str(path), name)) from error
+    if plane > limits.pixels:
+        raise UserError(f'{name}: found {plane / 1e6:,.0f} megapixels, expected at most '
+                        f'{limits.pixels / 1e6:,.0f}')
+    if frames > limits.frames:
+        raise UserError(f'{name}: found {frames:,} frames, expected at most {limits.frames:,}')
+    return plane * frames / 1e6
+
+
+def _read_size(path: Path, series: int) -> tuple[int, int]:
+    """Return pixels of a plane and number of planes, from the header alone."""
+    with path.open('rb') as file:
+        head = file.read(16)
+    kind = next((kind for magic, kind in SIGNATURES if head.startswith(magic)), None)
+    opened = open_file(path)  # checks that it is an image
+    try:
+        if kind is TiffFile:
+            return _tiff_size(path, series)
+        if kind is None:
+            with Image.open(path) as image:
+                return image.width * image.height, getattr(image, 'n_frames', 1)
+        source = opened.source(min(series, len(opened.series) - 1))
+    finally:
+        opened.close()
+    lengths = dict(zip(source.axes, source.shape, strict=True))
+    return lengths['Y'] * lengths['X'], lengths.get('T', 1) * lengths.get('Z', 1)
+
+
+def _tiff_size(path: Path, series: int) -> tuple[int, int]:
+    with tifffile.TiffFile(path) as tif:
+        chosen = tif.series[min(series, len(tif.series) - 1)]
+        lengths = dict(zip(chosen.axes, chosen.shape, strict=True))
+        plane = lengths.get('Y', 1) * lengths.get('X', 1)
+        frames = 1
+        for axis, length in lengths.items():
+            frames *= 1 if axis in 'YXSC' else length
+    return int(plane), int(frames)

@@ -1,0 +1,91 @@
+"""Truth beside predictions, where somebody has given some."""
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from mmsart.app.items import Item
+from mmsart.app.library import Library, results_of
+from mmsart.app.wire import encode_cells
+from mmsart.report.truth import Truth, compare, find_truth, read_truth
+from mmsart.structures.detections import Detections
+from mmsart.utils import UserError
+
+TRUTH_SUFFIXES = ('.csv', '.json')
+
+
+class Truths:
+    """The annotations that were given.
+
+    Args:
+        path: ``train.csv`` or COCO's JSON; None for none yet.
+        folder: where files that a browser sends are kept.
+
+    Raises:
+        UserError: the file is malformed.
+    """
+
+    def __init__(self, path: Path | None, folder: Path) -> None:
+        self._folder, self._lock = folder, threading.Lock()
+        self._known: dict[str, Truth] = {}
+        self.version = 0
+        for each in [path, *sorted(folder.glob('truth.*'))]:
+            if each is not None:
+                self._known |= read_truth(each)
+
+    def take(self, path: Path, suffix: str) -> int:
+        """Take annotations that were sent, in place of those sent before.
+
+        Args:
+            path: the file; it is moved.
+            suffix: ``.csv`` or ``.json``.
+
+        Returns:
+            The number of images in it.
+
+        Raises:
+            UserError: it is malformed.
+        """
+        found = read_truth(path)
+        with self._lock:
+            for old in self._folder.glob('truth.*'):
+                old.unlink()
+            path.replace(self._folder / f'truth{suffix}')
+            self._known = self._known | found
+            self.version += 1
+        return len(found)
+
+    def find(self, item: Item) -> Truth | None:
+        """Find the truth of an image; planes of stacks have none."""
+        if item.facts is None or item.facts.frames > 1:
+            return None
+        truth = find_truth(self._known, item.name)
+        fits = truth is not None and (truth.masks.height, truth.masks.width) == (
+            item.facts.height, item.facts.width)
+        return truth if fits else None
+
+    def encode(self, library: Library, item: Item) -> bytes:
+        """Write the true cells of an image as :func:`~mmsart.app.wire.encode_cells` does.
+
+        The header has ``score``, the mean precision of the cells as they stand, and how many were
+        met and missed at an IoU of one half.
+
+        Raises:
+            UserError: there is none.
+        """
+        truth = self.find(item)
+        if truth is None:
+            raise UserError(f'{item.name}: found no truth of this name and size')
+        classes = list(results_of(item).classes)
+        cells = library.cells(item, 0)
+        comparison = compare(cells, truth, classes)
+        labels = np.array([classes.index(name) if name in classes else 0 for name in truth.types],
+                          np.int64)
+        true = Detections(np.ones(len(labels), np.float32), labels, truth.masks,
+                          truth.masks.boxes.astype(np.float32), item.name)
+        hits = comparison.score
+        return encode_cells(true, dict(
+            score=comparison.mean_precision, met=int(hits.tp[0]), missed=int(hits.fn[0]),
+            extra=int(hits.fp[0])))

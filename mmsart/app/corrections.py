@@ -1,0 +1,173 @@
+"""What a user has corrected in a frame, as a list that can be undone and redone without end."""
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmsart.app.shapes import Box
+from mmsart.postprocessing.overlap import score_order
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.utils import UserError, atomic_write
+
+FIRST_ID = 1 << 24
+"""Of cells that a hand has made; what a detector finds counts from 0."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell as a correction leaves it.
+
+    Attributes:
+        id: from :data:`FIRST_ID` on.
+        label: index of its class.
+        score: 1 for what was drawn; corrected cells keep theirs.
+        box: half-open xyxy in the image.
+        patch: uint8, as large as the box.
+    """
+
+    id: int
+    label: int
+    score: float
+    box: Box
+    patch: np.ndarray
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One correction: cells that go and cells that come.
+
+    Attributes:
+        kind: in a word, for the list that the user sees.
+        removed: ids.
+        added: cells.
+    """
+
+    kind: str
+    removed: tuple[int, ...] = ()
+    added: tuple[Cell, ...] = ()
+
+
+@dataclass
+class Corrections:
+    """The corrections of a frame.
+
+    Attributes:
+        edits: in order; those after `done` were undone and can be redone.
+        done: how many are in force.
+    """
+
+    edits: list[Edit] = field(default_factory=list)
+    done: int = 0
+
+    def next_id(self) -> int:
+        """Return an id that no cell has had."""
+        return max((cell.id + 1 for edit in self.edits for cell in edit.added), default=FIRST_ID)
+
+    def do(self, edit: Edit) -> None:
+        """Add a correction; what was undone before is forgotten."""
+        del self.edits[self.done:]
+        self.edits.append(edit)
+        self.done += 1
+
+    def undo(self) -> None:
+        """Take the last correction back, if there is one."""
+        self.done = max(0, self.done - 1)
+
+    def redo(self) -> None:
+        """Bring the last one that was undone back, if there is one."""
+        self.done = min(len(self.edits), self.done + 1)
+
+    def apply(self, found: Detections, disjoint: bool) -> Detections:
+        """Put the corrections upon what thresholds choose.
+
+        Cells that a hand has made or changed stay whatever the thresholds are. Where masks must
+        not share pixels, theirs are taken from the others.
+
+        Args:
+            found: final cells with ids.
+            disjoint: whether post-processing gives each pixel to one cell.
+
+        Returns:
+            The cells, by falling score.
+        """
+        edits = self.edits[:self.done]
+        if not edits:
+            return found
+        assert found.ids is not None
+        gone = {cell_id for edit in edits for cell_id in edit.removed}
+        made = [cell for edit in edits for cell in edit.added if cell.id not in gone]
+        kept = found[~np.isin(found.ids, list(gone))]
+        height, width = found.masks.height, found.masks.width
+        masks = PatchMasks.from_patches(
+            [cell.patch for cell in made], np.array([cell.box for cell in made]).reshape(-1, 4),
+            height, width)
+        if disjoint and made:
+            kept = _without(kept, masks)
+        own = Detections(
+            np.array([cell.score for cell in made], np.float32),
+            np.array([cell.label for cell in made], np.int64), masks,
+            masks.boxes.astype(np.float32), found.img_id,
+            ids=np.array([cell.id for cell in made], np.int64))
+        whole = _join(kept, own)
+        return whole[score_order(whole.scores)]
+
+    def save(self, path: Path) -> None:
+        """Write the corrections as JSON."""
+        plain = dict(done=self.done, edits=[dict(
+            kind=edit.kind, removed=list(edit.removed),
+            added=[_cell_to_plain(cell) for cell in edit.added]) for edit in self.edits])
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(plain), encoding='utf-8')
+
+    @classmethod
+    def load(cls, path: Path) -> Corrections:
+        """Read corrections; none where there is no file.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        if not path.is_file():
+            return cls()
+        try:
+            plain = json.loads(path.read_text(encoding='utf-8'))
+            return cls([Edit(each['kind'], tuple(each['removed']),
+                             tuple(map(_cell_from_plain, each['added'])))
+                        for each in plain['edits']], plain['done'])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f'{path}: unreadable, expected corrections: {error}') from error
+
+
+def _without(cells: Detections, others: PatchMasks) -> Detections:
+    """Take the pixels of other masks from cells; those that have none left are dropped."""
+    masks = cells.masks.erase(others.union())
+    left = np.flatnonzero(masks.areas)
+    return replace(cells[left], masks=masks[left].tighten())
+
+
+def _join(cells: Detections, others: Detections) -> Detections:
+    assert cells.ids is not None
+    assert others.ids is not None
+    return Detections(
+        np.concatenate([cells.scores, others.scores]),
+        np.concatenate([cells.labels, others.labels]),
+        PatchMasks.cat([PatchMasks.like(cells.masks), others.masks]),
+        np.concatenate([cells.bboxes, others.bboxes]), cells.img_id,
+        ids=np.concatenate([cells.ids, others.ids]))
+
+
+def _cell_to_plain(cell: Cell) -> dict[str, Any]:
+    bits = base64.b64encode(np.packbits(cell.patch).tobytes()).decode('ascii')
+    return dict(id=cell.id, label=cell.label, score=cell.score, box=list(cell.box), bits=bits)
+
+
+def _cell_from_plain(plain: dict[str, Any]) -> Cell:
+    x1, y1, x2, y2 = plain['box']
+    bits = np.frombuffer(base64.b64decode(plain['bits']), np.uint8)
+    patch = np.unpackbits(bits, count=(x2 - x1) * (y2 - y1)).reshape(y2 - y1, x2 - x1)
+    return Cell(plain['id'], plain['label'], plain['score'], (x1, y1, x2, y2), patch)

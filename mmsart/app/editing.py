@@ -1,0 +1,207 @@
+"""From what a user asks for to the correction that does it."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mmsart.app.corrections import Cell, Corrections, Edit
+from mmsart.app.shapes import Box, fill_polygon, paint_stroke, split_patch, tighten
+from mmsart.postprocessing.seams import unite_patches
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.utils import UserError
+
+DRAWN_SCORE = 1.0
+
+
+class Editor:
+    """Make the corrections of a frame.
+
+    Args:
+        cells: as they are shown, with ids.
+        corrections: so far, for ids that are new.
+        classes: names in label order.
+        disjoint: whether no two cells may share a pixel.
+    """
+
+    def __init__(self, cells: Detections, corrections: Corrections, classes: Sequence[str],
+                 disjoint: bool) -> None:
+        assert cells.ids is not None
+        self._cells, self._classes, self._disjoint = cells, classes, disjoint
+        self._size = cells.masks.height, cells.masks.width
+        self._rows = {int(cell_id): row for row, cell_id in enumerate(cells.ids)}
+        self._next = corrections.next_id()
+
+    def make(self, request: dict[str, Any]) -> Edit:
+        """Make a correction.
+
+        Args:
+            request: ``kind`` and what it needs: ``delete`` (ids), ``relabel`` (ids, label),
+                ``merge`` (ids), ``split`` (points, and id or none for the cell that the line
+                crosses), ``draw`` (shape ``polygon`` or ``brush``, points, radius, label),
+                ``extend`` and ``erase`` (id and a shape).
+
+        Raises:
+            UserError: a cell is not there, or nothing would come of it.
+        """
+        kinds = dict(delete=self._delete, relabel=self._relabel, merge=self._merge,
+                     split=self._split, draw=self._draw, extend=self._extend, erase=self._erase)
+        kind = request.get('kind')
+        if kind not in kinds:
+            raise UserError(f'kind: found {kind!r}, expected one of {", ".join(kinds)}')
+        return kinds[kind](request)
+
+    def _delete(self, request: dict[str, Any]) -> Edit:
+        return Edit('delete', self._ids(request))
+
+    def _relabel(self, request: dict[str, Any]) -> Edit:
+        ids, label = self._ids(request), self._label(request)
+        return Edit('change class', ids, tuple(
+            self._cell(label, float(self._cells.scores[row]), self._cells.masks.patch(row),
+                       self._box(row)) for row in self._places(ids)))
+
+    def _merge(self, request: dict[str, Any]) -> Edit:
+        ids = self._ids(request)
+        if len(ids) < 2:
+            raise UserError(f'merge: found {len(ids)} cell, expected at least 2')
+        rows = self._places(ids)
+        best = max(rows, key=lambda row: float(self._cells.scores[row]))
+        patch, box = unite_patches([self._cells.masks.patch(row) for row in rows],
+                            self._cells.masks.boxes[rows])
+        return Edit('merge', ids, (self._cell(
+            int(self._cells.labels[best]), float(self._cells.scores[best]), patch, _box(box)),))
+
+    def _split(self, request: dict[str, Any]) -> Edit:
+        points = _points(request)
+        given = request.get('id')
+        rows = self._near(points) if given is None else self._places([int(given)])
+        divided, added = [], []
+        for row in rows:
+            try:
+                parts = split_patch(np.ascontiguousarray(self._cells.masks.patch(row)),
+                                    self._box(row), points)
+            except UserError:
+                continue
+            divided.append(row)
+            added += [self._cell(int(self._cells.labels[row]), float(self._cells.scores[row]),
+                                 *tighten(part, self._box(row))) for part in parts]
+        if not divided:
+            raise UserError('split: found that the line divides no cell, expected it to cross one '
+                            'from edge to edge')
+        assert self._cells.ids is not None
+        return Edit('split', tuple(int(self._cells.ids[row]) for row in divided), tuple(added))
+
+    def _draw(self, request: dict[str, Any]) -> Edit:
+        patch, box = self._free(*self._shape(request), others=self._cells.masks)
+        return Edit('draw', (), (self._cell(self._label(request), DRAWN_SCORE, patch, box),))
+
+    def _extend(self, request: dict[str, Any]) -> Edit:
+        row = self._places([int(request.get('id', -1))])[0]
+        shape = self._shape(request)
+        others = np.flatnonzero(np.arange(len(self._cells)) != row)
+        painted = self._free(*shape, others=self._cells.masks[others])
+        patch, box = unite_patches([self._cells.masks.patch(row), painted[0]],
+                            np.array([self._box(row), painted[1]]))
+        return self._changed('extend', row, patch, _box(box))
+
+    def _erase(self, request: dict[str, Any]) -> Edit:
+        row = self._places([int(request.get('id', -1))])[0]
+        patch, box = self._shape(request)
+        region = PatchMasks.from_patches([patch], np.array([box]), *self._size)
+        rest = _minus(self._cells.masks.patch(row), self._box(row), region)
+        tight, place = tighten(rest, self._box(row))
+        if not tight.size:
+            return Edit('delete', (self._id(row),))
+        return self._changed('erase', row, tight, place)
+
+    def _changed(self, kind: str, row: int, patch: np.ndarray, box: Box) -> Edit:
+        return Edit(kind, (self._id(row),), (self._cell(
+            int(self._cells.labels[row]), float(self._cells.scores[row]), patch, box),))
+
+    def _cell(self, label: int, score: float, patch: np.ndarray, box: Box) -> Cell:
+        self._next += 1
+        return Cell(self._next - 1, label, score, box, np.array(patch, np.uint8))
+
+    def _free(self, patch: np.ndarray, box: Box, others: PatchMasks) -> tuple[np.ndarray, Box]:
+        """Leave of a shape what is no other cell's, where cells must not share pixels."""
+        if self._disjoint and patch.size:
+            patch, box = tighten(_minus(patch, box, others), box)
+        if not patch.size:
+            raise UserError('shape: found no pixel that is free, expected some inside the image '
+                            'and outside other cells')
+        return patch, box
+
+    def _shape(self, request: dict[str, Any]) -> tuple[np.ndarray, Box]:
+        points, shape = _points(request), request.get('shape')
+        if shape == 'polygon':
+            return fill_polygon(points, self._size)
+        if shape == 'brush':
+            radius = request.get('radius')
+            if not isinstance(radius, int | float) or not 0 < radius <= max(self._size):
+                raise UserError(f'radius: found {radius!r}, expected pixels above 0')
+            return paint_stroke(points, radius, self._size)
+        raise UserError(f'shape: found {shape!r}, expected polygon or brush')
+
+    def _ids(self, request: dict[str, Any]) -> tuple[int, ...]:
+        ids = request.get('ids')
+        if not isinstance(ids, list) or not ids or not all(isinstance(each, int) for each in ids):
+            raise UserError(f'ids: found {ids!r}, expected a list of cells')
+        self._places(ids)
+        return tuple(dict.fromkeys(ids))
+
+    def _label(self, request: dict[str, Any]) -> int:
+        label = request.get('label')
+        if not isinstance(label, int) or not 0 <= label < len(self._classes):
+            raise UserError(f'label: found {label!r}, expected 0 to {len(self._classes) - 1}')
+        return label
+
+    def _places(self, ids: Sequence[int]) -> list[int]:
+        lost = [each for each in ids if each not in self._rows]
+        if lost:
+            raise UserError(f'cell {lost[0]}: it is not shown any more, expected one that is')
+        return [self._rows[each] for each in dict.fromkeys(ids)]
+
+    def _id(self, row: int) -> int:
+        assert self._cells.ids is not None
+        return int(self._cells.ids[row])
+
+    def _box(self, row: int) -> Box:
+        return _box(self._cells.masks.boxes[row])
+
+    def _near(self, points: Sequence[Sequence[float]]) -> list[int]:
+        """List the cells whose box meets that of a line."""
+        places = np.asarray(points, float)
+        low, high = places.min(0), places.max(0)
+        boxes = self._cells.masks.boxes
+        meets = (boxes[:, :2] <= high).all(1) & (boxes[:, 2:] >= low).all(1)
+        return np.flatnonzero(meets).tolist()
+
+
+def _box(box: np.ndarray) -> Box:
+    x1, y1, x2, y2 = box.tolist()
+    return x1, y1, x2, y2
+
+
+def _points(request: dict[str, Any]) -> list[list[float]]:
+    points = request.get('points')
+    if not isinstance(points, list) or not points or len(points) > 100_000 or not all(
+            isinstance(point, list) and len(point) == 2
+            and all(isinstance(value, int | float) for value in point) for point in points):
+        raise UserError('points: expected a list of [x, y]')
+    return points
+
+
+def _minus(patch: np.ndarray, box: Box, others: PatchMasks) -> np.ndarray:
+    """Take other masks from a patch."""
+    x1, y1, x2, y2 = box
+    rest = np.array(patch, np.uint8)
+    boxes = others.boxes
+    for row in np.flatnonzero((boxes[:, 0] < x2) & (boxes[:, 2] > x1)
+                              & (boxes[:, 1] < y2) & (boxes[:, 3] > y1)).tolist():
+        left, top, right, bottom = boxes[row].tolist()
+        a, b, c, d = max(x1, left), max(y1, top), min(x2, right), min(y2, bottom)
+        rest[b - y1:d - y1, a - x1:c - x1] &= 1 - others.patch(row)[b - top:d - top,
+                                                                     a - left:c - left]
+    return rest

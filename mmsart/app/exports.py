@@ -1,0 +1,173 @@
+"""Results of the page as files: the same code as `mmsart predict`, and truth to train on."""
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmsart.apis.inference import RawPlane
+from mmsart.app.items import Item
+from mmsart.app.library import Library, results_of
+from mmsart.formats.cell_table import cell_table
+from mmsart.formats.coco import merge_coco
+from mmsart.formats.saving import SAVERS, SaveOptions, check_formats, save_result
+from mmsart.formats.submission import merge_submissions
+from mmsart.formats.summary import summarize_image, write_summary
+from mmsart.imaging import ImageStack, image_id
+from mmsart.structures.image_result import FrameResult, ImageResult
+from mmsart.utils import UserError
+
+SUBMISSION, COCO = 'submission', 'coco'
+UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+LONGEST_STEM = 120
+
+
+@contextmanager
+def open_result(library: Library, item: Item) -> Iterator[ImageResult]:
+    """Give the cells of an item as they stand, with its grey values, as a prediction has them.
+
+    Args:
+        library: of all items.
+        item: that is done.
+
+    Yields:
+        The result; its file is open meanwhile.
+
+    Raises:
+        UserError: the item has no results, or its file is not there any more.
+    """
+    facts = results_of(item)
+    with _open(item) as stack:
+        if (stack.height, stack.width, len(stack)) != (facts.height, facts.width, facts.frames):
+            raise UserError(f'{item.name}: the file has changed since the cells were found, '
+                            'expected the same; run it again')
+        frames = [FrameResult(library.cells(item, number), RawPlane(stack, number),
+                              *facts.place(number)) for number in range(facts.frames)]
+        yield ImageResult(
+            item.name, frames, facts.classes, facts.palette, facts.pixel_size,
+            facts.pixel_size_source, facts.display_range, facts.seconds, facts.warnings)
+
+
+def measure(library: Library, item: Item, frame: int, ids: Sequence[int],
+            ) -> list[dict[str, Any]]:
+    """Measure some cells of a frame.
+
+    Args:
+        library: of all items.
+        item: that is done.
+        frame: from 0.
+        ids: of the cells; those that are not shown are left out.
+
+    Returns:
+        For each the columns of the table of cells, see
+        :func:`mmsart.formats.cell_table.cell_table`, and its ``id``.
+    """
+    facts = results_of(item)
+    cells = library.cells(item, frame)
+    assert cells.ids is not None
+    rows = np.flatnonzero(np.isin(cells.ids, ids))
+    if not len(rows):
+        return []
+    with _open(item) as stack:
+        raw = stack.read_raw(frame)
+    time, depth = facts.place(frame)
+    # Alone, the frame is a whole image: tables of stacks have all their frames.
+    table = cell_table(ImageResult(
+        item.name, [FrameResult(cells[rows], raw)], facts.classes, facts.palette,
+        facts.pixel_size))
+    table['label'], table['t'], table['z'] = rows + 1, time, depth
+    table.insert(0, 'id', cells.ids[rows])
+    return [{name: None if value != value else value for name, value in row.items()}
+            for row in table.to_dict('records')]
+
+
+def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], path: Path,
+              options: SaveOptions | None = None) -> None:
+    """Write items in some formats into a ZIP file, with a summary of all.
+
+    Args:
+        library: of all items.
+        items: that are done.
+        formats: names of :data:`~mmsart.formats.saving.SAVERS`.
+        path: the file to write.
+        options: of formats that leave a choice.
+
+    Raises:
+        UserError: a format does not exist or cannot hold an image.
+    """
+    formats = check_formats(formats)
+    if not items:
+        raise UserError('export: found no image that is done, expected one or more')
+    if SUBMISSION in formats and not all(
+            results_of(item).postprocess['remove_overlap'] for item in items):
+        raise UserError('export: submission: post-processing has remove_overlap off, expected it '
+                        'on, since the masks of a submission must not share a pixel')
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        out = Path(folder)
+        rows, files = [], []
+        for item, stem in zip(items, distinct_stems(items), strict=True):
+            with open_result(library, item) as result:
+                files += save_result(result, out, stem, formats, options)
+                rows.append(summarize_image(result, stem))
+        classes = {results_of(item).classes for item in items}
+        if len(items) > 1 and len(classes) == 1:
+            files += _merge(out, files, formats)
+        for each in classes:
+            write_summary(out / 'summary.csv', rows, each)
+        files.append(out / 'summary.csv')
+        with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for file in files:
+                archive.write(file, file.relative_to(out))
+
+
+def distinct_stems(items: Sequence[Item]) -> list[str]:
+    """Name the files of items: each as its image, without what a file system may not like."""
+    stems, used = [], set()
+    for item in items:
+        stem = safe_stem(item.name)
+        if stem.lower() in used:
+            stem = f'{stem}_{item.id}'
+        used.add(stem.lower())
+        stems.append(stem)
+    return stems
+
+
+def safe_stem(name: str) -> str:
+    """Make the begin of a file's name from an image's name."""
+    # Folders of a name are kept apart by a dash: archives have one level.
+    stem = UNSAFE.sub('_', image_id(name.rpartition('/')[2])).strip('. ')[:LONGEST_STEM]
+    return stem or 'image'
+
+
+def _merge(out: Path, files: Sequence[Path], formats: Sequence[str]) -> list[Path]:
+    """Write the files of all images together."""
+    merged = []
+    if SUBMISSION in formats:
+        merged.append(out / 'submission.csv')
+        merge_submissions([file for file in files if file.name.endswith(
+            SAVERS[SUBMISSION].ending)], merged[-1])
+    if COCO in formats:
+        merged += [out / 'coco.json', out / 'coco_results.json']
+        merge_coco([file for file in files if file.name.endswith(SAVERS[COCO].ending)],
+                   *merged[-2:])
+    return merged
+
+
+@contextmanager
+def _open(item: Item) -> Iterator[ImageStack]:
+    if not os.path.isfile(item.path):
+        raise UserError(f'{item.name}: the file is not there any more, expected it at '
+                        f'{item.path}' if not item.uploaded else
+                        f'{item.name}: the file is not there any more, expected the upload')
+    try:
+        with item.read_options.open(item.path) as stack:
+            yield stack
+    except UserError as error:
+        raise UserError(str(error).replace(item.path, item.name)) from error

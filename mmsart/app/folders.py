@@ -1,0 +1,120 @@
+"""Folders on this computer that the page may look into, and no others."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmsart.imaging.inputs import find_inputs
+from mmsart.imaging.readers import IMAGE_SUFFIXES
+from mmsart.utils import MissingFileError, UserError, missing
+
+MOST_SHOWN = 500
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder holds.
+
+    Attributes:
+        path: of the folder.
+        parent: the folder above, or None at a root.
+        folders: names of its subfolders.
+        images: names of its images.
+    """
+
+    path: str
+    parent: str | None
+    folders: list[str]
+    images: list[str]
+
+
+class Folders:
+    """Folders below some roots; neither ``..`` nor a link leads out of them.
+
+    Args:
+        roots: folders.
+
+    Raises:
+        MissingFileError: a root is no folder.
+    """
+
+    def __init__(self, roots: Sequence[str | Path]) -> None:
+        self.roots = [Path(root).expanduser().resolve() for root in roots]
+        for root in self.roots:
+            if not root.is_dir():
+                raise missing(root, 'a folder of images', 'folder')
+
+    def inside(self, path: str | Path) -> Path:
+        """Follow a path and check that it stays inside.
+
+        Args:
+            path: a folder or file.
+
+        Returns:
+            Where it leads, without links.
+
+        Raises:
+            UserError: it leads out of every root; whether it exists there is not told.
+        """
+        try:
+            real = Path(path).expanduser().resolve()
+        except (OSError, ValueError, RuntimeError):
+            real = None
+        if real is None or not any(real.is_relative_to(root) for root in self.roots):
+            raise UserError(f'{path}: found a path outside the folders that this page may read, '
+                            f'expected one in {", ".join(map(str, self.roots))}')
+        return real
+
+    def look(self, path: str | Path) -> Listing:
+        """List a folder.
+
+        Raises:
+            UserError: it is outside, or cannot be read.
+        """
+        folder = self.inside(path)
+        if not folder.is_dir():
+            raise missing(path, 'a folder of images', 'folder')
+        folders, images = [], []
+        try:
+            for entry in sorted(folder.iterdir(), key=lambda each: each.name.lower()):
+                if entry.name.startswith('.') or not self._admits(entry):
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.name)
+                elif entry.suffix.lower() in IMAGE_SUFFIXES:
+                    images.append(entry.name)
+        except PermissionError as error:
+            raise UserError(f'{path}: found a folder that may not be read, expected one that '
+                            'may') from error
+        return Listing(str(folder), None if folder in self.roots else str(folder.parent),
+                       folders[:MOST_SHOWN], images)
+
+    def images(self, path: str | Path, recursive: bool) -> list[tuple[Path, str]]:
+        """List the images of a folder.
+
+        Args:
+            path: the folder.
+            recursive: also look into folders in it.
+
+        Returns:
+            Files and what they go by: their path below the folder.
+
+        Raises:
+            UserError: it is outside, or holds no image.
+        """
+        folder = self.inside(path)
+        if not folder.is_dir():
+            raise MissingFileError(f'{path}: no such folder, expected a folder of images')
+        found = find_inputs([folder], recursive)
+        admitted = [(each.path, each.name) for each in found if self._admits(each.path)]
+        if not admitted:
+            raise UserError(f'{path}: found no image inside the folders that this page may read')
+        return admitted
+
+    def _admits(self, path: Path) -> bool:
+        try:
+            self.inside(path)
+        except UserError:
+            return False
+        return True

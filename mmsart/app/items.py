@@ -1,0 +1,124 @@
+"""An image in the workspace, from its place in the queue to its results."""
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmsart.apis.inference import ReadOptions
+
+WAITING, RUNNING, DONE, FAILED, STOPPED = 'waiting', 'running', 'done', 'failed', 'stopped'
+STATES = (WAITING, RUNNING, DONE, FAILED, STOPPED)
+
+
+@dataclass
+class Facts:
+    """What a prediction says of an image beside its cells.
+
+    Attributes:
+        height, width: of each frame in pixels.
+        stack: number of times and of depths.
+        classes: names in label order.
+        palette: RGB of each, or None.
+        pixel_size: micrometres, or None.
+        pixel_size_source: who says so.
+        display_range: grey values shown as black and white, or None.
+        seconds: that it took.
+        warnings: a line each.
+        postprocess: complete settings that the model brought.
+        keep: share of its score thresholds down to which detections were kept.
+        counts: cells of each class, with these settings.
+    """
+
+    height: int
+    width: int
+    stack: tuple[int, int]
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...] | None
+    pixel_size: float | None
+    pixel_size_source: str
+    display_range: tuple[float, float] | None
+    seconds: float | None
+    warnings: tuple[str, ...]
+    postprocess: dict[str, Any]
+    keep: float
+    counts: tuple[int, ...]
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self.stack[0] * self.stack[1]
+
+    def place(self, frame: int) -> tuple[int, int]:
+        """Return time and depth of a frame."""
+        return divmod(frame, self.stack[1])
+
+
+@dataclass
+class Item:
+    """One image of the queue.
+
+    Attributes:
+        id: its folder's name; ids rise in the order of adding.
+        name: what the user calls it.
+        path: of the file.
+        uploaded: whether the file is a copy of ours, which goes with the item.
+        read: options of :class:`~mmsart.apis.inference.ReadOptions`.
+        added: seconds since 1970.
+        megapixels: of all frames.
+        state: one of :data:`STATES`.
+        error: why it failed, a line.
+        progress: share of the work that is done, 0 to 1.
+        facts: of the prediction, once done.
+        settings: thresholds that the user changed: ``score_thr``, ``min_area``, ``max_area``.
+        checked: whether the user is done with it, so that it can be truth.
+        edits: corrections that are in force, of all frames.
+    """
+
+    id: str
+    name: str
+    path: str
+    uploaded: bool
+    read: dict[str, Any] = field(default_factory=dict)
+    added: float = 0.0
+    megapixels: float = 0.0
+    state: str = WAITING
+    error: str = ''
+    progress: float = 0.0
+    facts: Facts | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    checked: bool = False
+    edits: int = 0
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """How the file is read."""
+        options = dict(self.read)
+        if isinstance(options.get('normalize'), list):
+            low, high = options['normalize']
+            options['normalize'] = (low, high)
+        return ReadOptions(**options)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Describe the item as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Item:
+        """Read what :meth:`to_plain` gave and JSON may have made lists of."""
+        facts = plain.pop('facts')
+        item = cls(**plain)
+        if facts is not None:
+            for name in ('stack', 'classes', 'warnings', 'counts'):
+                facts[name] = tuple(facts[name])
+            if facts['palette'] is not None:
+                facts['palette'] = tuple(tuple(colour) for colour in facts['palette'])
+            if facts['display_range'] is not None:
+                facts['display_range'] = tuple(facts['display_range'])
+            item.facts = Facts(**facts)
+        return item
+
+    @property
+    def file(self) -> Path:
+        """The image's file."""
+        return Path(self.path)

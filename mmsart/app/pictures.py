@@ -1,0 +1,149 @@
+"""Pictures of frames in tiles, at every power of two of their size."""
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mmsart.app.items import Item
+from mmsart.imaging import ImageStack
+from mmsart.utils import UserError
+
+TILE = 512
+THUMBNAIL_SIDE = 160
+PNG_LEVEL = 1  # zlib's: time matters more than bytes on the way through one computer
+CACHED_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """A frame at full size and at halves of it, down to one tile.
+
+    Attributes:
+        levels: uint8 (h, w) or (h, w, 3) BGR; the first is the full size.
+    """
+
+    levels: tuple[np.ndarray, ...]
+
+    @classmethod
+    def build(cls, picture: np.ndarray) -> Pyramid:
+        """Halve a picture, grey or RGB, until it fits into a tile."""
+        if picture.ndim == 3:
+            picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        levels = [np.ascontiguousarray(picture)]
+        while max(levels[-1].shape[:2]) > TILE:
+            height, width = levels[-1].shape[:2]
+            size = max(1, (width + 1) // 2), max(1, (height + 1) // 2)
+            levels.append(cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA))
+        return cls(tuple(levels))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return sum(level.nbytes for level in self.levels)
+
+    def tile(self, level: int, column: int, row: int) -> bytes:
+        """Cut a tile.
+
+        Args:
+            level: 0 is the full size.
+            column, row: of the tile, from 0.
+
+        Returns:
+            PNG.
+
+        Raises:
+            KeyError: there is no such tile.
+        """
+        if not 0 <= level < len(self.levels) or column < 0 or row < 0:
+            raise KeyError(level)
+        part = self.levels[level][row * TILE:(row + 1) * TILE, column * TILE:(column + 1) * TILE]
+        if not part.size:
+            raise KeyError((column, row))
+        return _png(part)
+
+    def thumbnail(self) -> bytes:
+        """Shrink the picture to :data:`THUMBNAIL_SIDE`, stretched to the full range; PNG."""
+        small = self.levels[-1]
+        factor = min(1.0, THUMBNAIL_SIDE / max(small.shape[:2]))
+        small = np.asarray(cv2.resize(
+            small, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.float32)
+        low, high = np.percentile(small, (0.5, 99.5))
+        stretched = (small - low) * (255 / max(high - low, 1))
+        return _png(np.clip(stretched, 0, 255).astype(np.uint8))
+
+
+class Pictures:
+    """Read pictures of items and keep those looked at last.
+
+    Args:
+        cached_bytes: memory for them.
+    """
+
+    def __init__(self, cached_bytes: int = CACHED_BYTES) -> None:
+        self._limit = cached_bytes
+        self._known: OrderedDict[tuple[str, int], Pyramid] = OrderedDict()
+        self._lock = threading.Lock()
+        self._reading: dict[tuple[str, int], threading.Lock] = {}
+
+    def pyramid(self, item: Item, frame: int) -> Pyramid:
+        """Give a frame of an item.
+
+        Args:
+            item: whose file is read if it must be.
+            frame: from 0.
+
+        Raises:
+            UserError: the file is not there any more, or unreadable.
+            KeyError: there is no such frame.
+        """
+        key = (item.id, frame)
+        with self._lock:
+            mine = self._reading.setdefault(key, threading.Lock())
+        with mine:  # many tiles are asked for at once: the first reads the file
+            with self._lock:
+                if key in self._known:
+                    self._known.move_to_end(key)
+                    return self._known[key]
+            pyramid = Pyramid.build(with_stack(item, lambda stack: _picture(stack, frame)))
+            with self._lock:
+                self._known[key] = pyramid
+                while len(self._known) > 1 and sum(
+                        each.nbytes for each in self._known.values()) > self._limit:
+                    self._known.popitem(last=False)
+        return pyramid
+
+    def forget(self, item: Item) -> None:
+        """Drop the pictures of an item."""
+        with self._lock:
+            for key in [key for key in self._known if key[0] == item.id]:
+                del self._known[key]
+
+
+def with_stack(item: Item, function: Callable[[ImageStack], np.ndarray]) -> np.ndarray:
+    """Open an item's file for a function.
+
+    Raises:
+        UserError: the file is not there any more, or unreadable; the message has the item's name.
+    """
+    try:
+        with item.read_options.open(item.path) as stack:
+            return function(stack)
+    except UserError as error:
+        raise UserError(str(error).replace(item.path, item.name)) from error
+
+
+def _picture(stack: ImageStack, frame: int) -> np.ndarray:
+    if not 0 <= frame < len(stack):
+        raise KeyError(frame)
+    return stack[frame].image
+
+
+def _png(picture: np.ndarray) -> bytes:
+    done, data = cv2.imencode('.png', picture, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    assert done
+    return data.tobytes()

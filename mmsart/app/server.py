@@ -1,0 +1,484 @@
+"""The server of the page: `create_app`."""
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from mmsart import __version__
+from mmsart.app.admission import clean_name, count_megapixels
+from mmsart.app.comparison import TRUTH_SUFFIXES, Truths
+from mmsart.app.exports import measure, write_zip
+from mmsart.app.folders import Folders
+from mmsart.app.guard import Guard
+from mmsart.app.items import DONE, RUNNING, STOPPED, WAITING, Item
+from mmsart.app.library import CHANGEABLE, Library
+from mmsart.app.limits import Limits
+from mmsart.app.pictures import TILE, Pictures
+from mmsart.app.training_data import write_training_data
+from mmsart.app.wire import encode_cells
+from mmsart.app.worker import Segmenter, Worker
+from mmsart.app.workspace import SECONDS_PER_DAY, Workspace
+from mmsart.formats.names import DEFAULT_FORMATS, FORMATS
+from mmsart.formats.saving import SaveOptions
+from mmsart.structures.image_result import class_colours
+from mmsart.utils import UserError
+
+STATIC = Path(__file__).parent / 'static'
+READ_OPTIONS: dict[str, tuple[type, ...]] = dict(
+    axes=(str,), channel=(str, int), series=(int,), pixel_size=(int, float), normalize=(str, list))
+BINARY = 'application/octet-stream'
+
+log = logging.getLogger('mmsart.app')
+
+
+def create_app(
+        workspace: Workspace, segmenter: Segmenter, *, folders: Sequence[str | Path] = (),
+        truth: Path | None = None, token: str | None = None,
+        hosts: Sequence[str] | None = None, limits: Limits | None = None) -> FastAPI:
+    """Make the server's application; its queue begins to work when it is started.
+
+    Args:
+        workspace: with the queue and its results.
+        segmenter: finds cells, and keeps detections.
+        folders: roots of the folders that may be read.
+        truth: ``train.csv`` or COCO annotations to show beside predictions.
+        token: that a browser must know; None asks for none.
+        hosts: names by which the server may be called; None for any.
+        limits: of what is sent.
+
+    Returns:
+        An ASGI application.
+
+    Raises:
+        UserError: the annotations are malformed, or a folder is missing.
+    """
+    limits = limits or Limits()
+    page = _Page(workspace, segmenter, Folders(folders), Truths(truth, workspace.folder), limits)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        page.worker.start()
+        cleaning = asyncio.create_task(page.clean())
+        yield
+        cleaning.cancel()
+        await run_in_threadpool(page.worker.end)
+
+    app = FastAPI(title='mmsart', lifespan=lifespan, docs_url=None, redoc_url=None,
+                  openapi_url=None)
+    app.add_middleware(Guard, token=token, hosts=hosts, limits=limits)
+    app.add_exception_handler(UserError, _answer_user_error)
+    app.add_exception_handler(KeyError, _answer_missing)
+    _add_queue(app, page)
+    _add_viewer(app, page)
+    _add_exports(app, page)
+
+    @app.get('/')
+    def index() -> FileResponse:
+        return FileResponse(STATIC / 'index.html', headers={'cache-control': 'no-cache'})
+
+    app.mount('/static', _Static(directory=STATIC))
+    return app
+
+
+class _Static(StaticFiles):
+    """Files of the page; a browser asks whether they have changed, so that an update shows."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers['cache-control'] = 'no-cache'
+        return response
+
+
+class _Page:
+    """What the addresses share."""
+
+    def __init__(self, workspace: Workspace, segmenter: Segmenter, folders: Folders,
+                 truths: Truths, limits: Limits) -> None:
+        self.workspace, self.folders, self.truths = workspace, folders, truths
+        self.limits = limits
+        self.worker = Worker(workspace, segmenter)
+        self.library, self.pictures = Library(workspace), Pictures()
+        self.uploads = asyncio.Semaphore(limits.uploads_at_once)
+
+    def model(self) -> dict[str, Any]:
+        """Describe the model."""
+        source = self.worker.segmenter.source
+        return dict(name=source.name, classes=list(source.classes),
+                    colours=class_colours(len(source.classes), source.palette))
+
+    def describe(self, item: Item) -> dict[str, Any]:
+        """Describe an item for the page."""
+        plain = item.to_plain()
+        del plain['path']
+        if item.facts is not None:
+            facts = plain['facts']
+            facts['frames'] = item.facts.frames
+            facts['colours'] = class_colours(len(item.facts.classes), item.facts.palette)
+            facts['postprocess'] = {name: item.facts.postprocess[name] for name in CHANGEABLE}
+        plain['truth'] = item.state == DONE and self.truths.find(item) is not None
+        return plain
+
+    def item(self, item_id: str) -> Item:
+        """Find an item.
+
+        Raises:
+            HTTPException: 404, there is none.
+        """
+        try:
+            return self.workspace.get(item_id)
+        except KeyError:
+            raise HTTPException(404, 'found no such image, it may have been removed') from None
+
+    def items(self, ids: Any) -> list[Item]:
+        """Find items by a list of ids, or all that are done."""
+        if ids == 'all':
+            return [item for item in self.workspace.items() if item.state == DONE]
+        if ids == 'checked':
+            return [item for item in self.workspace.items()
+                    if item.state == DONE and item.checked]
+        if not isinstance(ids, list):
+            raise UserError(f'items: found {ids!r}, expected a list of ids, "checked" or "all"')
+        return [self.item(str(each)) for each in ids]
+
+    def check_room(self, count: int) -> None:
+        """Refuse more images than the workspace takes."""
+        known = len(self.workspace.items())
+        if known + count > self.limits.items:
+            raise UserError(f'found {known + count:,} images, expected at most '
+                            f'{self.limits.items:,}: remove some first')
+
+    def remove(self, item: Item) -> None:
+        """Forget an item everywhere."""
+        with self.workspace.update():
+            item.state = STOPPED  # the worker, if it is at it, stops
+        self.workspace.remove(item)
+        self.library.forget(item)
+        self.pictures.forget(item)
+
+    async def clean(self) -> None:
+        """Remove what has expired, at once and then every day."""
+        while True:
+            for name in await run_in_threadpool(self.workspace.expire, self.limits.keep_days):
+                log.info('%s: removed after %d days', name, self.limits.keep_days)
+            await asyncio.sleep(SECONDS_PER_DAY)
+
+    async def receive(self, request: Request, suffix: str) -> Path:
+        """Write the body of a request to a file of the workspace.
+
+        Raises:
+            HTTPException: 413, it is too long; 400, it is empty or breaks off.
+        """
+        async with self.uploads:
+            with tempfile.NamedTemporaryFile(dir=self.workspace.incoming, suffix=suffix,
+                                             delete=False) as file:
+                path, size = Path(file.name), 0
+                try:
+                    async for chunk in request.stream():
+                        size += len(chunk)
+                        if size > self.limits.upload_bytes:
+                            raise HTTPException(413, 'found a file of more than '
+                                                f'{self.limits.upload_bytes / 1e6:,.0f} MB')
+                        await run_in_threadpool(file.write, chunk)
+                    if not size:
+                        raise HTTPException(400, 'found an empty file, expected an image')
+                except BaseException:
+                    path.unlink(missing_ok=True)
+                    raise
+        return path
+
+
+def _add_queue(app: FastAPI, page: _Page) -> None:
+    """Add what brings images in and shows how far they are."""
+    workspace = page.workspace
+
+    @app.get('/api/state')
+    def state(since: str = '') -> dict[str, Any]:
+        version = f'{workspace.version}.{page.truths.version}'
+        known = dict(version=version, paused=workspace.paused,
+                     seconds_left=page.worker.seconds_left())
+        if since == version:
+            return known
+        return known | dict(
+            items=[page.describe(item) for item in workspace.items()], model=page.model(),
+            formats=[dict(name=name, what=what, default=name in DEFAULT_FORMATS)
+                     for name, what in FORMATS.items()],
+            roots=[str(root) for root in page.folders.roots], tile=TILE,
+            keep_days=page.limits.keep_days, upload_bytes=page.limits.upload_bytes,
+            program=f'mmsart {__version__}')
+
+    @app.post('/api/files')
+    async def add_file(request: Request, name: str, read: str = '{}') -> dict[str, Any]:
+        name, options = clean_name(name), _read_options(_parse(read))
+        page.check_room(1)
+        path = await page.receive(request, Path(name).suffix.lower())
+        try:
+            size = await run_in_threadpool(
+                count_megapixels, path, name, page.limits, options.get('series'))
+            item = await run_in_threadpool(workspace.add, name, path, True, options, size)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return page.describe(item)
+
+    @app.get('/api/folders')
+    def list_folder(path: str = '') -> dict[str, Any]:
+        return vars(page.folders.look(path or page.folders.roots[0]))
+
+    @app.post('/api/folders')
+    async def add_folder(request: Request) -> dict[str, Any]:
+        asked = await _json(request, page.limits)
+        return await run_in_threadpool(_add_folder, page, asked)
+
+    @app.post('/api/queue')
+    async def change_queue(request: Request) -> dict[str, Any]:
+        action = (await _json(request, page.limits)).get('action')
+        if action in ('pause', 'resume'):
+            workspace.paused = action == 'pause'
+        elif action == 'cancel':
+            for item in workspace.items():
+                _stop(page, item)
+        elif action == 'clear':
+            for item in workspace.items():
+                if item.state not in (WAITING, RUNNING):
+                    await run_in_threadpool(page.remove, item)
+        else:
+            raise UserError(f'action: found {action!r}, expected pause, resume, cancel or clear')
+        return dict(version=workspace.version)
+
+    @app.post('/api/items/{item_id}')
+    async def change_item(item_id: str, request: Request) -> dict[str, Any]:
+        item, asked = page.item(item_id), await _json(request, page.limits)
+        action = asked.get('action')
+        if action == 'cancel':
+            _stop(page, item)
+        elif action == 'again':
+            await run_in_threadpool(_run_again, page, item, asked)
+        elif action in ('check', 'uncheck'):
+            with workspace.update(item):
+                item.checked = action == 'check'
+        else:
+            raise UserError(f'action: found {action!r}, expected cancel, again, check or uncheck')
+        return page.describe(item)
+
+    @app.delete('/api/items/{item_id}')
+    def remove(item_id: str) -> dict[str, Any]:
+        page.remove(page.item(item_id))
+        return dict(version=workspace.version)
+
+    @app.post('/api/truth')
+    async def add_truth(request: Request, name: str) -> dict[str, Any]:
+        suffix = Path(name).suffix.lower()
+        if suffix not in TRUTH_SUFFIXES:
+            raise UserError(f'truth: found the ending {suffix!r}, expected train.csv or COCO '
+                            'annotations as .json')
+        path = await page.receive(request, suffix)
+        try:
+            count = await run_in_threadpool(page.truths.take, path, suffix)
+        except UserError as error:
+            raise UserError(str(error).replace(str(path), Path(name).name)) from error
+        finally:
+            path.unlink(missing_ok=True)
+        return dict(images=count)
+
+
+def _add_viewer(app: FastAPI, page: _Page) -> None:
+    """Add what is looked at and corrected."""
+    library = page.library
+
+    @app.get('/api/items/{item_id}/frames/{frame}/tiles/{level}/{column}/{row}')
+    def tile(item_id: str, frame: int, level: int, column: int, row: int) -> Response:
+        data = page.pictures.pyramid(page.item(item_id), frame).tile(level, column, row)
+        return Response(data, media_type='image/png',
+                        headers={'cache-control': 'private, max-age=3600'})
+
+    @app.get('/api/items/{item_id}/thumbnail')
+    def thumbnail(item_id: str) -> Response:
+        data = page.pictures.pyramid(page.item(item_id), 0).thumbnail()
+        return Response(data, media_type='image/png',
+                        headers={'cache-control': 'private, max-age=3600'})
+
+    @app.post('/api/items/{item_id}/frames/{frame}/cells')
+    async def cells(item_id: str, frame: int, request: Request) -> Response:
+        item, asked = page.item(item_id), await _json(request, page.limits)
+        return await run_in_threadpool(_cells, page, item, frame, asked.get('settings'))
+
+    @app.post('/api/items/{item_id}/frames/{frame}/edits')
+    async def edit(item_id: str, frame: int, request: Request) -> Response:
+        item, asked = page.item(item_id), await _json(request, page.limits)
+        await run_in_threadpool(library.edit, item, frame, asked)
+        return await run_in_threadpool(_cells, page, item, frame)
+
+    @app.post('/api/items/{item_id}/frames/{frame}/measurements')
+    async def measurements(item_id: str, frame: int, request: Request) -> Any:
+        item, asked = page.item(item_id), await _json(request, page.limits)
+        ids = asked.get('ids')
+        if not isinstance(ids, list) or not all(isinstance(each, int) for each in ids):
+            raise UserError(f'ids: found {ids!r}, expected a list of cells')
+        return await run_in_threadpool(measure, library, item, frame, ids)
+
+    @app.get('/api/items/{item_id}/truth')
+    def truth(item_id: str) -> Response:
+        return Response(page.truths.encode(library, page.item(item_id)), media_type=BINARY)
+
+    @app.post('/api/settings')
+    async def change_settings(request: Request) -> dict[str, Any]:
+        asked = await _json(request, page.limits)
+        settings = asked.get('settings')
+        if not isinstance(settings, dict):
+            raise UserError(f'settings: found {settings!r}, expected settings by name')
+        for item in page.items(asked.get('items')):
+            await run_in_threadpool(library.change_settings, item, settings)
+        return dict(version=page.workspace.version)
+
+
+def _add_exports(app: FastAPI, page: _Page) -> None:
+    """Add what is written."""
+
+    @app.post('/api/export')
+    async def export(request: Request) -> FileResponse:
+        asked = await _json(request, page.limits)
+        formats = asked.get('formats')
+        if not isinstance(formats, list):
+            raise UserError(f'formats: found {formats!r}, expected a list of names')
+        options = SaveOptions(bool(asked.get('numbers')), bool(asked.get('cellprofiler')))
+        folder = tempfile.TemporaryDirectory(dir=page.workspace.incoming)
+        path = Path(folder.name) / 'mmsart.zip'
+        try:
+            await run_in_threadpool(write_zip, page.library, page.items(asked.get('items')),
+                                    [str(name) for name in formats], path, options)
+        except BaseException:
+            folder.cleanup()
+            raise
+        return _Once(path, folder.cleanup)
+
+    @app.post('/api/training-data')
+    async def training_data(request: Request) -> dict[str, Any]:
+        items = page.items((await _json(request, page.limits)).get('items'))
+        target = page.workspace.folder / 'training_data' / time.strftime('%Y-%m-%d_%H-%M-%S')
+        return vars(await run_in_threadpool(
+            write_training_data, page.library, items, target))
+
+
+class _Once(FileResponse):
+    """A file that is removed when it is sent, or when the browser has gone."""
+
+    def __init__(self, path: Path, remove: Callable[[], None]) -> None:
+        super().__init__(path, media_type='application/zip', filename=path.name)
+        self._remove = remove
+
+    async def __call__(self, *args: Any) -> None:
+        try:
+            await super().__call__(*args)
+        finally:
+            self._remove()
+
+
+def _cells(page: _Page, item: Item, frame: int, settings: dict[str, Any] | None = None,
+           ) -> Response:
+    """Answer with the cells of a frame and what can be undone."""
+    if settings is not None and not isinstance(settings, dict):
+        raise UserError(f'settings: found {settings!r}, expected settings by name')
+    found = page.library.cells(item, frame, settings)
+    corrections = page.library.corrections(item, frame)
+    data = encode_cells(found, dict(
+        done=corrections.done, edits=[edit.kind for edit in corrections.edits]))
+    return Response(data, media_type=BINARY)
+
+
+def _add_folder(page: _Page, asked: dict[str, Any]) -> dict[str, Any]:
+    options = _read_options(asked.get('read', {}))
+    found = page.folders.images(str(asked.get('path', '')), bool(asked.get('recursive')))
+    known = {(item.path, json.dumps(item.read, sort_keys=True)) for item in page.workspace.items()}
+    new = [(path, name) for path, name in found
+           if (str(path), json.dumps(options, sort_keys=True)) not in known]
+    page.check_room(len(new))
+    refused, added = [], 0
+    for path, name in new:
+        try:
+            size = count_megapixels(path, name, page.limits, options.get('series'))
+        except (UserError, OSError) as error:
+            refused.append(str(error))
+            continue
+        page.workspace.add(name, path, False, options, size)
+        added += 1
+    return dict(added=added, known=len(found) - len(new), refused=refused)
+
+
+def _run_again(page: _Page, item: Item, asked: dict[str, Any]) -> None:
+    """Put an item into the queue anew, perhaps read in another way."""
+    if item.state in (WAITING, RUNNING):
+        raise UserError(f'{item.name}: found it in the queue, expected an image that is not')
+    read = _read_options(asked['read']) if 'read' in asked else item.read
+    for path in page.workspace.path(item).glob('edits_*.json'):
+        path.unlink()
+    page.library.forget(item)
+    page.pictures.forget(item)
+    with page.workspace.update(item):
+        item.read, item.state, item.error = read, WAITING, ''
+        item.progress, item.facts, item.edits, item.checked = 0.0, None, 0, False
+        item.settings = {}
+
+
+def _stop(page: _Page, item: Item) -> None:
+    """Take an item out of the queue."""
+    if item.state in (WAITING, RUNNING):
+        with page.workspace.update(item):
+            item.state, item.progress = STOPPED, 0.0
+
+
+def _read_options(given: Any) -> dict[str, Any]:
+    """Check options of reading that a page has sent."""
+    if not isinstance(given, dict):
+        raise UserError(f'read: found {given!r}, expected options by name')
+    options = {name: value for name, value in given.items() if value not in (None, '')}
+    for name, value in options.items():
+        if name not in READ_OPTIONS or not isinstance(value, READ_OPTIONS[name]):
+            raise UserError(f'read: found {name}={value!r}, expected one of '
+                            f'{", ".join(READ_OPTIONS)}')
+    normalize = options.get('normalize')
+    if isinstance(normalize, list) and not (
+            len(normalize) == 2 and all(isinstance(each, int | float) for each in normalize)):
+        raise UserError(f'read: normalize: found {normalize!r}, expected two numbers')
+    if isinstance(normalize, str) and normalize != 'none':
+        raise UserError(f'read: normalize: found {normalize!r}, expected two numbers or none')
+    return options
+
+
+async def _json(request: Request, limits: Limits) -> dict[str, Any]:
+    """Read a request's JSON object, no longer than allowed."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limits.json_bytes:
+            raise HTTPException(413, 'found too long a request')
+    return _parse(bytes(body) or b'{}')
+
+
+def _parse(text: str | bytes) -> dict[str, Any]:
+    try:
+        plain = json.loads(text)
+    except ValueError:
+        raise UserError('found no JSON, expected an object') from None
+    if not isinstance(plain, dict):
+        raise UserError('found JSON of another kind, expected an object')
+    return plain
+
+
+async def _answer_user_error(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(dict(detail=str(error)), 400)
+
+
+async def _answer_missing(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(dict(detail=f'found nothing there: {error}'), 404)

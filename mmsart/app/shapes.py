@@ -1,0 +1,133 @@
+"""Masks from what a hand draws: polygons, brush strokes, lines that split."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from mmsart.utils import UserError
+
+Points = Sequence[Sequence[float]]
+Box = tuple[int, int, int, int]
+
+SHIFT = 4  # binary places of OpenCV's fixed point
+SMALLEST_PART = 4
+"""Pixels; a part that a line cuts off and that is smaller joins its neighbour."""
+
+
+def fill_polygon(points: Points, size: tuple[int, int]) -> tuple[np.ndarray, Box]:
+    """Paint the inside of a polygon and the pixels that its sides run through.
+
+    Args:
+        points: corners xy in pixels; the pixel (y, x) is the square from (x, y) to (x + 1, y + 1).
+        size: (h, w) of the image.
+
+    Returns:
+        uint8 (h, w) patch, and its box, half-open xyxy; without area where nothing is inside.
+
+    Raises:
+        UserError: there are fewer than three corners.
+    """
+    if len(points) < 3:
+        raise UserError(f'polygon: found {len(points)} corners, expected at least 3')
+    corners, patch, box = _canvas(points, 1, size)
+    cv2.fillPoly(patch, [corners], 1, shift=SHIFT)
+    return _inside(patch, box, size)
+
+
+def paint_stroke(points: Points, radius: float, size: tuple[int, int]) -> tuple[np.ndarray, Box]:
+    """Paint with a round brush.
+
+    Args:
+        points: where the centre of the brush went, as of :func:`fill_polygon`.
+        radius: of the brush in pixels.
+        size: (h, w) of the image.
+
+    Returns:
+        As of :func:`fill_polygon`.
+
+    Raises:
+        UserError: there is no point.
+    """
+    if not points:
+        raise UserError('stroke: found no point, expected at least 1')
+    corners, patch, box = _canvas(points, radius + 1, size)
+    cv2.polylines(patch, [corners], False, 1, max(1, round(2 * radius)), shift=SHIFT)
+    for x, y in corners.tolist():
+        cv2.circle(patch, (x, y), round(radius * (1 << SHIFT)), 1, -1, shift=SHIFT)
+    return _inside(patch, box, size)
+
+
+def split_patch(patch: np.ndarray, box: Box, line: Points) -> list[np.ndarray]:
+    """Cut a mask along a line.
+
+    Args:
+        patch: uint8 (h, w).
+        box: where it lies in the image.
+        line: points xy of the image.
+
+    Returns:
+        The parts, uint8 (h, w) each: every pixel is in one of them.
+
+    Raises:
+        UserError: the line does not divide the mask.
+    """
+    if len(line) < 2:
+        raise UserError(f'line: found {len(line)} points, expected at least 2')
+    wall = np.zeros(patch.shape, np.uint8)
+    corners = _fixed(np.asarray(line, float) - box[:2])
+    cv2.polylines(wall, [corners], False, 1, 1, cv2.LINE_4, SHIFT)
+    before = cv2.connectedComponents(patch, connectivity=8)[0]
+    count, numbered = cv2.connectedComponents(patch & (1 - wall), connectivity=4)
+    pieces = np.asarray(numbered)
+    areas = np.bincount(pieces.reshape(-1), minlength=count)[1:]
+    kept = np.flatnonzero(areas >= SMALLEST_PART) + 1
+    if len(kept) < 2 or len(kept) < before:  # one more than there were: 0 is the outside
+        raise UserError('line: found that it divides no cell, expected it to cross one from edge '
+                        'to edge')
+    known = np.isin(pieces, kept)
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    owner = np.where(patch > 0, pieces[tuple(nearest)], 0)
+    return [(owner == number).astype(np.uint8) for number in kept.tolist()]
+
+
+def _canvas(
+        points: Points, margin: float, size: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray, Box]:
+    """Make an empty patch around points and move them into it, as OpenCV's fixed point."""
+    height, width = size
+    places: np.ndarray = np.asarray(points, float).reshape(-1, 2)
+    if not np.isfinite(places).all():
+        raise UserError('points: found a coordinate that is not finite, expected pixels')
+    # Beyond the image nothing is painted, so that no far-off point asks for much memory.
+    places = np.clip(places, -margin, np.array([width, height]) + margin)
+    left, top = np.floor(places.min(0) - margin).astype(int).tolist()
+    right, bottom = (np.ceil(places.max(0) + margin).astype(int) + 1).tolist()
+    patch: np.ndarray = np.zeros((bottom - top, right - left), np.uint8)
+    return _fixed(places - (left, top)), patch, (left, top, right, bottom)
+
+
+def _fixed(places: np.ndarray) -> np.ndarray:
+    """Turn corners of pixels into OpenCV's numbers, which count pixel centres."""
+    return np.rint((places - 0.5) * (1 << SHIFT)).astype(np.int32).reshape(-1, 1, 2).squeeze(1)
+
+
+def _inside(patch: np.ndarray, box: Box, size: tuple[int, int]) -> tuple[np.ndarray, Box]:
+    """Cut away what lies outside the image."""
+    left, top, right, bottom = box
+    x1, y1, x2, y2 = max(left, 0), max(top, 0), min(right, size[1]), min(bottom, size[0])
+    if x1 >= x2 or y1 >= y2:
+        return np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
+    return tighten(patch[y1 - top:y2 - top, x1 - left:x2 - left], (x1, y1, x2, y2))
+
+
+def tighten(patch: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
+    """Shrink a patch to its own extent."""
+    rows, columns = np.flatnonzero(patch.any(1)), np.flatnonzero(patch.any(0))
+    if not len(rows):
+        return np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
+    y1, y2, x1, x2 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    return (np.ascontiguousarray(patch[y1:y2, x1:x2]),
+            (int(box[0] + x1), int(box[1] + y1), int(box[0] + x2), int(box[1] + y2)))

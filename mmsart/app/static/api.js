@@ -1,0 +1,50 @@
+// Talking to the server: JSON, blocks of bytes, files.
+
+export class ApiError extends Error {}
+
+async function answer(response) {
+  if (response.ok) return response;
+  const text = await response.text();
+  let detail = text;
+  try { detail = JSON.parse(text).detail; } catch { /* plain text */ }
+  throw new ApiError(typeof detail === 'string' && detail ? detail : `the server answers ${response.status}`);
+}
+
+async function ask(path, options) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new ApiError('the program does not answer: is mmsart app still running?');
+  }
+  return answer(response);
+}
+
+const asJson = body => ({
+  method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+export const getJson = async path => (await ask(path)).json();
+export const postJson = async (path, body = {}) => (await ask(path, asJson(body))).json();
+export const remove = async path => (await ask(path, { method: 'DELETE' })).json();
+export const getBlock = async path => (await ask(path)).arrayBuffer();
+export const postForBlock = async (path, body = {}) => (await ask(path, asJson(body))).arrayBuffer();
+export const postForBlob = async (path, body = {}) => (await ask(path, asJson(body))).blob();
+
+// XMLHttpRequest rather than fetch: it says how much of a file has gone.
+export function upload(path, file, onProgress = () => {}) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', path);
+    request.setRequestHeader('content-type', 'application/octet-stream');
+    request.upload.addEventListener('progress', event => onProgress(event.loaded / Math.max(event.total, 1)));
+    request.addEventListener('error', () => reject(new ApiError(`${file.name}: the server does not take it`)));
+    request.addEventListener('load', () => {
+      let plain = null;
+      try { plain = JSON.parse(request.responseText); } catch { /* plain text */ }
+      if (request.status < 300) resolve(plain);
+      else reject(new ApiError((plain && plain.detail) || request.responseText || `the server answers ${request.status}`));
+    });
+    request.send(file);
+  });
+}

@@ -1,0 +1,74 @@
+// Thresholds of score and size: sliders that choose among kept detections.
+
+import { $, element } from './dom.js';
+
+const LARGEST = 20000; // pixels; the end of the size slider stands for no limit
+const STEPS = 200;
+
+// Sizes run along a square, so that small ones can be told apart.
+const toSlider = area => Math.round(Math.sqrt(Math.min(area, LARGEST) / LARGEST) * STEPS);
+const toArea = position => Math.round((position / STEPS) ** 2 * LARGEST);
+
+export class Decide {
+  // `onChange(settings, final)` is called while a slider moves, and when it rests.
+  constructor(onChange) {
+    this.onChange = onChange;
+    this.settings = null;
+  }
+
+  show(item) {
+    const box = $('decide');
+    box.replaceChildren();
+    this.item = item;
+    if (!item) {
+      this.settings = null;
+      box.append(element('p', { class: 'soft' }, 'Thresholds come with the first picture.'));
+      return;
+    }
+    const { postprocess, classes, keep } = item.facts;
+    this.settings = structuredClone({ ...postprocess, ...item.settings });
+    classes.forEach((name, label) => {
+      const lowest = Math.ceil(postprocess.score_thr[name] * keep * 1000) / 1000;
+      const group = element('fieldset', { class: 'thresholds' }, element('legend', {},
+        element('span', { class: 'swatch', id: `swatch-${label}` }), name));
+      group.append(
+        this.#line(name, 'score_thr', 'Score ≥', { min: lowest, max: 1, step: 0.005 }, value => value, value => value, value => Number(value.toFixed(3))),
+        this.#line(name, 'min_area', 'Size ≥', { min: 0, max: STEPS, step: 1 }, toSlider, toArea, value => value),
+        this.#line(name, 'max_area', 'Size ≤', { min: 1, max: STEPS, step: 1 },
+          area => area === null ? STEPS : toSlider(area), position => position >= STEPS ? null : toArea(position), value => value ?? ''));
+      box.append(group);
+      const [red, green, blue] = item.facts.colours[label];
+      $(`swatch-${label}`).style.background = `rgb(${red} ${green} ${blue})`;
+      group.hidden = classes.length > 1 && item.facts.counts[label] === 0 && item.facts.counts.some(count => count > 0);
+    });
+  }
+
+  #line(name, key, text, range, toPosition, toValue, toShown) {
+    const value = this.settings[key][name];
+    const slider = element('input', {
+      type: 'range', min: String(range.min), max: String(range.max), step: String(range.step),
+      'data-key': key, 'data-class': name, 'aria-label': `${name}: ${text}` });
+    slider.value = toPosition(value);
+    const box = element('input', {
+      type: 'number', 'aria-label': `${name}: ${text}, number`, min: key === 'score_thr' ? String(range.min) : key === 'max_area' ? '1' : '0',
+      step: key === 'score_thr' ? '0.005' : '1', placeholder: key === 'max_area' ? 'any' : '' });
+    box.value = toShown(value);
+    const change = (wanted, final) => {
+      this.settings[key][name] = wanted;
+      this.onChange(this.settings, final);
+    };
+    slider.addEventListener('input', () => {
+      const wanted = toValue(Number(slider.value));
+      box.value = toShown(wanted);
+      change(wanted, false);
+    });
+    slider.addEventListener('change', () => change(toValue(Number(slider.value)), true));
+    box.addEventListener('change', () => {
+      if (!box.checkValidity() || (box.value === '' && key !== 'max_area')) { box.value = toShown(this.settings[key][name]); return; }
+      const wanted = box.value === '' ? null : Number(box.value);
+      slider.value = toPosition(wanted);
+      change(wanted, true);
+    });
+    return element('label', { class: 'line' }, element('span', {}, text), slider, box);
+  }
+}

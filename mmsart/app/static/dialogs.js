@@ -1,0 +1,137 @@
+// Dialogs: export, folders, options of reading, keys.
+
+import { getJson, postForBlob, postJson } from './api.js';
+import { $, element, guarded, toast } from './dom.js';
+
+export function setUpExport({ current, items }) {
+  const dialog = $('export-dialog');
+  const scope = () => {
+    const chosen = dialog.querySelector('[name="scope"]:checked').value;
+    return chosen === 'this' ? [current().id] : chosen;
+  };
+  $('open-export').addEventListener('click', () => {
+    const done = items().filter(item => item.state === 'done');
+    $('done-count').textContent = done.length;
+    $('checked-count').textContent = done.filter(item => item.checked).length;
+    const here = current()?.state === 'done';
+    dialog.querySelector('[value="this"]').disabled = !here;
+    if (!here) dialog.querySelector('[value="all"]').checked = true;
+    $('training-result').replaceChildren();
+    dialog.showModal();
+  });
+  $('do-export').addEventListener('click', guarded(async () => {
+    const formats = [...$('formats').querySelectorAll('input:checked')].map(box => box.value);
+    const button = $('do-export');
+    button.disabled = true;
+    button.textContent = 'Writing…';
+    try {
+      const blob = await postForBlob('/api/export', { items: scope(), formats, numbers: $('numbers').checked, cellprofiler: $('cellprofiler').checked });
+      const link = element('a', { href: URL.createObjectURL(blob), download: 'mmsart.zip' });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    } catch (error) {
+      dialog.close(); // the message would lie behind it
+      throw error;
+    } finally {
+      button.disabled = false;
+      button.textContent = 'Download ZIP';
+    }
+  }));
+  $('do-training').addEventListener('click', async () => {
+    const result = $('training-result');
+    try {
+      const made = await postJson('/api/training-data', { items: scope() });
+      const mixed = made.mixed.length ? ` ${made.mixed.length} with several classes are in annotations.json alone.` : '';
+      result.replaceChildren(element('p', {}, `${made.cells} cells on ${made.images} pictures, in ${made.folder}.${mixed}`), element('code', { tabIndex: 0 }, made.command));
+    } catch (error) {
+      result.replaceChildren(element('p', { class: 'error' }, error.message));
+    }
+  });
+}
+
+export function showFormats(formats) {
+  $('formats').replaceChildren(...formats.map(({ name, what, default: chosen }) => element('label', {},
+    element('input', { type: 'checkbox', value: name, checked: chosen }), ` ${what}`)));
+}
+
+export function setUpFolders({ reading, changed }) {
+  const dialog = $('folder-dialog'), path = $('folder-path');
+  async function list(where) {
+    $('folder-error').textContent = '';
+    try {
+      const found = await getJson(`/api/folders?${new URLSearchParams({ path: where })}`);
+      path.value = found.path;
+      const go = (name, target) => element('li', {}, element('button', { type: 'button', onclick: () => list(target) }, name));
+      $('folder-list').replaceChildren(
+        ...(found.parent ? [go('↑ ..', found.parent)] : []),
+        ...found.folders.map(name => go(`${name}/`, `${found.path}/${name}`)));
+      $('folder-images').textContent = `${found.images.length} pictures here${found.images.length ? `: ${found.images.slice(0, 4).join(', ')}${found.images.length > 4 ? ' …' : ''}` : ''}`;
+    } catch (error) {
+      $('folder-error').textContent = error.message;
+    }
+  }
+  $('add-folder').addEventListener('click', () => { dialog.showModal(); list(path.value); });
+  $('folder-go').addEventListener('click', () => list(path.value));
+  path.addEventListener('keydown', event => { if (event.key === 'Enter') { event.preventDefault(); list(path.value); } });
+  $('folder-add').addEventListener('click', async () => {
+    try {
+      const done = await postJson('/api/folders', { path: path.value, recursive: $('folder-recursive').checked, read: reading() });
+      dialog.close();
+      const parts = [`${done.added} pictures added`];
+      if (done.known) parts.push(`${done.known} were there already`);
+      if (done.refused.length) parts.push(`${done.refused.length} refused: ${done.refused[0]}`);
+      if (done.known || done.refused.length) toast(parts.join('; '));
+      changed();
+    } catch (error) {
+      $('folder-error').textContent = error.message;
+    }
+  });
+}
+
+// Options of reading, for all that is added or for one picture that could not be read without.
+export function setUpReading({ changed }) {
+  const dialog = $('reading-dialog');
+  let options = {}, item = null;
+  const fields = { channel: 'read-channel', axes: 'read-axes', series: 'read-series', pixel_size: 'read-pixel' };
+  function show(values, text) {
+    for (const [name, id] of Object.entries(fields)) $(id).value = values[name] ?? '';
+    const limits = Array.isArray(values.normalize) ? values.normalize : ['', ''];
+    [$('read-low').value, $('read-high').value] = limits;
+    $('reading-text').textContent = text;
+    dialog.showModal();
+  }
+  function collect() {
+    const made = {};
+    for (const [name, id] of Object.entries(fields)) {
+      const value = $(id).value.trim();
+      if (value) made[name] = name === 'series' || name === 'pixel_size' ? Number(value) : value;
+    }
+    if ($('read-low').value && $('read-high').value) made.normalize = [Number($('read-low').value), Number($('read-high').value)];
+    return made;
+  }
+  $('open-reading').addEventListener('click', () => { item = null; show(options, 'For pictures that are added from now on. Leave empty what the files say themselves.'); });
+  $('reading-ok').addEventListener('click', guarded(async () => {
+    const made = collect();
+    dialog.close();
+    if (!item) { options = made; return; }
+    await postJson(`/api/items/${item.id}`, { action: 'again', read: made });
+    changed();
+  }));
+  return {
+    reading: () => options,
+    reread: failed => { item = failed; show(failed.read, failed.error); } };
+}
+
+const KEYS = [
+  ['Picture', [['+ −', 'zoom in, out'], ['0', 'whole picture'], ['wheel, drag', 'zoom, move'], ['J K', 'next, last picture'], ['Page ↓ ↑', 'next, last frame of a stack']]],
+  ['Cross', [['arrow keys', 'move it (Shift: by one pixel)'], ['Space', 'pick a cell, set a point, begin and end painting (Shift: pick more; erase)'], ['Enter', 'finish a polygon or line'], ['Esc', 'drop it; back to selecting']]],
+  ['Cells', [['. ,', 'select the next, the last'], ['Del', 'delete'], ['M', 'merge'], ['1 … 9', 'change class'], ['V P B X', 'select, polygon, brush, split'], ['[ ]', 'size of the brush'], ['Ctrl+Z, Ctrl+Shift+Z', 'undo, redo'], ['C', 'mark as checked']]],
+  ['Look', [['O', 'outlines, filled, hidden'], ['T', 'truth off, over, beside'], ['E', 'export'], ['?', 'this list']]],
+];
+
+export function setUpHelp() {
+  const rows = KEYS.flatMap(([title, keys]) => keys.map(([key, what], k) => element('tr', {},
+    element('td', { class: 'soft' }, k ? '' : title), element('td', {}, element('kbd', {}, key)), element('td', {}, what))));
+  $('keys').replaceChildren(...rows);
+  $('open-help').addEventListener('click', () => $('help-dialog').showModal());
+}

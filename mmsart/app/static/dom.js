@@ -1,0 +1,65 @@
+// Small helpers around the document. Text always goes in as text, never as markup.
+
+export const $ = id => document.getElementById(id);
+
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
+    else if (name in made && typeof value !== 'string') made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+let hiding = 0;
+export function toast(message) {
+  const box = $('toast');
+  box.textContent = message;
+  box.hidden = false;
+  clearTimeout(hiding);
+  hiding = setTimeout(() => { box.hidden = true; }, Math.max(5000, 60 * message.length));
+}
+
+// Run something that may fail, and say why where it does.
+export const guarded = action => async (...given) => {
+  try {
+    return await action(...given);
+  } catch (error) {
+    toast(error.message || String(error));
+    if (error.name !== 'Error' && !(error.message)) throw error;
+    return undefined;
+  }
+};
+
+export function confirmed(text) {
+  const dialog = $('confirm-dialog');
+  $('confirm-text').textContent = text;
+  dialog.returnValue = 'no';
+  dialog.showModal();
+  return new Promise(resolve => dialog.addEventListener(
+    'close', () => resolve(dialog.returnValue === 'yes'), { once: true }));
+}
+
+export function duration(seconds) {
+  if (seconds < 1) return 'a moment';
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+export const number = value => value.toLocaleString('en');
+
+// Call at most once at a time; of calls made meanwhile only the last one counts.
+export function latest(action) {
+  let running = false, waiting = null;
+  return async function call(...given) {
+    if (running) { waiting = given; return; }
+    running = true;
+    try { await action(...given); } finally {
+      running = false;
+      if (waiting) { const next = waiting; waiting = null; call(...next); }
+    }
+  };
+}

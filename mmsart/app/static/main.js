@@ -1,0 +1,411 @@
+// The page: what is shown, and what happens when.
+
+import { getBlock, getJson, postForBlock, postJson } from './api.js';
+import { Cells } from './cells.js';
+import { css } from './colours.js';
+import { Decide } from './decide.js';
+import { setUpExport, setUpFolders, setUpHelp, setUpReading, showFormats } from './dialogs.js';
+import { $, duration, element, guarded, latest, number, toast } from './dom.js';
+import { drawHistogram } from './histogram.js';
+import { Pyramid } from './pyramid.js';
+import { Queue } from './queue.js';
+import { setUpTheme } from './theme.js';
+import { Tools } from './tools.js';
+import { View } from './view.js';
+
+const POLL = 1000; // milliseconds between questions for news
+
+const page = { version: '', items: [], id: null, frame: 0, shown: '', model: null, tile: 512, ask: 0 };
+const view = new View();
+const current = () => page.items.find(item => item.id === page.id) ?? null;
+const done = () => (current()?.state === 'done' ? current() : null);
+
+// News from the server
+
+async function poll() {
+  try {
+    const state = await getJson(`/api/state?since=${page.version}`);
+    if (page.lost) { page.lost = false; $('toast').hidden = true; }
+    page.version = state.version;
+    if (state.items) take(state);
+    queue.update(state);
+    if (!page.id && page.items.length) open(firstToShow());
+    else refresh();
+  } catch (error) {
+    if (!page.lost) { page.lost = true; toast(error.message); }
+  }
+}
+
+const firstToShow = () => (page.items.find(item => item.state === 'done') ?? page.items[0]).id;
+
+function take(state) {
+  page.items = state.items;
+  page.tile = state.tile;
+  if (!page.model) {
+    page.model = state.model;
+    $('model').textContent = `model ${state.model.name}`;
+    $('model').title = state.program;
+    $('keep-text').textContent = state.keep_days ? `Pictures and results are removed from the workspace ${state.keep_days} days after they were added.` : '';
+    showFormats(state.formats);
+  }
+  if (page.id && !current()) page.id = null;
+}
+
+// The picture that is shown
+
+const open = guarded(async id => {
+  page.id = id;
+  page.frame = 0;
+  page.shown = '';
+  queue.select(id);
+  await refresh();
+});
+
+// Show what has changed of the current picture since it was shown last.
+async function refresh() {
+  const item = current();
+  const shown = item ? `${item.id} ${item.state} ${item.error}` : '';
+  if (shown === page.shown) return;
+  page.shown = shown;
+  showEmpty(item);
+  showControls(item);
+  $('hint').hidden = true;
+  if (!done()) {
+    view.show(null);
+    showCells();
+    if (item && item.state === 'running') page.shown = '';
+    return;
+  }
+  await showFrame(page.frame, false);
+}
+
+async function showFrame(frame, keepPlace) {
+  const item = done();
+  if (!item) return;
+  page.frame = frame;
+  const ask = ++page.ask;
+  view.classColours = item.facts.colours;
+  view.show(new Pyramid(item, frame, page.tile, () => view.draw('picture')), keepPlace);
+  showStack(item);
+  const buffer = await postForBlock(`/api/items/${item.id}/frames/${frame}/cells`);
+  if (ask !== page.ask) return;
+  view.setCells(new Cells(buffer));
+  showCells();
+  tools.use(tools.tool);
+  await showTruth();
+}
+
+const setFrame = latest(guarded(async frame => {
+  const item = done();
+  if (item && frame >= 0 && frame < item.facts.frames && frame !== page.frame) await showFrame(frame, true);
+}));
+
+const showTruth = guarded(async () => {
+  const item = done();
+  $('truth').disabled = !item?.truth;
+  $('truth-text').textContent = '';
+  if (!item?.truth || view.look.truth === 'off') { view.setTruth(null); return; }
+  const ask = page.ask, beside = view.panes.length;
+  const truth = new Cells(await getBlock(`/api/items/${item.id}/truth`));
+  if (ask !== page.ask) return;
+  view.setTruth(truth);
+  if (view.panes.length !== beside) view.fit();
+  const { score, met, missed, extra } = truth.header;
+  $('truth-text').textContent = `Precision ${score.toFixed(3)}; at an IoU of one half ${met} met, ${missed} missed, ${extra} extra.`;
+});
+
+// Thresholds and corrections
+
+const choose = latest(guarded(async settings => {
+  const item = done();
+  if (!item) return;
+  const ask = page.ask;
+  const buffer = await postForBlock(`/api/items/${item.id}/frames/${page.frame}/cells`, { settings });
+  if (ask !== page.ask) return;
+  view.setCells(new Cells(buffer));
+  showCells();
+}));
+
+const decide = new Decide(guarded(async (settings, final) => {
+  choose(settings);
+  if (!final) return;
+  await postJson('/api/settings', { settings, items: [page.id] });
+  if (view.truth) await showTruth();
+}));
+
+const edit = guarded(async request => {
+  const item = done();
+  if (!item || !view.cells) return;
+  let buffer;
+  try {
+    buffer = await postForBlock(`/api/items/${item.id}/frames/${page.frame}/edits`, { ...request, done: view.cells.header.done });
+  } catch (error) {
+    if (error.message.includes('another window')) await showFrame(page.frame, true);
+    throw error;
+  }
+  const before = view.cells.ids;
+  view.setCells(new Cells(buffer));
+  // What a correction has made is selected, to go on with.
+  if (['merge', 'extend', 'erase', 'relabel'].includes(request.kind)) {
+    const old = new Set(before);
+    view.cells.ids.forEach(id => { if (!old.has(id)) view.selected.add(id); });
+  }
+  showCells();
+  if (view.truth) await showTruth();
+});
+
+const selectedIds = () => [...view.selected];
+
+function relabel(label) {
+  const select = $('class');
+  if (label >= select.options.length) return;
+  select.selectedIndex = label;
+  if (view.selected.size) edit({ kind: 'relabel', ids: selectedIds(), label });
+}
+
+// The panel
+
+function showEmpty(item) {
+  const box = $('empty');
+  box.replaceChildren();
+  if (!page.items.length) {
+    box.append(element('h2', {}, 'Drop pictures of cells here'),
+      element('p', {}, 'Their outlines appear one picture after another. Move the sliders, correct what is wrong, export. Nothing leaves this computer.'));
+  } else if (item?.state === 'failed') {
+    box.append(element('h2', {}, 'This picture could not be read'), element('p', {}, item.error),
+      element('button', { type: 'button', onclick: () => reading.reread(item) }, 'Read it another way…'));
+  } else if (item && item.state !== 'done') {
+    const text = { waiting: 'Waiting for its turn', running: `Looking for cells … ${Math.round(100 * item.progress)} %`, stopped: 'Cancelled' }[item.state];
+    box.append(element('h2', {}, text), element('p', {}, item.name));
+  }
+}
+
+function showControls(item) {
+  const ready = item?.state === 'done';
+  decide.show(ready ? item : null);
+  $('checked').disabled = !ready;
+  $('checked').checked = Boolean(item?.checked);
+  $('settings-all').disabled = $('settings-reset').disabled = !ready;
+  const select = $('class');
+  select.replaceChildren(...(ready ? item.facts.classes : []).map((name, k) => element('option', { value: String(k) }, `${k + 1} ${name}`)));
+  const notes = ready ? item.facts.warnings : [];
+  $('notes-box').hidden = !notes.length;
+  $('notes').replaceChildren(...notes.map(note => element('li', {}, note)));
+  $('stack').hidden = true;
+  $('truth').disabled = !item?.truth;
+}
+
+function showStack(item) {
+  $('stack').hidden = item.facts.frames < 2;
+  $('frame').max = item.facts.frames - 1;
+  $('frame').value = page.frame;
+  const [times, depths] = item.facts.stack, t = Math.floor(page.frame / depths), z = page.frame % depths;
+  $('frame-text').value = [times > 1 ? `t ${t + 1} of ${times}` : '', depths > 1 ? `z ${z + 1} of ${depths}` : ''].filter(Boolean).join(', ');
+}
+
+function showCells() {
+  const { cells } = view, item = done();
+  $('total').value = cells ? number(cells.count) : '–';
+  $('total-unit').textContent = cells?.count === 1 ? 'cell' : 'cells';
+  $('undo').disabled = !(cells?.header.done > 0);
+  $('redo').disabled = !(cells && cells.header.edits.length > cells.header.done);
+  if (cells) {
+    const { done: count, edits } = cells.header;
+    $('undo').title = `Undo${count ? `: ${edits[count - 1]}` : ''} (Ctrl+Z)`;
+    $('redo').title = `Redo${edits.length > count ? `: ${edits[count]}` : ''} (Ctrl+Shift+Z)`;
+  }
+  const counts = new Map();
+  cells?.labels.forEach(label => counts.set(label, (counts.get(label) ?? 0) + 1));
+  $('legend').replaceChildren(...[...counts].sort().map(([label, count]) => {
+    const swatch = element('span', { class: 'swatch' });
+    swatch.style.background = css(item.facts.colours[label]);
+    return element('li', {}, swatch, `${item.facts.classes[label]} ${number(count)}`);
+  }));
+  const facts = cells && item ? summarize(cells, item) : [];
+  $('facts').replaceChildren(...facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]));
+  showHistograms();
+  showSelected();
+}
+
+function summarize(cells, item) {
+  const areas = Array.from(cells.areas).sort((a, b) => a - b), um = item.facts.pixel_size;
+  const rows = [['picture', `${number(item.facts.width)} × ${number(item.facts.height)}`]];
+  if (areas.length) {
+    const median = (areas[(areas.length - 1) >> 1] + areas[areas.length >> 1]) / 2;
+    const covered = areas.reduce((sum, area) => sum + area, 0) / (cells.width * cells.height);
+    rows.push(['median area', um ? `${(median * um * um).toPrecision(3)} µm²` : `${number(median)} px`]);
+    rows.push(['covered', `${(100 * covered).toFixed(1)} %`]);
+    rows.push(['mean score', (cells.scores.reduce((sum, score) => sum + score, 0) / cells.count).toFixed(2)]);
+  }
+  if (um) rows.push(['per mm²', number(Math.round(1e6 * cells.count / (cells.width * cells.height * um * um)))]);
+  if (item.facts.seconds) rows.push(['took', duration(item.facts.seconds)]);
+  return rows;
+}
+
+function showHistograms() {
+  const { cells } = view;
+  const [scores, areas] = [$('score-histogram'), $('area-histogram')];
+  [scores.dataset.what, areas.dataset.what] = ['Scores', 'Areas'];
+  const names = cells ? [...new Set(cells.labels)].map(label => done().facts.classes[label]) : [];
+  const marks = key => names.map(name => decide.settings?.[key][name]).filter(value => value !== null && value !== undefined);
+  drawHistogram(scores, cells?.scores ?? [], 0, 1, marks('score_thr'));
+  const largest = Math.max(100, ...(cells?.areas ?? []));
+  drawHistogram(areas, cells?.areas ?? [], 0, largest, [...marks('min_area'), ...marks('max_area')].filter(value => value <= largest), Math.sqrt);
+}
+
+const MEASURES = [
+  ['area_um2', 'area', ' µm²'], ['area_px', 'area', ' px'], ['perimeter_px', 'perimeter', ' px'], ['equivalent_diameter_area_px', 'diameter', ' px'],
+  ['axis_major_length_px', 'length', ' px'], ['axis_minor_length_px', 'width', ' px'], ['eccentricity', 'eccentricity', ''], ['circularity', 'circularity', ''],
+  ['intensity_mean', 'mean grey', '']];
+
+const showSelected = latest(guarded(async () => {
+  const { cells, selected } = view, box = $('selected'), ids = selectedIds();
+  $('delete').disabled = !selected.size;
+  $('merge').disabled = selected.size < 2;
+  if (!ids.length) {
+    box.replaceChildren(element('p', { class: 'soft' }, 'Click a cell; Shift adds more.'));
+    return;
+  }
+  const rows = ids.map(id => cells.rows.get(id));
+  if (ids.length > 1) {
+    const area = rows.reduce((sum, row) => sum + cells.areas[row], 0);
+    box.replaceChildren(element('p', {}, `${ids.length} cells, ${number(area)} px together`));
+    return;
+  }
+  const [row] = rows, item = done();
+  $('class').selectedIndex = cells.labels[row];
+  const [found] = await postJson(`/api/items/${item.id}/frames/${page.frame}/measurements`, { ids });
+  if (!found || view.cells !== cells || !selected.has(ids[0])) return;
+  const line = (name, value) => element('tr', {}, element('th', { scope: 'row' }, name), element('td', {}, value));
+  box.replaceChildren(element('table', {}, element('caption', { class: 'soft', hidden: true }, 'Measurements'),
+    line('number', String(found.label)), line('class', found.class), line('score', cells.made[row] && found.score === 1 ? 'drawn' : found.score.toFixed(3)),
+    ...MEASURES.filter(([key]) => found[key] !== undefined && found[key] !== null).map(([key, name, unit]) => line(name, `${Number(found[key].toPrecision(4)).toLocaleString('en')}${unit}`)),
+    line('at the border', found.touches_border ? 'yes' : 'no')));
+}));
+
+function showHover(row, x, y) {
+  const box = $('hover'), { cells } = view;
+  box.hidden = row < 0 || !cells;
+  if (box.hidden) return;
+  const name = done().facts.classes[cells.labels[row]];
+  box.textContent = `${row + 1} · ${name} · ${cells.scores[row].toFixed(2)} · ${number(cells.areas[row])} px`;
+  const left = Math.min(x + 14, view.box.clientWidth - box.offsetWidth - 4), top = y + 18 + box.offsetHeight > view.box.clientHeight ? y - box.offsetHeight - 10 : y + 18;
+  box.style.transform = `translate(${Math.max(0, left)}px, ${Math.max(0, top)}px)`;
+}
+
+// Contrast: a table in an SVG filter that the browser applies to the picture's canvas
+
+function showContrast() {
+  let black = Number($('black').value), white = Number($('white').value);
+  const gamma = Number($('gamma').value);
+  if (white <= black) white = black + 1;
+  const plain = black === 0 && white === 255 && gamma === 1;
+  $('picture').style.filter = plain ? '' : 'url(#display)';
+  if (plain) return;
+  const table = Array.from({ length: 256 }, (_, grey) => Math.min(1, Math.max(0, (grey - black) / (white - black)) ** (1 / gamma)).toFixed(4)).join(' ');
+  for (const part of document.querySelectorAll('#display feComponentTransfer > *')) part.setAttribute('tableValues', table);
+}
+
+function autoContrast() {
+  const counts = view.pyramid?.greys();
+  if (!counts) return;
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const at = share => { let sum = 0; return counts.findIndex(count => (sum += count) >= share * total); };
+  $('black').value = Math.max(0, at(0.003));
+  $('white').value = Math.max(Number($('black').value) + 1, at(0.997));
+  showContrast();
+}
+
+// Wiring
+
+const reading = setUpReading({ changed: poll });
+const queue = new Queue({ open, reading: reading.reading, reread: reading.reread, changed: poll });
+const tools = new Tools(view, { edit, onSelect: () => showSelected(), onHover: showHover, label: () => Math.max(0, $('class').selectedIndex) });
+setUpFolders({ reading: reading.reading, changed: poll });
+setUpExport({ current, items: () => page.items });
+setUpHelp();
+setUpTheme(() => showHistograms());
+view.onView = () => { $('zoom').value = `${Math.round(100 * view.scale)} %`; };
+
+$('delete').addEventListener('click', () => edit({ kind: 'delete', ids: selectedIds() }));
+$('merge').addEventListener('click', () => edit({ kind: 'merge', ids: selectedIds() }));
+$('undo').addEventListener('click', () => edit({ kind: 'undo' }));
+$('redo').addEventListener('click', () => edit({ kind: 'redo' }));
+$('class').addEventListener('change', () => relabel($('class').selectedIndex));
+$('checked').addEventListener('change', guarded(async () => { await postJson(`/api/items/${page.id}`, { action: $('checked').checked ? 'check' : 'uncheck' }); poll(); }));
+$('zoom-in').addEventListener('click', () => view.zoom(1.5));
+$('zoom-out').addEventListener('click', () => view.zoom(1 / 1.5));
+$('fit').addEventListener('click', () => view.fit());
+$('frame').addEventListener('input', () => setFrame(Number($('frame').value)));
+$('draw').addEventListener('change', () => view.setLook({ draw: $('draw').value }));
+$('colour').addEventListener('change', () => view.setLook({ colour: $('colour').value }));
+$('opacity').addEventListener('input', () => view.setLook({ opacity: Number($('opacity').value) }));
+$('truth').addEventListener('change', async () => {
+  const before = view.panes.length;
+  view.setLook({ truth: $('truth').value });
+  await showTruth();
+  if (view.panes.length !== before) view.fit();
+});
+for (const id of ['black', 'white', 'gamma']) $(id).addEventListener('input', showContrast);
+$('auto-contrast').addEventListener('click', autoContrast);
+$('reset-look').addEventListener('click', () => { [$('black').value, $('white').value, $('gamma').value] = [0, 255, 1]; showContrast(); });
+$('settings-all').addEventListener('click', guarded(async () => {
+  await postJson('/api/settings', { settings: decide.settings, items: 'all' });
+  poll();
+}));
+$('settings-reset').addEventListener('click', guarded(async () => {
+  const item = done();
+  await postJson('/api/settings', { settings: {}, items: [item.id] });
+  item.settings = {};
+  decide.show(item);
+  choose(decide.settings);
+}));
+
+// Arrow keys move among the tools, as in any group of radio buttons.
+document.querySelector('[role="radiogroup"]').addEventListener('keydown', event => {
+  const buttons = [...document.querySelectorAll('[data-tool]')], way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!way) return;
+  event.preventDefault();
+  const next = buttons[(buttons.indexOf(document.activeElement) + way + buttons.length) % buttons.length];
+  tools.use(next.dataset.tool);
+  next.focus();
+});
+
+function cycle(id) {
+  const select = $(id);
+  if (select.disabled) return;
+  select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+  select.dispatchEvent(new Event('change'));
+}
+
+const KEYS = {
+  '+': () => view.zoom(1.5), '=': () => view.zoom(1.5), '-': () => view.zoom(1 / 1.5), 0: () => view.fit(),
+  v: () => tools.use('select'), p: () => tools.use('polygon'), b: () => tools.use('brush'), x: () => tools.use('split'),
+  m: () => $('merge').click(), Delete: () => $('delete').click(), Backspace: () => $('delete').click(),
+  j: () => queue.step(1), k: () => queue.step(-1), c: () => $('checked').click(), o: () => cycle('draw'), t: () => cycle('truth'),
+  e: () => $('open-export').click(), '?': () => $('open-help').click(),
+  PageDown: () => setFrame(page.frame + 1), PageUp: () => setFrame(page.frame - 1),
+};
+
+document.addEventListener('keydown', event => {
+  const { target } = event;
+  if (document.querySelector('dialog[open]')) return;
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z' && target.type !== 'text') {
+    event.preventDefault();
+    $(event.shiftKey ? 'redo' : 'undo').click();
+    return;
+  }
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'y') { event.preventDefault(); $('redo').click(); return; }
+  if (event.ctrlKey || event.metaKey || /^(SELECT|TEXTAREA)$/.test(target.tagName) || (target.tagName === 'INPUT' && target.type !== 'checkbox' && !(target.type === 'range' && /^[a-z?]$/.test(event.key)))) return;
+  if (target === view.box && tools.key(event)) { event.preventDefault(); return; }
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (/^[1-9]$/.test(key)) { relabel(Number(key) - 1); return; }
+  if (key in KEYS) { event.preventDefault(); KEYS[key](); }
+});
+document.addEventListener('visibilitychange', () => { if (!document.hidden) poll(); });
+window.addEventListener('resize', () => showHistograms());
+
+showEmpty(null);
+decide.show(null);
+poll();
+setInterval(() => { if (!document.hidden) poll(); }, POLL);

@@ -1,0 +1,129 @@
+"""Corrected images as truth to train on: Kaggle's layout and COCO's beside it."""
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mmsart.app.exports import distinct_stems, open_result
+from mmsart.app.items import Item
+from mmsart.app.library import Library, results_of
+from mmsart.datasets.classes import CLASSES
+from mmsart.formats.coco import to_coco
+from mmsart.formats.overlay import to_display
+from mmsart.structures.detections import Detections
+from mmsart.structures.image_result import FrameResult, ImageResult
+from mmsart.structures.mask.rle import runs_to_texts
+from mmsart.utils import UserError, check_writable
+
+COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'plate_time', 'sample_date',
+           'sample_id', 'elapsed_timedelta')
+CONFIG = 'mmsart::sartorius/maskrcnn_lite_cpu.py'
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What was written.
+
+    Attributes:
+        folder: with ``train.csv``, ``annotations.json`` and ``train/``.
+        images: frames.
+        cells: of all.
+        mixed: frames that show cells of several classes, which ``train.csv`` cannot hold; they
+            stand in ``annotations.json`` alone.
+        command: a line that trains on it.
+    """
+
+    folder: str
+    images: int
+    cells: int
+    mixed: tuple[str, ...]
+    command: str
+
+
+def write_training_data(library: Library, items: Sequence[Item], folder: Path) -> TrainingData:
+    """Write images and their cells, as they stand, as a data set.
+
+    Args:
+        library: of all items.
+        items: that are done, of one set of classes.
+        folder: to make; it appears when it is complete.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UserError: there is no item, or they differ in their classes.
+    """
+    if not items:
+        raise UserError('training data: found no image, expected some that are marked as checked')
+    classes = {results_of(item).classes for item in items}
+    if len(classes) > 1:
+        raise UserError('training data: found images of models with different classes, expected '
+                        'the same for all')
+    check_writable(folder.parent)
+    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f'.{folder.name}-'))
+    try:
+        images, cells, mixed = _fill(building, library, items)
+        building.chmod(0o755)
+        building.replace(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    config = CONFIG if classes == {CLASSES} else 'CONFIG'
+    return TrainingData(str(folder), images, cells, tuple(mixed),
+                        f'mmsart train {config} --data {shlex.quote(str(folder))}')
+
+
+def _fill(folder: Path, library: Library, items: Sequence[Item]) -> tuple[int, int, list[str]]:
+    (folder / 'train').mkdir()
+    coco: dict[str, Any] = dict(images=[], annotations=[], categories=[])
+    mixed, count = [], 0
+    with (folder / 'train.csv').open('w', newline='', encoding='utf-8') as file:
+        table = csv.writer(file, lineterminator='\n')
+        table.writerow(COLUMNS)
+        for item, stem in zip(items, distinct_stems(items), strict=True):
+            with open_result(library, item) as result:
+                for frame in result.frames:
+                    name = f'{stem}{result.frame_suffix(frame)}'
+                    picture = to_display(np.asarray(frame.image), result.display_range)
+                    cv2.imwrite(str(folder / 'train' / f'{name}.png'), picture)
+                    if len(np.unique(frame.detections.labels)) > 1:
+                        mixed.append(name)
+                    else:
+                        table.writerows(_rows(name, stem, frame.detections, result.classes))
+                    _add_coco(coco, f'{name}.png', frame, result)
+                    count += 1
+    (folder / 'annotations.json').write_text(json.dumps(coco), encoding='utf-8')
+    return count, len(coco['annotations']), mixed
+
+
+def _rows(name: str, sample: str, cells: Detections, classes: Sequence[str],
+          ) -> Iterator[tuple[Any, ...]]:
+    """Make a row per cell, or one without annotation for an image without cells."""
+    height, width = cells.masks.height, cells.masks.width
+    label = int(cells.labels[0]) if len(cells) else 0
+    for text in runs_to_texts(cells.masks.to_runs()) or ['']:
+        yield name, text, width, height, classes[label], '', '', sample, ''
+
+
+def _add_coco(coco: dict[str, Any], file_name: str, frame: FrameResult, result: ImageResult,
+              ) -> None:
+    """Append a frame to a data set, as truth: without scores."""
+    part = to_coco([ImageResult(file_name, [FrameResult(frame.detections, frame.image)],
+                                result.classes)])
+    image_id = len(coco['images']) + 1
+    coco['images'] += [image | dict(id=image_id) for image in part['images']]
+    for annotation in part['annotations']:
+        plain = {key: value for key, value in annotation.items() if key not in ('score', 'label')}
+        coco['annotations'].append(
+            plain | dict(id=len(coco['annotations']) + 1, image_id=image_id))
+    coco['categories'] = part['categories']

@@ -1,0 +1,158 @@
+"""The thread that works through the queue."""
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from mmsart.apis.inference import Request, Segmentation
+from mmsart.app.items import DONE, FAILED, RUNNING, STOPPED, WAITING, Facts, Item
+from mmsart.app.results import save_kept
+from mmsart.app.workspace import Workspace
+from mmsart.utils import UserError
+
+MEMORY = 0.7
+"""Weight of what the estimate of the speed was before an image."""
+
+log = logging.getLogger('mmsart.app')
+
+
+class Segmenter(Protocol):
+    """What the queue needs of a :class:`~mmsart.apis.inference.CellSegmenter`."""
+
+    source: Any
+    keep: float | None
+
+    def stream(self, requests: Iterable[Request],
+               watch: Callable[[Request, int, int], None] | None = None,
+               ) -> Iterator[tuple[Request, Segmentation | UserError]]:
+        """Find the cells of many images."""
+
+
+class Stopped(Exception):
+    """The user has stopped the image that is being looked at, or the program ends."""
+
+
+class Worker(threading.Thread):
+    """Look at the images of a workspace, one after another, for as long as the program runs.
+
+    Args:
+        workspace: with the queue.
+        segmenter: finds the cells; told to keep detections.
+    """
+
+    def __init__(self, workspace: Workspace, segmenter: Segmenter) -> None:
+        super().__init__(name='mmsart queue', daemon=True)
+        self.workspace, self.segmenter = workspace, segmenter
+        self._ending = False
+        self._seconds_per_megapixel: float | None = None
+
+    def end(self) -> None:
+        """Stop after the tile that is being looked at; its image waits again."""
+        with self.workspace.update():
+            self._ending = True
+        if self.is_alive():
+            self.join()
+
+    def run(self) -> None:
+        """Work until :meth:`end`."""
+        while (item := self._next()) is not None:
+            self._look_at(item)
+
+    def seconds_left(self) -> float | None:
+        """Estimate how long the queue takes; None before the first image says how fast it goes."""
+        if self._seconds_per_megapixel is None:
+            return None
+        left = sum(item.megapixels * (1 - item.progress) for item in self.workspace.items()
+                   if item.state in (WAITING, RUNNING))
+        return left * self._seconds_per_megapixel
+
+    def _next(self) -> Item | None:
+        """Wait for an image; None at the end."""
+        workspace = self.workspace
+        with workspace.changed:
+            while not self._ending:
+                item = None if workspace.paused else workspace.next_waiting()
+                if item is not None:
+                    with workspace.update(item):
+                        item.state, item.progress, item.error = RUNNING, 0.0, ''
+                    return item
+                workspace.changed.wait()
+        return None
+
+    def _look_at(self, item: Item) -> None:
+        started = time.perf_counter()
+        rested = 0.0
+
+        def watch(_: Request, done: int, total: int) -> None:
+            nonlocal rested
+            with self.workspace.update(item, save=False):
+                item.progress = done / total
+            begin = time.perf_counter()
+            self._rest(item)
+            rested += time.perf_counter() - begin
+
+        try:
+            request = Request(item.path, item.read_options, item.name)
+            _, found = next(iter(self.segmenter.stream([request], watch)))
+            if isinstance(found, UserError):
+                raise found
+            try:
+                facts = self._keep(item, found)
+            finally:
+                found.close()
+        except Stopped:
+            with self.workspace.update(item):
+                item.state = WAITING if item.state == RUNNING else STOPPED
+                item.progress = 0.0
+        except UserError as error:
+            self._fail(item, str(error).replace(item.path, item.name))
+        except Exception as error:  # one image must not end the queue
+            log.exception('%s: failed', item.name)
+            self._fail(item, f'{item.name}: {type(error).__name__}: {error}')
+        else:
+            self._learn((time.perf_counter() - started - rested) / max(item.megapixels, 1e-6))
+            with self.workspace.update(item):
+                item.facts, item.progress, item.state = facts, 1.0, DONE
+        self.workspace.tidy(item)
+
+    def _rest(self, item: Item) -> None:
+        """Wait while the queue is paused.
+
+        Raises:
+            Stopped: the image is not to be finished.
+        """
+        workspace = self.workspace
+        with workspace.changed:
+            while not self._ending and item.state == RUNNING and workspace.paused:
+                workspace.changed.wait()
+            if self._ending or item.state != RUNNING:
+                raise Stopped
+
+    def _keep(self, item: Item, found: Segmentation) -> Facts:
+        """Write what was found."""
+        for number, frame in enumerate(found.kept):
+            save_kept(self.workspace.path(item, kept_name(number)), frame)
+        labels = found.labels
+        return Facts(
+            *found.size, found.stack_size, tuple(found.classes),
+            tuple(found.palette) if found.palette else None, found.pixel_size,
+            found.pixel_size_source, found.display_range, found.seconds, tuple(found.warnings),
+            self.segmenter.source.postprocess, self.segmenter.keep or 1.0,
+            tuple(int((labels == label).sum()) for label in range(len(found.classes))))
+
+    def _fail(self, item: Item, reason: str) -> None:
+        with self.workspace.update(item):
+            item.state, item.error = FAILED, ' '.join(reason.split())
+
+    def _learn(self, speed: float) -> None:
+        known = self._seconds_per_megapixel
+        self._seconds_per_megapixel = (
+            speed if known is None else MEMORY * known + (1 - MEMORY) * speed)
+
+
+def kept_name(frame: int) -> str:
+    """Name the file of a frame's kept detections."""
+    return f'kept_{frame:05d}.npz'

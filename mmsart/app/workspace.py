@@ -1,0 +1,178 @@
+"""The folder in which the page keeps its queue and results, so that a restart finds them."""
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmsart.app.items import RUNNING, WAITING, Item
+from mmsart.utils import UserError, atomic_write, check_writable
+
+ITEM_FILE, QUEUE_FILE, INCOMING = 'item.json', 'queue.json', 'incoming'
+SECONDS_PER_DAY = 86_400
+
+log = logging.getLogger('mmsart.app')
+
+
+class Workspace:
+    """Items in a folder, each in a folder of its own; every file appears whole or not at all.
+
+    Args:
+        folder: made if it is missing.
+
+    Attributes:
+        folder: as given.
+        version: counts changes, so that a page can ask whether there are any.
+        changed: notified with each change; its lock guards the items.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.folder = check_writable(folder)
+        self.changed = threading.Condition(threading.RLock())
+        self.version = 1
+        self.incoming = check_writable(self.folder / INCOMING)
+        for leftover in self.incoming.iterdir():  # of uploads that a stop has cut off
+            leftover.unlink(missing_ok=True)
+        self._items: dict[str, Item] = {}
+        check_writable(self.folder / 'items')
+        for path in sorted((self.folder / 'items').glob(f'*/{ITEM_FILE}')):
+            try:
+                item = Item.from_plain(json.loads(path.read_text(encoding='utf-8')))
+            except (ValueError, KeyError, TypeError) as error:
+                log.warning('%s: passed over: %s', path, error)
+                continue
+            if item.state == RUNNING:
+                item.state, item.progress = WAITING, 0.0
+            self._items[item.id] = item
+        self._next = 1 + max((int(path.name) for path in (self.folder / 'items').iterdir()
+                              if path.name.isdecimal()), default=0)
+        self._paused = self._read_paused()
+
+    def items(self) -> list[Item]:
+        """List the items in the order of the queue."""
+        with self.changed:
+            return list(self._items.values())
+
+    def get(self, item_id: str) -> Item:
+        """Return an item.
+
+        Raises:
+            KeyError: there is none of this id.
+        """
+        with self.changed:
+            return self._items[item_id]
+
+    def path(self, item: Item, *parts: str) -> Path:
+        """Name a file of an item."""
+        return self.folder.joinpath('items', item.id, *parts)
+
+    def add(self, name: str, path: Path, uploaded: bool, read: dict[str, Any],
+            megapixels: float) -> Item:
+        """Put an image at the end of the queue.
+
+        Args:
+            name: what the user calls it.
+            path: its file; an uploaded one is moved into the item's folder.
+            uploaded: whether the file is a copy of ours.
+            read: options of reading.
+            megapixels: of all frames.
+        """
+        with self.update():
+            item = Item(f'{self._next:06d}', name, str(path), uploaded, read, time.time(),
+                        megapixels)
+            self._next += 1
+            folder = check_writable(self.path(item))
+            if uploaded:
+                item.path = str(folder / f'source{path.suffix}')
+                path.replace(item.path)
+            self._items[item.id] = item
+            self.save(item)
+        return item
+
+    def remove(self, item: Item) -> None:
+        """Forget an item, with its results and its copy of the file."""
+        with self.update():
+            self._items.pop(item.id, None)
+        shutil.rmtree(self.path(item), ignore_errors=True)
+
+    def tidy(self, item: Item) -> None:
+        """Remove what was written for an item after it was removed."""
+        with self.changed:
+            if item.id not in self._items:
+                shutil.rmtree(self.path(item), ignore_errors=True)
+
+    def save(self, item: Item) -> None:
+        """Write an item's record."""
+        if not self.path(item).is_dir():  # it was removed meanwhile
+            return
+        with atomic_write(self.path(item, ITEM_FILE)) as temporary:
+            temporary.write_text(json.dumps(item.to_plain()), encoding='utf-8')
+
+    @contextmanager
+    def update(self, item: Item | None = None, save: bool = True) -> Iterator[None]:
+        """Change items under the lock, write one of them and wake whoever waits for a change.
+
+        Args:
+            item: one that is changed.
+            save: whether to write it; progress is not worth it.
+        """
+        with self.changed:
+            yield
+            self.version += 1
+            if item is not None and save and item.id in self._items:
+                self.save(item)
+            self.changed.notify_all()
+
+    def next_waiting(self) -> Item | None:
+        """Return the first item that waits, or None."""
+        with self.changed:
+            return next((item for item in self._items.values() if item.state == WAITING), None)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the queue rests."""
+        return self._paused
+
+    @paused.setter
+    def paused(self, value: bool) -> None:
+        with self.update():
+            self._paused = value
+            with atomic_write(self.folder / QUEUE_FILE) as temporary:
+                temporary.write_text(json.dumps(dict(paused=value)))
+
+    def expire(self, days: float, now: Callable[[], float] = time.time) -> list[str]:
+        """Remove items that were added longer ago.
+
+        Args:
+            days: 0 removes none.
+            now: seconds since 1970.
+
+        Returns:
+            Their names.
+        """
+        if not days:
+            return []
+        before = now() - days * SECONDS_PER_DAY
+        old = [item for item in self.items() if item.added < before and item.state != RUNNING]
+        for item in old:
+            self.remove(item)
+        return [item.name for item in old]
+
+    def _read_paused(self) -> bool:
+        path = self.folder / QUEUE_FILE
+        if not path.is_file():
+            return False
+        try:
+            return bool(json.loads(path.read_text())['paused'])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f'{path}: not the state of a queue: {error}') from error

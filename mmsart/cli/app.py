@@ -1,0 +1,109 @@
+"""Open a page in the browser: drop pictures, look at the cells, correct and export them. Nothing
+leaves this computer.
+
+Example:
+  mmsart app
+  mmsart app --folder plates --truth plates/train.csv
+"""
+import argparse
+import logging
+import os
+import secrets
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+
+from mmsart.utils import UserError, add_config_options, cli_main, make_parser
+from mmsart.utils.quiet import import_mmdet
+
+PORT = 8577
+KEEP = 0.5  # share of the score thresholds down to which detections are kept for the sliders
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__, 'mmsart app')
+    parser.add_argument('--folder', action='append', metavar='DIR',
+                        help='folder that the page may read images from; may be given several '
+                        'times (default: your home folder)')
+    parser.add_argument('--truth', metavar='FILE',
+                        help='train.csv or COCO annotations to show beside predictions')
+    parser.add_argument('--workspace', metavar='DIR', help='folder of the queue and its results '
+                        '(default: ~/.local/share/mmsart, or below XDG_DATA_HOME)')
+    parser.add_argument('--weights', help='name of a model of the package (mmsart models), a '
+                        "checkpoint, or the work dir of a run; by default the package's own")
+    parser.add_argument('--config', help='config of a checkpoint that carries none')
+    add_config_options(parser)
+    parser.add_argument('--postprocess', metavar='FILE.json',
+                        help="post-processing settings, overriding the model's own")
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; by default a GPU if there is one')
+    parser.add_argument('--no-flips', action='store_true',
+                        help='look at each image once, not at its mirror images: faster by their '
+                        'number, a little less exact')
+    serving = parser.add_argument_group('serving')
+    serving.add_argument('--port', type=int, default=PORT)
+    serving.add_argument('--host', help='address to answer on, so that other computers reach the '
+                         'page; a token in its address is asked for then (default: this computer '
+                         'alone)')
+    serving.add_argument('--token', action='store_true',
+                         help='ask for a token on this computer too, where several people use it')
+    serving.add_argument('--no-browser', action='store_true', help='do not open the page')
+    serving.add_argument('--max-upload', type=int, default=1024, metavar='MB',
+                         help='largest file that the page takes')
+    serving.add_argument('--keep-days', type=int, default=30, metavar='DAYS',
+                         help='remove images and results from the workspace after so many days; '
+                         '0 keeps them')
+    return parser.parse_args(args)
+
+
+def default_workspace() -> Path:
+    """Name the folder of the queue where none is given."""
+    base = os.environ.get('XDG_DATA_HOME') or Path.home() / '.local/share'
+    return Path(base) / 'mmsart'
+
+
+@cli_main
+def main(args: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    options = parse_args(args)
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise UserError(f'found no {error.name}, expected the packages of the page: pip install '
+                        '"mmsart[app]"') from error
+    if not 0 < options.port < 1 << 16:
+        raise UserError(f'--port: found {options.port}, expected 1 to 65535')
+    print('loading the model ...', file=sys.stderr)
+    import_mmdet()
+    from mmsart.apis.inference import CellSegmenter
+    from mmsart.app.guard import LOOPBACK
+    from mmsart.app.limits import Limits
+    from mmsart.app.server import create_app
+    from mmsart.app.workspace import Workspace
+    from mmsart.utils.locks import locked
+
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    loopback = options.host is None
+    token = None if loopback and not options.token else secrets.token_urlsafe(24)
+    workspace = Workspace(options.workspace or default_workspace())
+    with locked(workspace.folder, 'page'):
+        app = create_app(
+            workspace, CellSegmenter(
+                options.weights, options.device, config=options.config,
+                cfg_options=options.cfg_options, postprocess=options.postprocess,
+                flips=False if options.no_flips else None, keep=KEEP),
+            folders=options.folder or [Path.home()],
+            truth=Path(options.truth) if options.truth else None, token=token,
+            hosts=LOOPBACK if loopback else None,
+            limits=Limits(upload_bytes=options.max_upload << 20, keep_days=options.keep_days))
+        host = options.host or '127.0.0.1'
+        address = f'http://{f"[{host}]" if ":" in host else host}:{options.port}/' + (
+            f'?token={token}' if token else '')
+        print(f'the page: {address}\nresults:  {workspace.folder}\nCtrl-C ends it', flush=True)
+        if not options.no_browser:
+            threading.Timer(1, webbrowser.open, [address]).start()
+        uvicorn.run(app, host=host, port=options.port, log_level='warning', access_log=False,
+                    limit_concurrency=256, server_header=False, ws='none')
+    return 0

@@ -1,0 +1,279 @@
+"""The page's server: queue, results, thresholds, export, and what a restart finds."""
+import csv
+import io
+import json
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from mmsart.apis.inference import Request
+from mmsart.app.limits import Limits
+from mmsart.app.server import create_app
+from mmsart.app.workspace import Workspace
+from mmsart.formats.saving import SAVERS, SaveOptions, save_result
+from mmsart.postprocessing import PostProcessor
+from tests.test_app.conftest import Client, decode, png
+from tests.test_app.fakes import CLASSES, DiscSegmenter, draw_discs
+
+
+def test_files_go_through_the_queue(client):
+    for number in range(2):
+        answer = client.add(f'dish {number}.png', png(draw_discs(seed=number)[0]))
+        assert answer.json()['state'] in ('waiting', 'running', 'done')
+    items = client.wait()
+    assert [item['name'] for item in items] == ['dish 0.png', 'dish 1.png']
+    assert all(item['state'] == 'done' for item in items)
+    for number, item in enumerate(items):
+        cells = client.cells(item['id'])
+        assert cells['count'] == sum(item['facts']['counts']) > 0
+        image = draw_discs(seed=number)[0]
+        for box, patch in zip(cells['boxes'], cells['patches'], strict=True):
+            x1, y1, x2, y2 = box
+            assert (image[y1:y2, x1:x2][patch == 1] > 60).all()
+    assert client.state()['seconds_left'] == 0
+
+
+def test_news_come_once(client, done):
+    state = client.state()
+    again = client.get('/api/state', params=dict(since=state['version'])).json()
+    assert 'items' in state
+    assert 'items' not in again
+    client.post(f'/api/items/{done}', json=dict(action='check'))
+    news = client.get('/api/state', params=dict(since=state['version'])).json()
+    assert news['items'][0]['checked']
+
+
+def test_pause_cancel_and_run_again(client, segmenter):
+    segmenter.gate.clear()
+    for number in range(3):
+        client.add(f'{number}.png', png(draw_discs(seed=number)[0]))
+    first = client.wait(lambda items: items[0]['state'] == 'running')[0]['id']
+    client.post('/api/queue', json=dict(action='pause'))
+    segmenter.gate.set()
+    assert client.state()['paused']
+    client.post(f'/api/items/{first}', json=dict(action='cancel'))
+    items = client.wait(lambda items: items[0]['state'] == 'stopped')
+    assert [item['state'] for item in items] == ['stopped', 'waiting', 'waiting']
+    client.post('/api/queue', json=dict(action='resume'))
+    assert [item['state'] for item in client.wait()] == ['stopped', 'done', 'done']
+    client.post(f'/api/items/{first}', json=dict(action='again'))
+    assert [item['state'] for item in client.wait()] == ['done'] * 3
+    segmenter.gate.clear()
+    client.post(f'/api/items/{first}', json=dict(action='again'))
+    client.post('/api/queue', json=dict(action='cancel'))
+    assert client.wait()[0]['state'] == 'stopped'
+
+
+def test_a_file_that_cannot_be_read_fails_alone(client):
+    image = np.zeros((5, 40, 40), np.uint16)
+    file = io.BytesIO()
+    tifffile.imwrite(file, image)
+    client.add('stack.tif', file.getvalue())
+    client.add('discs.png', png(draw_discs()[0]))
+    stack, discs = client.wait()
+    assert discs['state'] == 'done'
+    assert stack['state'] == 'failed'
+    assert stack['error'].startswith('stack.tif: found')  # the name, not the path of our copy
+    assert '--axes' in stack['error']
+    client.post(f'/api/items/{stack["id"]}', json=dict(action='again', read=dict(axes='TYX')))
+    stack = client.wait()[0]
+    assert stack['state'] == 'done'
+    assert stack['facts']['frames'] == 5
+    assert client.cells(stack['id'], frame=4)['count'] == 0
+    assert client.post(f'/api/items/{stack["id"]}/frames/5/cells', json={}).status_code == 404
+
+
+def test_a_folder_is_added_once(client, pictures):
+    (pictures / 'deeper').mkdir()
+    cv2.imwrite(str(pictures / 'deeper/more.png'), draw_discs()[0])
+    asked = dict(path=str(pictures))
+    assert client.get('/api/folders').json()['folders'] == ['deeper']
+    assert client.post('/api/folders', json=asked).json() == dict(added=3, known=0, refused=[])
+    assert client.post('/api/folders', json=asked).json()['known'] == 3
+    assert client.post('/api/folders', json=asked | dict(recursive=True)).json()['added'] == 1
+    assert [item['name'] for item in client.wait()][-1] == 'deeper/more.png'
+
+
+def test_thresholds_choose_what_a_prediction_with_them_finds(client, segmenter, done):
+    """The page's cells are those of the post-processor with the same settings, at any slider."""
+    kept = segmenter._find(draw_discs()[0], 'discs')
+    counts = set()
+    for score_thr, min_area, max_area in ((0.4, 10, 5000), (0.25, 10, 5000), (0.7, 10, 5000),
+                                          (0.4, 700, 5000), (0.4, 10, 900), (0.85, 0, None)):
+        settings = dict(score_thr=dict.fromkeys(CLASSES, score_thr),
+                        min_area=dict.fromkeys(CLASSES, min_area),
+                        max_area=dict.fromkeys(CLASSES, max_area))
+        expected = PostProcessor(CLASSES, **segmenter.source.postprocess | settings)(
+            kept.crops[0].detections)
+        cells = client.cells(done, settings=settings)
+        assert np.array_equal(cells['scores'], expected.scores)
+        assert np.array_equal(cells['boxes'], expected.masks.boxes)
+        assert all(map(np.array_equal, cells['patches'], expected.masks.patches()))
+        counts.add(cells['count'])
+    assert len(counts) > 3
+    assert client.cells(done)['count'] == 12  # nothing was kept of these
+
+
+def test_settings_stay_and_export_shows_them(client, done):
+    settings = dict(score_thr=dict.fromkeys(CLASSES, 0.7))
+    answer = client.post('/api/settings', json=dict(settings=settings, items=[done]))
+    assert answer.status_code == 200
+    cells = client.cells(done)
+    assert 0 < cells['count'] < 12
+    archive = export(client, [done], ['table', 'coco'])
+    table = list(csv.DictReader(io.StringIO(archive.read('discs_cells.csv').decode())))
+    assert [int(row['area_px']) for row in table] == cells['areas']
+    assert len(json.loads(archive.read('discs_coco.json'))['annotations']) == cells['count']
+    summary = list(csv.DictReader(io.StringIO(archive.read('summary.csv').decode())))
+    assert int(summary[0]['cells']) == cells['count'] == sum(
+        client.state()['items'][0]['facts']['counts'])
+    client.post('/api/settings', json=dict(settings={}, items='all'))
+    assert client.cells(done)['count'] == 12
+
+
+@pytest.mark.parametrize(('settings', 'problem'), [
+    (dict(score_thr=dict(round=0.1, long=0.4)), 'not kept'),
+    (dict(score_thr=dict(round=0.5)), 'expected a value for each'),
+    (dict(vote='drop'), "found 'vote'"),
+    (dict(min_area=dict(round=-1, long=0)), 'min_area')])
+def test_settings_that_mean_nothing_are_refused(client, done, settings, problem):
+    answer = client.post(f'/api/items/{done}/frames/0/cells', json=dict(settings=settings))
+    assert answer.status_code == 400
+    assert problem in answer.json()['detail']
+
+
+def test_every_format_is_written_as_predict_writes_it(client, segmenter, done, tmp_path):
+    client.add('other.png', png(draw_discs(seed=5)[0]))
+    client.wait()
+    archive = export(client, 'all', list(SAVERS), numbers=True)
+    names = archive.namelist()
+    for stem, seed in (('discs', 0), ('other', 5)):
+        cv2.imwrite(str(tmp_path / f'{stem}.png'), draw_discs(seed=seed)[0])
+        _, result = next(segmenter.stream([Request(str(tmp_path / f'{stem}.png'))]))
+        for path in save_result(result, tmp_path / 'out', stem, list(SAVERS),
+                                SaveOptions(numbers=True)):
+            if path.name.endswith('_rois.zip'):  # its parts carry the time of writing
+                ours = zipfile.ZipFile(io.BytesIO(archive.read(path.name)))
+                assert [(each.filename, each.CRC) for each in ours.infolist()] == [
+                    (each.filename, each.CRC) for each in zipfile.ZipFile(path).infolist()]
+            else:
+                assert archive.read(path.name) == path.read_bytes(), path.name
+    assert {'submission.csv', 'coco.json', 'summary.csv'} <= set(names)
+
+
+def test_a_restart_finds_everything(tmp_path, pictures):
+    segmenter = DiscSegmenter()
+    app = create_app(Workspace(tmp_path / 'w'), segmenter, folders=[pictures])
+    with Client(app) as client:
+        client.add('discs.png', png(draw_discs()[0]))
+        done = client.wait()[0]['id']
+        edited = client.edit(done, kind='delete', ids=client.cells(done)['ids'][:2].tolist())
+        client.post('/api/queue', json=dict(action='pause'))
+        client.post('/api/folders', json=dict(path=str(pictures)))
+    app = create_app(Workspace(tmp_path / 'w'), DiscSegmenter(), folders=[pictures])
+    with Client(app) as client:
+        assert client.state()['paused']
+        cells = client.cells(done)
+        assert cells['count'] == edited['count'] == 10
+        assert cells['edits'] == ['delete']
+        client.post('/api/queue', json=dict(action='resume'))
+        assert [item['state'] for item in client.wait()] == ['done'] * 4
+
+
+def test_work_cut_off_by_the_end_waits_again(tmp_path):
+    segmenter = DiscSegmenter()
+    segmenter.gate.clear()
+    with Client(create_app(Workspace(tmp_path / 'w'), segmenter, folders=[tmp_path])) as client:
+        client.add('discs.png', png(draw_discs()[0]))
+        client.wait(lambda items: items[0]['state'] == 'running')
+    assert [item.state for item in Workspace(tmp_path / 'w').items()] == ['waiting']
+
+
+def test_what_is_removed_is_gone(client, tmp_path, done):
+    assert len(list((tmp_path / 'workspace/items').iterdir())) == 1
+    assert client.delete(f'/api/items/{done}').status_code == 200
+    assert list((tmp_path / 'workspace/items').iterdir()) == []
+    assert client.get(f'/api/items/{done}/thumbnail').status_code == 404
+    assert client.delete(f'/api/items/{done}').status_code == 404
+
+
+def test_a_picture_removed_while_it_is_looked_at_leaves_nothing(client, segmenter, tmp_path):
+    segmenter.gate.clear()
+    client.add('discs.png', png(draw_discs()[0]))
+    item = client.wait(lambda items: items[0]['state'] == 'running')[0]
+    client.delete(f'/api/items/{item["id"]}')
+    segmenter.gate.set()
+    client.add('other.png', png(draw_discs()[0]))
+    client.wait()
+    assert [path.name for path in (tmp_path / 'workspace/items').iterdir()] == ['000002']
+
+
+def test_old_items_expire(client, tmp_path, done):
+    workspace = Workspace(tmp_path / 'workspace')
+    assert workspace.expire(1) == []
+    assert workspace.expire(0, now=lambda: 1e12) == []
+    assert workspace.expire(30, now=lambda: workspace.get(done).added + 31 * 86_400) == [
+        'discs.png']
+    assert list((tmp_path / 'workspace/items').iterdir()) == []
+
+
+def test_tiles_make_the_picture(client):
+    image = draw_discs(side=1200, count=20)[0]
+    client.add('large.png', png(image))
+    item = client.wait()[0]['id']
+
+    def read(level, column, row):
+        answer = client.get(f'/api/items/{item}/frames/0/tiles/{level}/{column}/{row}')
+        assert answer.headers['content-type'] == 'image/png'
+        return cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
+
+    rows = [np.concatenate([read(0, column, row) for column in range(3)], 1) for row in range(3)]
+    assert np.array_equal(np.concatenate(rows), image)
+    assert read(2, 0, 0).shape == (300, 300)
+    for place in ('0/3/0', '3/0/0', '0/-1/0'):
+        assert client.get(f'/api/items/{item}/frames/0/tiles/{place}').status_code == 404
+
+
+def test_truth_beside_results(client, done, tmp_path):
+    cells = client.cells(done)
+    made = training_data(client, [done])
+    truth = (tmp_path / 'workspace' / 'training_data' / made['folder'].rpartition('/')[2])
+    data = json.loads((truth / 'annotations.json').read_text())
+    data['images'][0]['file_name'] = 'discs.png'
+    answer = client.post('/api/truth?name=truth.json', content=json.dumps(data))
+    assert answer.json() == dict(images=1)
+    assert client.state()['items'][0]['truth']
+    true = decode(client.get(f'/api/items/{done}/truth'))
+    assert (true['score'], true['met'], true['missed'], true['extra']) == (1, 12, 0, 0)
+    assert sorted(true['areas']) == sorted(cells['areas'])
+    client.edit(done, kind='delete', ids=cells['ids'][:3].tolist())
+    true = decode(client.get(f'/api/items/{done}/truth'))
+    assert (true['met'], true['missed'], true['extra']) == (9, 3, 0)
+    assert client.post('/api/truth?name=truth.json', content='{}').status_code == 400
+    assert client.post('/api/truth?name=truth.txt', content='{}').status_code == 400
+
+
+def test_limits_on_pictures(tmp_path):
+    limits = Limits(pixels=100 * 100, items=1)
+    app = create_app(Workspace(tmp_path / 'w'), DiscSegmenter(), folders=[tmp_path], limits=limits)
+    with Client(app) as client:
+        answer = client.add('large.png', png(np.zeros((101, 100), np.uint8)))
+        assert 'megapixels' in answer.json()['detail']
+        assert client.add('a.png', png(draw_discs(side=100)[0])).status_code == 200
+        assert 'found 2 images' in client.add(
+            'b.png', png(draw_discs(side=100)[0])).json()['detail']
+
+
+def export(client, items, formats, **options):
+    answer = client.post('/api/export', json=dict(items=items, formats=formats, **options))
+    assert answer.status_code == 200, answer.text
+    return zipfile.ZipFile(io.BytesIO(answer.content))
+
+
+def training_data(client, items):
+    answer = client.post('/api/training-data', json=dict(items=items))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
