@@ -8,11 +8,16 @@ from mmsart.apis.config import load_config
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs'
-WIDE = {  # what counts channels in the configs of mmdet's detectors
-    'out_channels', 'feat_channels', 'conv_out_channels', 'fc_out_channels', 'fc_channels'}
 NARROW = 8
+SMALL = {  # numbers of channels and the like in the configs of mmdet's detectors
+    **dict.fromkeys((
+        'out_channels', 'feat_channels', 'conv_out_channels', 'fc_out_channels', 'fc_channels',
+        'proposal_feature_channel', 'feedforward_channels', 'hidden_channels', 'embed_dims'),
+        NARROW),
+    'num_feats': NARROW // 2, 'num_groups': 2, 'num_heads': 2, 'num_queries': 40,
+    'num_proposals': 40, 'num_layers': 2}
 SIZE = 96
-CAPS = {'nms_pre': 150, 'max_per_img': 40}
+CAPS = {'nms_pre': 150, 'max_per_img': 40, 'max_per_image': 40, 'num_points': 300}
 
 
 def small_config(name: str, *options: str, work_dir: str | None = None) -> Config:
@@ -41,7 +46,12 @@ def shrink_model(model: ConfigDict) -> None:
         expansion = 1
     elif backbone.type == 'ResNeXt':
         backbone.update(depth=50, base_channels=NARROW, groups=2, base_width=4)
+    elif backbone.type == 'CSPNeXt':
+        backbone.update(widen_factor=NARROW / 256)
+        expansion = 1
     widths = [NARROW * expansion * 2 ** level for level in range(4)]
+    if 'mask_head' in model:  # SOLOv2's has groups of its own
+        model.mask_head.norm_cfg = dict(type='GN', num_groups=2)
     for key, part in model.items():
         if isinstance(part, dict) and key != 'backbone':
             _narrow(part, widths)
@@ -55,9 +65,9 @@ def _narrow(node: Any, widths: list[int]) -> None:
         if isinstance(value, dict | list) and key != 'in_channels':
             _narrow(value, widths)
         elif key == 'in_channels':
-            node[key] = widths if isinstance(value, list | tuple) else NARROW
-        elif key in WIDE and isinstance(value, int):
-            node[key] = NARROW
+            node[key] = widths[:len(value)] if isinstance(value, list | tuple) else NARROW
+        elif key in SMALL and isinstance(value, int):
+            node[key] = SMALL[key]
 
 
 def _with_small_numbers(node: Any) -> Any:

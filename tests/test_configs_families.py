@@ -1,7 +1,11 @@
-"""Leaves of other families: each trains, validates, predicts and gives its checkpoint back."""
+"""Leaves of other families: each trains, validates, predicts and gives its checkpoint back.
+
+All of it with the operators in Python, also where mmcv's are compiled.
+"""
 import gc
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,7 @@ import torch
 
 from mmsart.apis import CellSegmenter, train_model
 from mmsart.datasets.classes import CLASSES
+from mmsart.ops import stand_in
 from mmsart.weights import read_checkpoint
 from tests.run_tool import run_tool
 from tests.small_configs import small_config
@@ -17,7 +22,9 @@ from tests.small_configs import small_config
 FAMILIES = [
     'sartorius/detectron2_r50', 'sartorius/detectron2_r101', 'sartorius/detectron2_x101',
     'sartorius/torchvision_r50', 'sartorius/torchvision_r50_v2', 'sartorius/cascade_r50',
-    'sartorius/htc_r50', 'sartorius/ms_rcnn_r50', 'sartorius/point_rend_r50']
+    'sartorius/htc_r50', 'sartorius/ms_rcnn_r50', 'sartorius/point_rend_r50',
+    'sartorius/solov2_r50', 'sartorius/rtmdet_ins_s', 'sartorius/mask2former_r50',
+    'sartorius/queryinst_r50']
 
 
 @pytest.fixture(scope='module')
@@ -30,11 +37,17 @@ def data_root(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def quick():
-    """Leave out what takes longer than the network: compilers' versions, layout of configs, gc."""
+def lean():
+    """Leave out mmcv's compiled operators, and what takes longer here than the network.
+
+    That is compilers' versions, the layout of configs and the collection of garbage.
+    """
     patch = pytest.MonkeyPatch()
     patch.setattr('mmengine.runner.runner.collect_env', dict)
     patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+    for name, module in list(sys.modules.items()):
+        if name.startswith('mmcv.ops.') and hasattr(module, 'ext_module'):
+            patch.setattr(module, 'ext_module', stand_in)
     gc.freeze()  # data sets collect garbage, among all modules that a test run has imported
     yield
     gc.unfreeze()
@@ -42,7 +55,7 @@ def quick():
 
 
 @pytest.fixture(scope='module', params=FAMILIES)
-def run(request, data_root, tmp_path_factory, quick):
+def run(request, data_root, tmp_path_factory, lean):
     """Train a leaf in miniature for two iterations; give its work dir."""
     work_dir = tmp_path_factory.mktemp(request.param.replace('/', '_'))
     cfg = small_config(f'{request.param}.py', f'data_root={data_root}',

@@ -1,6 +1,11 @@
 """Networks and parts that mmdet lacks."""
 from mmsart.models.backbones import EfficientNetLite, FineResNet, LiteMobileNetV2
-from mmsart.models.dense_heads import CoarseRPNHead
+from mmsart.models.dense_heads import (
+    CoarseRPNHead,
+    CroppedMask2FormerHead,
+    CroppedRTMDetInsSepBNHead,
+    CroppedSOLOV2Head,
+)
 from mmsart.models.detectors import FlipTTAMaskRCNN, MaskEnsemble
 from mmsart.models.roi_heads import (
     BagRoIExtractor,
@@ -18,6 +23,7 @@ from mmsart.models.roi_heads import (
     FlipTTARoIHead,
     NarrowMaskHead,
 )
+from mmsart.models.seg_heads import CroppedMaskFormerFusionHead
 from mmsart.models.task_modules import DenseMaxIoUAssigner, TorchvisionAnchorGenerator
 
 __all__ = [
@@ -30,10 +36,14 @@ __all__ = [
     'CroppedFCNMaskHead',
     'CroppedHTCMaskHead',
     'CroppedHTCRoIHead',
+    'CroppedMask2FormerHead',
+    'CroppedMaskFormerFusionHead',
     'CroppedMaskPointHead',
     'CroppedMaskRoIHead',
     'CroppedMaskScoringRoIHead',
     'CroppedPointRendRoIHead',
+    'CroppedRTMDetInsSepBNHead',
+    'CroppedSOLOV2Head',
     'DenseMaxIoUAssigner',
     'EfficientNetLite',
     'FineResNet',

@@ -40,6 +40,15 @@ def assert_same(ours, stock):
 
 
 @few
+@given(bitmaps(), st.integers(1, 9))
+def test_subsample(bits, step):
+    assume(min(bits.shape[1:]) > step // 2)
+    expected = bits[:, step // 2::step, step // 2::step]
+    found = CroppedMasks.from_bitmaps(bits).subsample(step)
+    assert_same(found, BitmapMasks(expected, *expected.shape[1:]))
+
+
+@few
 @given(bitmaps())
 def test_bitmaps_go_in_and_come_out(masks):
     stock, ours = pair(masks)

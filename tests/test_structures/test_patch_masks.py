@@ -26,6 +26,13 @@ def test_cocos_code_is_pycocotools_own(bits):
     assert PatchMasks.from_bitmaps(bits).to_coco() == expected
 
 
+@given(bitmaps())
+def test_centroids_are_means_of_pixels(bits):
+    expected = [np.argwhere(mask)[:, ::-1].mean(0) if mask.any() else (0, 0) for mask in bits]
+    np.testing.assert_allclose(
+        PatchMasks.from_bitmaps(bits).centroids, np.reshape(expected, (-1, 2)))
+
+
 def test_every_method_keeps_the_class():
     bits = np.eye(6, dtype=np.uint8)[None].repeat(2, axis=0)
     for cls in (PatchMasks, CroppedMasks):

@@ -73,11 +73,20 @@ class CroppedMasks(PatchMasks, BaseInstanceMasks):
         height, width = out_shape
         if interpolation != 'nearest':
             return self._via_bitmaps('resize', out_shape, interpolation=interpolation)
-        rows, columns = nearest_map(self.height, height), nearest_map(self.width, width)
-        boxes = np.empty_like(self.boxes)
-        boxes[:, 0::2] = np.searchsorted(columns, self.boxes[:, 0::2])
-        boxes[:, 1::2] = np.searchsorted(rows, self.boxes[:, 1::2])
-        return self._gather(boxes, rows, columns, height, width)
+        return self._pick(nearest_map(self.height, height), nearest_map(self.width, width))
+
+    def subsample(self, step: int) -> Self:
+        """Keep one pixel of every `step` rows and columns: ``[step // 2::step, step // 2::step]``.
+
+        Args:
+            step: in pixels.
+
+        Returns:
+            N masks of a smaller image.
+        """
+        rows = np.arange(step // 2, self.height, step)
+        columns = np.arange(step // 2, self.width, step)
+        return self._pick(rows, columns)
 
     def flip(self, flip_direction: str = 'horizontal') -> Self:
         """Flip 'horizontal', 'vertical' or 'diagonal' (both)."""
@@ -177,6 +186,13 @@ class CroppedMasks(PatchMasks, BaseInstanceMasks):
                               torch.as_tensor(inds, device=device), out_shape)
         samples = targets >= 0.5 if binarize else targets
         return BitmapMasks(samples.cpu().numpy(), *out_shape)
+
+    def _pick(self, rows: np.ndarray, columns: np.ndarray) -> Self:
+        """Make an image of these rows and columns, which are in ascending order."""
+        boxes = np.empty_like(self.boxes)
+        boxes[:, 0::2] = np.searchsorted(columns, self.boxes[:, 0::2])
+        boxes[:, 1::2] = np.searchsorted(rows, self.boxes[:, 1::2])
+        return self._gather(boxes, rows, columns, len(rows), len(columns))
 
     def _move(self, right: int, down: int, height: int, width: int) -> Self:
         """Move by whole pixels into an image of another size, and cut off what leaves it."""

@@ -241,6 +241,16 @@ class PatchMasks:
             sums[filled] = np.add.reduceat(self.data, self.offsets[filled], dtype=np.int64)
         return sums
 
+    @property
+    def centroids(self) -> np.ndarray:
+        """float64 (N, 2): mean x and y of the pixels' indices; 0 for a mask without pixels."""
+        pixels = np.flatnonzero(self.data)
+        owner = np.searchsorted(self.offsets, pixels, side='right') - 1
+        x1, y1, x2, _ = self.boxes[owner].T
+        y, x = np.divmod(pixels - self.offsets[owner], x2 - x1)
+        sums = [np.bincount(owner, place, len(self)) for place in (x + x1, y + y1)]
+        return np.stack(sums, axis=1) / np.maximum(self.areas, 1)[:, None]
+
     def __len__(self) -> int:
         return len(self.boxes)
 
