@@ -73,6 +73,7 @@ from mmsart.models import (
     FlipTTARoIHead,
     LiteMobileNetV2,
     MaskEnsemble,
+    MaskTTA,
     NarrowMaskHead,
     TorchvisionAnchorGenerator,
 )
@@ -120,6 +121,7 @@ __all__ = [
     'LoadCachedImage',
     'LoadCroppedAnnotations',
     'MaskEnsemble',
+    'MaskTTA',
     'NarrowMaskHead',
     'PredictionWriter',
     'RandomBrightnessContrast',

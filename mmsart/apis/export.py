@@ -172,6 +172,8 @@ def _without_training(model: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what only training reads: assigners, samplers, weights to begin with."""
     if 'members' in model:
         return {**model, 'members': [_without_training(member) for member in model['members']]}
+    if 'detector' in model:
+        return {**model, 'detector': _without_training(model['detector'])}
     return {**{key: value for key, value in model.items() if key != 'init_cfg'}, 'train_cfg': None}
 
 

@@ -24,6 +24,7 @@ from mmsart.formats.overlay import draw_overlay
 from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
 from mmsart.imaging import ImageStack, Normalization, image_id, open_image
 from mmsart.imaging.normalization import Normalize
+from mmsart.models.detectors.members import member_configs
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.postprocessing.seams import TilePart
 from mmsart.structures.detections import Detections
@@ -428,7 +429,9 @@ def _adapted(source: ModelSource, flips: bool | None, tile_size: int | None,
     if tile_overlap is not None:
         tiles = replace(tiles, overlap=tile_overlap)
     if flips is False:
-        for model in source.model.get('members', [source.model]):
+        if 'views' in source.model:
+            source.model.views = [{}]
+        for model in member_configs(source.model):
             detector = MODELS.get(model.type)
             if 'flip_directions' in inspect.signature(detector).parameters:
                 model.flip_directions = []

@@ -14,7 +14,7 @@ from mmdet.registry import TRANSFORMS
 from mmsart.apis.models import ModelSource
 from mmsart.imaging.tiles import Tile, tile_grid
 from mmsart.models.caps import watch_caps
-from mmsart.models.detectors.mask_ensemble import detectors_of
+from mmsart.models.detectors.members import detectors_of
 from mmsart.models.fast_inference import fold_for_inference, skip_hopeless
 from mmsart.postprocessing import PostProcessor
 from mmsart.postprocessing.kept import NO_LONGER_ASKED, KeptCrop

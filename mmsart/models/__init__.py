@@ -6,7 +6,7 @@ from mmsart.models.dense_heads import (
     CroppedRTMDetInsSepBNHead,
     CroppedSOLOV2Head,
 )
-from mmsart.models.detectors import FlipTTAMaskRCNN, MaskEnsemble
+from mmsart.models.detectors import FlipTTAMaskRCNN, MaskEnsemble, MaskTTA
 from mmsart.models.roi_heads import (
     BagRoIExtractor,
     CascadeMaskRoIHead,
@@ -51,6 +51,7 @@ __all__ = [
     'FlipTTARoIHead',
     'LiteMobileNetV2',
     'MaskEnsemble',
+    'MaskTTA',
     'NarrowMaskHead',
     'TorchvisionAnchorGenerator',
 ]

@@ -10,7 +10,7 @@ from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
-from mmsart.models.detectors.mask_ensemble import detectors_of
+from mmsart.models.detectors.members import detectors_of
 from mmsart.utils.bare_model import bare_model
 
 # From here on a proposal is more likely to be an object than not; nearly all below are background,

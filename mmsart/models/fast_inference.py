@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from mmsart.models.detectors.mask_ensemble import detectors_of
+from mmsart.models.detectors.members import detectors_of
 from mmsart.models.memory_format import find_unsafe_conv
 from mmsart.models.roi_heads.bag_roi_extractor import BagRoIExtractor
 

@@ -10,7 +10,6 @@ from pycocotools import mask as coco_mask
 from mmsart.postprocessing.overlap import score_order
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.utils import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +20,11 @@ MASK_THR = 0.5
 
 
 def fuse_detections(members: Sequence[Detections], weights: Sequence[float] | None = None,
-                    iou_thr: float = FUSE_IOU) -> Detections:
-    """Fuse the detections of several models, before any post-processing.
+                    iou_thr: float = FUSE_IOU,
+                    mask_thr: float | Sequence[float] = MASK_THR) -> Detections:
+    """Fuse the detections of several models, or of one in several views.
+
+    Before any post-processing.
 
     Weighted boxes fusion (Solovyev, Wang and Gabruseva, 2021) with masks in the place of boxes.
     Detections of one class are clustered, the surest first: each joins, of the clusters that hold
@@ -31,27 +33,22 @@ def fuse_detections(members: Sequence[Detections], weights: Sequence[float] | No
 
     - the score is the weighted mean over all models, with 0 for those that found nothing there;
     - the mask's probabilities are the mean of those models that found it, weighted by their
-      scores, on the grid of the smallest box that holds all of their boxes.
+      scores, on the grid of the smallest box that holds all of their boxes; where a member has no
+      soft masks, the pixels stay that at least half of this weight has.
 
     Args:
-        members: what each model found in the same image, with ``mask_probs``.
+        members: what each model found in the same image.
         weights: of the models, above 0; None for equal ones.
         iou_thr: in [0, 1).
+        mask_thr: at which probabilities are cut, one number or one per class.
 
     Returns:
-        The clusters, by falling score, with ``mask_probs`` on the largest of the members' grids.
-
-    Raises:
-        UserError: a member has no soft masks.
+        The clusters, by falling score; with ``mask_probs`` on the largest of the members' grids if
+        all have them.
     """
     shares = np.ones(len(members)) if weights is None else np.asarray(weights, float)
     assert len(shares) == len(members) > 0, f'{len(members)} models, {len(shares)} weights'
     assert (shares > 0).all(), f'expected weights above 0, found {weights}'
-    for member in members:
-        if member.mask_probs is None:
-            raise UserError(
-                f'image {member.img_id}: found no soft masks, expected those of a mask head with '
-                'test_cfg.rcnn.keep_mask_logits=True')
     owners = np.repeat(np.arange(len(members)), [len(member) for member in members])
     joined = _concatenate(members)
     order = np.lexsort((owners, -joined.scores * shares[owners]))
@@ -59,11 +56,16 @@ def fuse_detections(members: Sequence[Detections], weights: Sequence[float] | No
     factors = shares[owners] * joined.scores
     scores = np.bincount(clusters, factors, clusters.max(initial=-1) + 1) / shares.sum()
     boxes = _enclosing(joined.bboxes, clusters, len(scores))
-    probs = _mean_probs(members, boxes[clusters], clusters, factors, len(scores))
     seeds = np.unique(clusters[order], return_index=True)[1]  # clusters are numbered by their first
-    fused = Detections(
-        scores, joined.labels[order[seeds]], _paste(probs, boxes, joined.masks), boxes,
-        members[0].img_id, probs)
+    labels = joined.labels[order[seeds]]
+    factors = np.maximum(factors, np.finfo(np.float32).tiny)  # a cluster may have none but 0
+    if any(member.mask_probs is None for member in members):
+        probs, masks = None, _vote(joined.masks, clusters, factors, len(scores))
+    else:
+        probs = _mean_probs(members, boxes[clusters], clusters, factors, len(scores))
+        masks = _paste(probs, boxes, joined.masks, np.asarray(mask_thr)[..., labels]
+                       if np.ndim(mask_thr) else np.full(len(labels), mask_thr))
+    fused = Detections(scores, labels, masks, boxes, members[0].img_id, probs)
     return fused[score_order(fused.scores)]
 
 
@@ -145,7 +147,7 @@ def _mean_probs(members: Sequence[Detections], frames: np.ndarray, clusters: np.
         members: of M models, N detections in all.
         frames: float32 (N, 4), xyxy, the box of each detection's cluster.
         clusters: int64 (N,).
-        factors: float (N,), weight of each detection; equal ones where a cluster has none but 0.
+        factors: float (N,), weight of each detection, above 0.
         count: number of clusters.
 
     Returns:
@@ -163,7 +165,7 @@ def _mean_probs(members: Sequence[Detections], frames: np.ndarray, clusters: np.
             torch.from_numpy(member.bboxes), torch.from_numpy(frames[begin:end]), size))
         begin = end
     at = torch.from_numpy(clusters)
-    weights = torch.from_numpy(np.maximum(factors, np.finfo(np.float32).tiny)).float()
+    weights = torch.from_numpy(factors).float()
     total = torch.zeros(count).index_add_(0, at, weights)
     shares = (weights / total[at])[:, None, None]
     probs = torch.zeros(count, size, size).index_add_(0, at, torch.cat(moved) * shares)
@@ -197,10 +199,36 @@ def _resample(probs: Tensor, boxes: Tensor, frames: Tensor, size: int) -> Tensor
     return F.grid_sample(probs[:, None], grid, align_corners=False)[:, 0]
 
 
-def _paste(probs: np.ndarray, boxes: np.ndarray, like: PatchMasks) -> PatchMasks:
+def _vote(masks: PatchMasks, clusters: np.ndarray, factors: np.ndarray, count: int) -> PatchMasks:
+    """Keep the pixels that at least half of a cluster's weight has.
+
+    Args:
+        masks: N masks.
+        clusters: int64 (N,), the cluster of each.
+        factors: float (N,), weight of each, above 0.
+        count: number of clusters.
+
+    Returns:
+        `count` masks.
+    """
+    patches, boxes = masks.patches(), np.zeros((count, 4), np.int32)
+    voted = []
+    for number in range(count):
+        voters = np.flatnonzero(clusters == number)
+        frames = masks.boxes[voters]
+        x1, y1, x2, y2 = boxes[number] = [*frames[:, :2].min(0), *frames[:, 2:].max(0)]
+        votes = np.zeros((y2 - y1, x2 - x1))
+        for voter, (left, top, right, bottom) in zip(voters, frames, strict=True):
+            votes[top - y1:bottom - y1, left - x1:right - x1] += factors[voter] * patches[voter]
+        voted.append((2 * votes >= factors[voters].sum()).astype(np.uint8))
+    return masks.from_patches(voted, boxes, masks.height, masks.width).tighten()
+
+
+def _paste(probs: np.ndarray, boxes: np.ndarray, like: PatchMasks,
+           thrs: np.ndarray) -> PatchMasks:
     import torch
 
     from mmsart.structures.mask.paste import paste_masks
 
     return paste_masks(torch.from_numpy(probs), torch.from_numpy(boxes),
-                       (like.height, like.width), MASK_THR)
+                       (like.height, like.width), torch.from_numpy(thrs).float())

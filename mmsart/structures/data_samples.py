@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from mmengine.structures import BaseDataElement
+from mmengine.structures import BaseDataElement, InstanceData
 
 from mmsart.structures.detections import Detections
-from mmsart.structures.mask.cropped_masks import as_cropped
+from mmsart.structures.mask.cropped_masks import CroppedMasks, as_cropped
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.predictions import Predictions
 from mmsart.utils.errors import UserError
@@ -37,6 +37,24 @@ def to_detections(sample: Sample) -> Detections:
         bboxes=_to_numpy(found['bboxes'], np.float32),
         img_id=image_name(sample),
         mask_probs=None if probs is None else _to_numpy(probs, np.float16))
+
+
+def to_instances(found: Detections, device: torch.device | str = 'cpu') -> InstanceData:
+    """Put detections back into the form that mmdet hands on, the way back of `to_detections`.
+
+    Args:
+        found: of one image.
+        device: of the tensors.
+
+    Returns:
+        ``bboxes``, ``scores``, ``labels``, ``masks`` (`CroppedMasks`) and, if there are any,
+        ``mask_probs`` as float16.
+    """
+    values = dict(bboxes=found.bboxes, scores=found.scores, labels=found.labels)
+    if found.mask_probs is not None:
+        values['mask_probs'] = found.mask_probs.astype(np.float16)
+    return InstanceData(masks=CroppedMasks.like(found.masks), **{
+        name: torch.from_numpy(value).to(device) for name, value in values.items()})
 
 
 def to_predictions(sample: Sample, classes: Sequence[str]) -> Predictions:

@@ -6,7 +6,7 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 
 from mmsart.models.caps import watch_caps
-from mmsart.models.detectors.mask_ensemble import detectors_of
+from mmsart.models.detectors.members import detectors_of
 from mmsart.models.fast_inference import fold_for_inference
 from mmsart.postprocessing.fusion import fuse_detections
 from mmsart.structures.data_samples import to_detections

@@ -7,7 +7,6 @@ from mmsart.postprocessing.fusion import fuse_detections
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.paste import paste_masks
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.utils import UserError
 
 SIZE = (60, 80)
 
@@ -134,8 +133,39 @@ def test_models_that_find_nothing_count():
     assert not len(fuse_detections([nothing, nothing]))
 
 
-def test_masks_have_to_be_soft():
-    bare = detections([(10, 10, 30, 30)], [0.8])
-    bare.mask_probs = None
-    with pytest.raises(UserError, match='image a: found no soft masks, expected'):
-        fuse_detections([bare, detections([(10, 10, 30, 30)], [0.8])])
+def bare(squares, scores):
+    """Masks without probabilities: squares of (x, y, side)."""
+    bitmaps = np.zeros((len(squares), *SIZE), np.uint8)
+    for bitmap, (x, y, side) in zip(bitmaps, squares, strict=True):
+        bitmap[y:y + side, x:x + side] = 1
+    masks = PatchMasks.from_bitmaps(bitmaps)
+    return Detections(scores, np.zeros(len(squares)), masks, masks.boxes, 'a')
+
+
+def test_pixels_of_bare_masks_stay_that_half_of_the_weight_has():
+    members = [bare([(10, 10, 10)], [0.5]), bare([(11, 10, 10)], [0.4]),
+               bare([(12, 10, 10), (40, 30, 5)], [0.3, 0.2])]
+    found = fuse_detections(members)
+    expected = np.zeros((2, *SIZE), int)
+    expected[0, 10:20, 11:21] = 1  # columns have the weights .5 .9 1.2 ... 1.2 .7 .3 of 1.2
+    expected[1, 30:35, 40:45] = 1
+    np.testing.assert_array_equal(found.masks.to_ndarray(), expected)
+    np.testing.assert_allclose(found.scores, [0.4, 0.2 / 3], rtol=1e-6)
+    assert found.mask_probs is None
+    heavy = fuse_detections(members, [1, 1, 4])  # of 2.1: .5 .9 2.1 ... 2.1 1.6 1.2
+    assert heavy.masks[0].to_ndarray()[0].any(0).nonzero()[0].tolist() == list(range(12, 22))
+
+
+def test_soft_and_bare_masks_vote_together():
+    mixed = fuse_detections([detections([(10, 10, 20, 20)], [0.5]), bare([(10, 10, 10)], [0.5])])
+    assert len(mixed) == 1
+    assert mixed.mask_probs is None
+    assert mixed.masks.areas.tolist() == [100]
+
+
+def test_probabilities_are_cut_at_their_class_threshold():
+    probs = np.full((2, 4, 4), 0.4, np.float32)
+    member = detections([(10, 10, 20, 20), (40, 10, 50, 20)], [0.9, 0.8], [0, 1], probs)
+    found = fuse_detections([member], mask_thr=[0.3, 0.5])
+    assert (found.masks.areas > 0).tolist() == [True, False]
+    assert not fuse_detections([member]).masks.areas.any()

@@ -1,5 +1,6 @@
 """Detectors."""
 from mmsart.models.detectors.flip_tta_mask_rcnn import FlipTTAMaskRCNN
 from mmsart.models.detectors.mask_ensemble import MaskEnsemble
+from mmsart.models.detectors.mask_tta import MaskTTA
 
-__all__ = ['FlipTTAMaskRCNN', 'MaskEnsemble']
+__all__ = ['FlipTTAMaskRCNN', 'MaskEnsemble', 'MaskTTA']

@@ -3,18 +3,15 @@ import copy
 from collections.abc import Sequence
 from typing import Any, cast
 
-import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
 from mmengine.config import ConfigDict
 from mmengine.model import BaseModel
-from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmsart.postprocessing.fusion import FUSE_IOU, fuse_detections
-from mmsart.structures.data_samples import to_detections
+from mmsart.structures.data_samples import to_detections, to_instances
 from mmsart.structures.detections import Detections
-from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.utils import UserError
 
 
@@ -76,7 +73,7 @@ class MaskEnsemble(BaseModel):
         device = inputs[0].device
         for sample, *answers in zip(data_samples, *found, strict=True):
             fused = fuse_detections(answers, self.weights, self.fuse_iou_thr)
-            sample.pred_instances = _to_instances(fused, device)
+            sample.pred_instances = to_instances(fused, device)
         return data_samples
 
     @staticmethod
@@ -88,11 +85,6 @@ class MaskEnsemble(BaseModel):
                 for sample in member.predict(data['inputs'], data['data_samples'])]
 
 
-def detectors_of(model: nn.Module) -> list[nn.Module]:
-    """List the detectors that a model consists of: the members of an ensemble, else itself."""
-    return list(model.members) if isinstance(model, MaskEnsemble) else [model]
-
-
 def _with_soft_masks(member: dict) -> dict:
     member = cast(dict, copy.deepcopy(ConfigDict(member)))
     rcnn = (member.get('test_cfg') or {}).get('rcnn')
@@ -101,12 +93,3 @@ def _with_soft_masks(member: dict) -> dict:
                         'expected a two-stage detector with masks')
     rcnn['keep_mask_logits'] = True
     return member
-
-
-def _to_instances(found: Detections, device: torch.device) -> InstanceData:
-    return InstanceData(
-        bboxes=torch.from_numpy(found.bboxes).to(device),
-        scores=torch.from_numpy(found.scores).to(device),
-        labels=torch.from_numpy(found.labels).to(device),
-        masks=CroppedMasks.like(found.masks),
-        mask_probs=torch.from_numpy(found.mask_probs).to(device).half())
