@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mmsart.models.detectors.members import detectors_of
 from mmsart.models.memory_format import find_unsafe_conv
+from mmsart.models.one_call_convs import fuse_calls
 from mmsart.models.roi_heads.bag_roi_extractor import BagRoIExtractor
 
 TOLERANCE = 1e-3
@@ -59,8 +60,14 @@ def fold_for_inference(detector: nn.Module) -> Callable[[], None]:
             # mmcv's RoIAlign misreads channels_last maps on a CPU.
             last: Any = getattr(detector, 'neck', None) or detector.backbone
             handles.append(last.register_forward_hook(_usual_order))
+    fused = fuse_calls(detector) if reordered else []
+    if before is None or not _alike(before, _probe(detector)):
+        while fused:
+            fused.pop()()
 
     def undo() -> None:
+        for put_back in reversed(fused):
+            put_back()
         for fold in reversed(folds):
             fold.undo()
         for handle in handles:

@@ -1,5 +1,6 @@
 """Folded detectors against themselves, and what is kept from the mask head."""
 import copy
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -91,6 +92,50 @@ def test_the_same_features_and_masks_and_everything_comes_back(backbone, channel
         assert torch.equal(value, after[name]), name
     for one, other in zip(features, detector.extract_feat(image), strict=True):
         assert torch.equal(one, other)
+    assert not any('forward' in vars(module) for module in detector.modules())
+
+
+needs_one_call = pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, '_convolution_pointwise'), reason='torch without oneDNN')
+
+
+@needs_one_call
+@pytest.mark.parametrize('size', [(64, 96), (61, 87), (33, 32)])
+@torch.no_grad()
+def test_convolutions_pad_as_they_did_whatever_the_size(size):
+    detector = with_backbone(dict(type='EfficientNetLite', arch='lite2'), [24, 48, 120, 352])
+    image = torch.randn(2, 3, *size)
+    maps = detector.backbone(image)
+    fold_for_inference(detector)
+    with mock.patch.object(torch.nn.functional, 'conv2d', side_effect=AssertionError):
+        folded = detector.backbone(image)
+    for one, other in zip(maps, folded, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@needs_one_call
+@pytest.mark.parametrize('capability', ['AVX2', 'AVX512'])
+@pytest.mark.parametrize('rois', [0, 5, 40])
+@torch.no_grad()
+def test_masks_are_the_same_by_either_library(capability, rois):
+    detector = with_backbone(RESNET, RESNET_CHANNELS)
+    head, features = detector.roi_head.mask_head, torch.randn(rois, 8, 14, 14)
+    masks = head(features)
+    with mock.patch('torch.backends.cpu.get_cpu_capability', return_value=capability):
+        fold_for_inference(detector)
+    if rois:  # without any, the head's own layers answer
+        head.upsample.forward = mock.Mock(side_effect=AssertionError)
+    torch.testing.assert_close(masks, head(features), atol=1e-4, rtol=1e-4)
+
+
+@needs_one_call
+def test_gradients_flow_through_a_folded_detector():
+    detector = with_backbone(RESNET, RESNET_CHANNELS)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        fold_for_inference(detector)
+    sum(each.sum() for each in detector.extract_feat(image)).backward()
+    assert detector.backbone.conv1.weight.grad.abs().sum() > 0
 
 
 @torch.no_grad()

@@ -64,5 +64,6 @@ model = dict(
             nms_pre=4000, max_per_img=2500, nms=dict(type='nms', iou_threshold=0.75),
             min_bbox_size=0),
         rcnn=dict(
-            score_thr=0.05, nms=dict(type='nms', iou_threshold=0.6), max_per_img=1000,
+            # Post-processing joins what is left; each box until then costs a mask.
+            score_thr=0.05, nms=dict(type='nms', iou_threshold=0.45), max_per_img=1000,
             mask_thr_binary=0.5)))

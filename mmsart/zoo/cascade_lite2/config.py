@@ -145,7 +145,7 @@ model = dict(
             keep_mask_logits=True,
             mask_thr_binary=0.5,
             max_per_img=1000,
-            nms=dict(iou_threshold=0.6, type='nms'),
+            nms=dict(iou_threshold=0.45, type='nms'),
             score_by_mask_iou=True,
             score_thr=0.05),
         rpn=dict(
