@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mmsart.app.shapes import Box
 from mmsart.postprocessing.overlap import score_order
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.mask.patches import Box
 from mmsart.utils import UserError, atomic_write
 
 FIRST_ID = 1 << 24

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from mmsart.app.corrections import Cell, Corrections, Edit
-from mmsart.app.shapes import Box, fill_polygon, paint_stroke, split_patch, tighten
+from mmsart.app.shapes import fill_polygon, paint_stroke, split_patch
 from mmsart.postprocessing.seams import unite_patches
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.mask.patches import Box, tight_patch
 from mmsart.utils import UserError
 
 DRAWN_SCORE = 1.0
@@ -86,7 +87,7 @@ class Editor:
                 continue
             divided.append(row)
             added += [self._cell(int(self._cells.labels[row]), float(self._cells.scores[row]),
-                                 *tighten(part, self._box(row))) for part in parts]
+                                 *tight_patch(part, self._box(row))) for part in parts]
         if not divided:
             raise UserError('split: found that the line divides no cell, expected it to cross one '
                             'from edge to edge')
@@ -111,7 +112,7 @@ class Editor:
         patch, box = self._shape(request)
         region = PatchMasks.from_patches([patch], np.array([box]), *self._size)
         rest = _minus(self._cells.masks.patch(row), self._box(row), region)
-        tight, place = tighten(rest, self._box(row))
+        tight, place = tight_patch(rest, self._box(row))
         if not tight.size:
             return Edit('delete', (self._id(row),))
         return self._changed('erase', row, tight, place)
@@ -127,7 +128,7 @@ class Editor:
     def _free(self, patch: np.ndarray, box: Box, others: PatchMasks) -> tuple[np.ndarray, Box]:
         """Leave of a shape what is no other cell's, where cells must not share pixels."""
         if self._disjoint and patch.size:
-            patch, box = tighten(_minus(patch, box, others), box)
+            patch, box = tight_patch(_minus(patch, box, others), box)
         if not patch.size:
             raise UserError('shape: found no pixel that is free, expected some inside the image '
                             'and outside other cells')

@@ -17,7 +17,7 @@ from mmsart.app.results import load_kept
 from mmsart.app.worker import kept_name
 from mmsart.app.workspace import Workspace
 from mmsart.postprocessing import complete_config
-from mmsart.postprocessing.kept import KeptFrame
+from mmsart.postprocessing.chooser import Chooser
 from mmsart.structures.detections import Detections
 from mmsart.utils import UserError
 
@@ -32,13 +32,13 @@ class Sheet:
     """A frame in memory.
 
     Attributes:
-        kept: what thresholds choose from.
+        chooser: of cells among what was kept.
         corrections: of the user.
         chosen: cells for the settings asked for last.
         lock: for changes.
     """
 
-    kept: KeptFrame
+    chooser: Chooser
     corrections: Corrections
     chosen: tuple[str, Detections] | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -79,7 +79,7 @@ class Library:
         with sheet.lock:
             key = repr(complete)
             if sheet.chosen is None or sheet.chosen[0] != key:
-                sheet.chosen = key, sheet.kept.finish(facts.classes, complete)
+                sheet.chosen = key, sheet.chooser.choose(facts.classes, complete)
             return sheet.corrections.apply(sheet.chosen[1], complete['remove_overlap'])
 
     def settings(self, item: Item, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class Library:
                 self._sheets.move_to_end(key)
                 return self._sheets[key]
             sheet = self._sheets[key] = Sheet(
-                load_kept(self.workspace.path(item, kept_name(frame))),
+                Chooser(load_kept(self.workspace.path(item, kept_name(frame)))),
                 Corrections.load(self.workspace.path(item, edits_name(frame))))
             while len(self._sheets) > CACHED_FRAMES:
                 self._sheets.popitem(last=False)

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from mmsart.structures.mask.patches import Box, tight_patch
 from mmsart.utils import UserError
 
 Points = Sequence[Sequence[float]]
-Box = tuple[int, int, int, int]
 
 SHIFT = 4  # binary places of OpenCV's fixed point
 SMALLEST_PART = 4
@@ -120,14 +120,4 @@ def _inside(patch: np.ndarray, box: Box, size: tuple[int, int]) -> tuple[np.ndar
     x1, y1, x2, y2 = max(left, 0), max(top, 0), min(right, size[1]), min(bottom, size[0])
     if x1 >= x2 or y1 >= y2:
         return np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
-    return tighten(patch[y1 - top:y2 - top, x1 - left:x2 - left], (x1, y1, x2, y2))
-
-
-def tighten(patch: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
-    """Shrink a patch to its own extent."""
-    rows, columns = np.flatnonzero(patch.any(1)), np.flatnonzero(patch.any(0))
-    if not len(rows):
-        return np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
-    y1, y2, x1, x2 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    return (np.ascontiguousarray(patch[y1:y2, x1:x2]),
-            (int(box[0] + x1), int(box[1] + y1), int(box[0] + x2), int(box[1] + y2)))
+    return tight_patch(patch[y1 - top:y2 - top, x1 - left:x2 - left], (x1, y1, x2, y2))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from mmsart.postprocessing.postprocessor import PostProcessor
-from mmsart.postprocessing.seams import Box, join_parts, take_core
+from mmsart.postprocessing.seams import join_parts, take_core
 from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patches import Box
 
 NO_LONGER_ASKED = dict(
     vote='off', score_thr=0.0, mask_thr=None, fill_holes=False, largest_component=False,

@@ -87,7 +87,7 @@ def remove_overlap(
         if lost > most_lost[i]:
             continue
         if lost:
-            uncovered = _uncovered(patch, hidden, most_lost[i], pieces[i])
+            uncovered = uncover(patch, hidden, most_lost[i], pieces[i])
             if uncovered is None:
                 continue
             patch = uncovered
@@ -106,9 +106,19 @@ def largest_loss(share: np.ndarray | float, areas: np.ndarray) -> np.ndarray:
     return np.floor(share * areas + 1e-6)
 
 
-def _uncovered(
+def uncover(
         patch: np.ndarray, hidden: np.ndarray, most_lost: float, pieces: str) -> np.ndarray | None:
-    """Take the hidden pixels from a patch; None if what is left falls apart and is dropped."""
+    """Take the hidden pixels from a patch.
+
+    Args:
+        patch: uint8 (h, w) of 0 and 1.
+        hidden: those of its pixels that belong to better masks, the same.
+        most_lost: pixels that it may lose.
+        pieces: what becomes of one that falls into more pieces, see :func:`remove_overlap`.
+
+    Returns:
+        What is left; None if it is dropped.
+    """
     rest = patch ^ hidden
     if pieces == 'keep' or count_pieces(rest) <= count_pieces(patch):
         return rest

@@ -10,8 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
-
-Box = tuple[int, int, int, int]
+from mmsart.structures.mask.patches import Box
 
 CORE_SLACK = 16
 """Pixels by which a cell's centre may lie outside the core. Two tiles see a cell a little
@@ -90,7 +89,7 @@ def join_parts(parts: Sequence[TilePart], img_id: str, size: tuple[int, int]) ->
              for first, second in _same_cells(parts[i], parts[j])]
     if pairs:
         cut = np.concatenate([part.cut for part in parts])
-        joined = _unite(joined, cut, np.array(pairs))
+        joined, _ = unite_cells(joined, cut, np.array(pairs))
     return joined[np.argsort(-joined.scores, kind='stable')]
 
 
@@ -108,12 +107,20 @@ def _concatenate(parts: Sequence[TilePart], img_id: str, size: tuple[int, int]) 
 def _neighbours(parts: Sequence[TilePart]) -> Iterable[tuple[int, int]]:
     """List the pairs of tiles that share pixels."""
     boxes = np.array([part.box for part in parts])
-    shared = _overlapping(boxes, boxes)
+    shared = boxes_meet(boxes, boxes)
     return np.argwhere(np.triu(shared, 1)).tolist()
 
 
-def _overlapping(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Tell which half-open boxes share a pixel, bool (N, M)."""
+def boxes_meet(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Tell which boxes share a pixel.
+
+    Args:
+        boxes: int (N, 4), half-open xyxy.
+        others: int (M, 4), the same.
+
+    Returns:
+        bool (N, M).
+    """
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     return (low < high).all(-1)
@@ -124,25 +131,32 @@ def _same_cells(part: TilePart, other: TilePart) -> Iterable[tuple[int, int]]:
     zone = (*np.maximum(part.box[:2], other.box[:2]).tolist(),
             *np.minimum(part.box[2:], other.box[2:]).tolist())
     masks, other_masks = part.detections.masks, other.detections.masks
-    near = [np.flatnonzero(_overlapping(each.boxes, np.array([zone]))[:, 0])
+    near = [np.flatnonzero(boxes_meet(each.boxes, np.array([zone]))[:, 0])
             for each in (masks, other_masks)]
-    meeting = np.argwhere(_overlapping(masks.boxes[near[0]], other_masks.boxes[near[1]]))
+    meeting = np.argwhere(boxes_meet(masks.boxes[near[0]], other_masks.boxes[near[1]]))
     for i, j in meeting.tolist():
         first, second = int(near[0][i]), int(near[1][j])
-        if _zone_iou(masks, first, other_masks, second, zone) > SAME_IOU:
+        if zone_iou(masks.patch(first), masks.boxes[first].tolist(), other_masks.patch(second),
+                    other_masks.boxes[second].tolist(), zone) > SAME_IOU:
             yield first, second
 
 
-def _zone_iou(
-        masks: PatchMasks, index: int, others: PatchMasks, other: int, zone: Box) -> float:
-    """Compute the IoU of two masks within a box that their boxes reach into."""
-    boxes = masks.boxes[index].tolist(), others.boxes[other].tolist()
-    views = [_view(masks.patch(index), boxes[0], zone), _view(others.patch(other), boxes[1], zone)]
-    low = [max(boxes[0][k], boxes[1][k], zone[k]) for k in (0, 1)]
-    high = [min(boxes[0][k], boxes[1][k], zone[k]) for k in (2, 3)]
+def zone_iou(patch: np.ndarray, box: Sequence[int], other: np.ndarray, other_box: Sequence[int],
+             zone: Box) -> float:
+    """Compute the IoU of two masks within a box that their boxes reach into.
+
+    Args:
+        patch: uint8 (h, w) of 0 and 1.
+        box: where it lies, half-open xyxy.
+        other: the other mask.
+        other_box: where that lies.
+        zone: half-open xyxy.
+    """
+    views = [_view(patch, box, zone), _view(other, other_box, zone)]
+    low = [max(box[k], other_box[k], zone[k]) for k in (0, 1)]
+    high = [min(box[k], other_box[k], zone[k]) for k in (2, 3)]
     shared = np.count_nonzero(
-        _view(masks.patch(index), boxes[0], (*low, *high))
-        & _view(others.patch(other), boxes[1], (*low, *high)))
+        _view(patch, box, (*low, *high)) & _view(other, other_box, (*low, *high)))
     return shared / max(sum(np.count_nonzero(view) for view in views) - shared, 1)
 
 
@@ -152,8 +166,18 @@ def _view(patch: np.ndarray, box: Sequence[int], window: Sequence[int]) -> np.nd
     return patch[y1:max(window[3] - box[1], 0), x1:max(window[2] - box[0], 0)]
 
 
-def _unite(cells: Detections, cut: np.ndarray, pairs: np.ndarray) -> Detections:
-    """Make one cell of each group of cells that are the same."""
+def unite_cells(
+        cells: Detections, cut: np.ndarray, pairs: np.ndarray) -> tuple[Detections, np.ndarray]:
+    """Make one cell of each group of cells that are the same.
+
+    Args:
+        cells: N of them.
+        cut: bool (N,), whether a tile's edge cuts the cell.
+        pairs: int (K, 2), which are the same.
+
+    Returns:
+        M cells, and int (N,) which of them each has become.
+    """
     links = coo_array((np.ones(len(pairs), bool), tuple(pairs.T)), (len(cells), len(cells)))
     groups = connected_components(links, directed=False)[1]
     # Groups in order, in each the cells that are not cut first, then by falling score.
@@ -169,7 +193,7 @@ def _unite(cells: Detections, cut: np.ndarray, pairs: np.ndarray) -> Detections:
                 [patches[i] for i in members], boxes[members])
     masks = PatchMasks.from_patches(
         [patches[i] for i in best], boxes[best], cells.masks.height, cells.masks.width)
-    return replace(cells[best], masks=masks)
+    return replace(cells[best], masks=masks), groups
 
 
 def unite_patches(

@@ -1,9 +1,13 @@
-"""Kept detections give the same cells as post-processing that starts anew."""
+"""Kept detections give the same cells as post-processing that starts anew, fast or plainly."""
 import numpy as np
 import pytest
 
+from mmsart.imaging.tiles import tile_grid
 from mmsart.postprocessing import PostProcessor, complete_config
+from mmsart.postprocessing.chooser import Chooser
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patch_masks import PatchMasks
 from tests.test_postprocessing.scenes import random_detections
 
 CLASSES = ('round', 'flat', 'long')
@@ -30,10 +34,57 @@ def test_other_thresholds_choose_as_if_asked_at_first(seed):
     for _ in range(3):
         changed = settings | {name: random_settings(rng)[name]
                               for name in ('score_thr', 'min_area', 'max_area')}
-        found = frame.finish(CLASSES, changed)
         expected = PostProcessor(CLASSES, **changed)(detections)
-        assert np.array_equal(found.scores, expected.scores)
-        assert np.array_equal(found.labels, expected.labels)
-        assert np.array_equal(found.masks.to_ndarray(), expected.masks.to_ndarray())
-        assert len(np.unique(found.ids)) == len(found)
-        assert np.array_equal(prepared.scores[found.ids], found.scores)
+        for found in (frame.finish(CLASSES, changed), Chooser(frame).choose(CLASSES, changed)):
+            assert_same(found, expected)
+            assert len(np.unique(found.ids)) == len(found)
+            assert np.array_equal(prepared.scores[found.ids], found.scores)
+
+
+def random_tiles(rng, height=200, width=230):
+    """Draw detections in tiles that overlap; cells of the overlaps are found in each, or nearly."""
+    ys, xs = np.mgrid[:height, :width]
+    shapes = [((ys - rng.uniform(0, height)) / rng.uniform(3, 16)) ** 2
+              + ((xs - rng.uniform(0, width)) / rng.uniform(3, 16)) ** 2 <= 1
+              for _ in range(90)]
+    scores = rng.integers(1, 11, len(shapes)) / 10  # some are equal
+    labels = rng.integers(0, 3, len(shapes))
+    crops = []
+    for tile in tile_grid((height, width), (96, 96), 32):
+        x1, y1, x2, y2 = tile.box
+        bitmaps = np.array([np.roll(shape, rng.integers(-1, 2), rng.integers(2))[y1:y2, x1:x2]
+                            for shape in shapes])
+        seen = bitmaps.any((1, 2))
+        masks = PatchMasks.from_bitmaps(bitmaps[seen])
+        crops.append(KeptCrop(Detections(
+            np.clip(scores[seen] + rng.integers(-1, 2, seen.sum()) / 10, 0, 1), labels[seen],
+            masks, masks.boxes), tile.box, tile.core))
+    return KeptFrame.number(crops, (height, width), 'mosaic')
+
+
+@pytest.mark.parametrize('seed', range(25))
+def test_the_fast_way_chooses_the_same_in_tiles(seed):
+    rng = np.random.default_rng(seed)
+    frame = random_tiles(rng)
+    chooser = Chooser(frame)
+    for _ in range(4):
+        settings = random_settings(rng) | dict(vote='off')
+        found = chooser.choose(CLASSES, settings)
+        expected = frame.finish(CLASSES, settings)
+        assert_same(found, expected)
+        assert np.array_equal(found.ids, expected.ids)
+        assert np.array_equal(found.bboxes, expected.bboxes)
+
+
+def test_the_fast_way_does_not_mind_an_empty_tile():
+    none = Detections(np.zeros(0), np.zeros(0), PatchMasks.empty(64, 64), np.zeros((0, 4)))
+    for crops in ([KeptCrop(none)], [KeptCrop(none, (0, 0, 64, 64), (0, 0, 48, 64)),
+                                     KeptCrop(none, (32, 0, 96, 64), (48, 0, 96, 64))]):
+        frame = KeptFrame.number(crops, (64, 64 if len(crops) == 1 else 96), 'empty')
+        assert len(Chooser(frame).choose(CLASSES, complete_config({}, CLASSES))) == 0
+
+
+def assert_same(found, expected):
+    assert np.array_equal(found.scores, expected.scores)
+    assert np.array_equal(found.labels, expected.labels)
+    assert found.masks.to_rles() == expected.masks.to_rles()

@@ -120,10 +120,15 @@ const choose = latest(guarded(async settings => {
   const item = done();
   if (!item) return;
   const ask = page.ask;
-  const buffer = await postForBlock(`/api/items/${item.id}/frames/${page.frame}/cells`, { settings });
-  if (ask !== page.ask) return;
-  view.setCells(new Cells(buffer));
-  showCells();
+  view.box.dataset.busy = 'true';
+  try {
+    const buffer = await postForBlock(`/api/items/${item.id}/frames/${page.frame}/cells`, { settings });
+    if (ask !== page.ask) return;
+    view.setCells(new Cells(buffer));
+    showCells();
+  } finally {
+    delete view.box.dataset.busy;
+  }
 }));
 
 const decide = new Decide(guarded(async (settings, final) => {

@@ -124,7 +124,11 @@ export class View {
     this.dirty = new Set();
     const [picture, cells, overlay] = this.contexts;
     if (layers.has('picture')) this.#drawPicture(picture);
-    if (layers.has('cells')) this.#drawCells(cells);
+    if (layers.has('cells')) {
+      this.#drawCells(cells);
+      this.box.dataset.drawn = Number(this.box.dataset.drawn ?? 0) + 1; // what tests wait for
+      this.box.dataset.cells = this.cells?.count ?? '';
+    }
     if (layers.has('overlay')) this.#drawOverlay(overlay);
   }
 
@@ -145,6 +149,7 @@ export class View {
 
   #drawPicture(context) {
     this.#clear(context);
+    this.box.dataset.picture = '';
     if (!this.pyramid) return;
     let complete = true;
     for (const pane of this.panes) {
@@ -152,6 +157,7 @@ export class View {
       complete = this.pyramid.draw(context, this.scale * this.ratio, ...this.#window(pane)) && complete;
       context.restore();
     }
+    this.box.dataset.picture = complete ? 'whole' : 'loading';
     if (complete) this.onPicture();
   }
 
