@@ -1,15 +1,16 @@
 """What becomes of a file that a browser sends or a folder holds, before it enters the queue."""
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from pathlib import Path
 
 import tifffile
-from PIL import Image
 
 from mmsart.app.limits import Limits
-from mmsart.imaging.readers import IMAGE_SUFFIXES, SIGNATURES, open_file
+from mmsart.imaging.raster import RasterFile
+from mmsart.imaging.readers import IMAGE_SUFFIXES, open_file
 from mmsart.imaging.tiff import TiffFile
 from mmsart.utils import UserError
 
@@ -72,16 +73,12 @@ def count_megapixels(path: Path, name: str, limits: Limits, series: int | None =
 
 def _read_size(path: Path, series: int) -> tuple[int, int]:
     """Return pixels of a plane and number of planes, from the header alone."""
-    with path.open('rb') as file:
-        head = file.read(16)
-    kind = next((kind for magic, kind in SIGNATURES if head.startswith(magic)), None)
     opened = open_file(path)  # checks that it is an image
     try:
-        if kind is TiffFile:
+        if isinstance(opened, TiffFile):
             return _tiff_size(path, series)
-        if kind is None:
-            with Image.open(path) as image:
-                return image.width * image.height, getattr(image, 'n_frames', 1)
+        if isinstance(opened, RasterFile):
+            return math.prod(opened.size), opened.frames
         source = opened.source(min(series, len(opened.series) - 1))
     finally:
         opened.close()

@@ -26,7 +26,7 @@ from mmsart.utils import UserError
 
 SUBMISSION, COCO = 'submission', 'coco'
 UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-LONGEST_STEM = 120
+LONGEST_STEM = 120  # bytes; file systems take 255, and endings are added
 
 
 @contextmanager
@@ -141,9 +141,9 @@ def distinct_stems(items: Sequence[Item]) -> list[str]:
 
 def safe_stem(name: str) -> str:
     """Make the begin of a file's name from an image's name."""
-    # Folders of a name are kept apart by a dash: archives have one level.
-    stem = UNSAFE.sub('_', image_id(name.rpartition('/')[2])).strip('. ')[:LONGEST_STEM]
-    return stem or 'image'
+    stem = UNSAFE.sub('_', image_id(name.rpartition('/')[2])).strip('. ')
+    short = stem.encode()[:LONGEST_STEM].decode(errors='ignore').strip('. ')
+    return short or 'image'
 
 
 def _merge(out: Path, files: Sequence[Path], formats: Sequence[str]) -> list[Path]:

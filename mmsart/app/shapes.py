@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
+from skimage.draw import polygon
 
 from mmsart.structures.mask.patches import Box, tight_patch
 from mmsart.utils import UserError
@@ -18,7 +19,7 @@ SMALLEST_PART = 4
 
 
 def fill_polygon(points: Points, size: tuple[int, int]) -> tuple[np.ndarray, Box]:
-    """Paint the inside of a polygon and the pixels that its sides run through.
+    """Paint the pixels whose centres lie inside a polygon.
 
     Args:
         points: corners xy in pixels; the pixel (y, x) is the square from (x, y) to (x + 1, y + 1).
@@ -32,8 +33,8 @@ def fill_polygon(points: Points, size: tuple[int, int]) -> tuple[np.ndarray, Box
     """
     if len(points) < 3:
         raise UserError(f'polygon: found {len(points)} corners, expected at least 3')
-    corners, patch, box = _canvas(points, 1, size)
-    cv2.fillPoly(patch, [corners], 1, shift=SHIFT)
+    places, patch, box = _canvas(points, 1, size)
+    patch[polygon(places[:, 1] - 0.5, places[:, 0] - 0.5, patch.shape)] = 1
     return _inside(patch, box, size)
 
 
@@ -53,7 +54,8 @@ def paint_stroke(points: Points, radius: float, size: tuple[int, int]) -> tuple[
     """
     if not points:
         raise UserError('stroke: found no point, expected at least 1')
-    corners, patch, box = _canvas(points, radius + 1, size)
+    places, patch, box = _canvas(points, radius + 1, size)
+    corners = _fixed(places)
     cv2.polylines(patch, [corners], False, 1, max(1, round(2 * radius)), shift=SHIFT)
     for x, y in corners.tolist():
         cv2.circle(patch, (x, y), round(radius * (1 << SHIFT)), 1, -1, shift=SHIFT)
@@ -96,7 +98,7 @@ def split_patch(patch: np.ndarray, box: Box, line: Points) -> list[np.ndarray]:
 def _canvas(
         points: Points, margin: float, size: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray, Box]:
-    """Make an empty patch around points and move them into it, as OpenCV's fixed point."""
+    """Make an empty patch around points, and give them in its own frame."""
     height, width = size
     places: np.ndarray = np.asarray(points, float).reshape(-1, 2)
     if not np.isfinite(places).all():
@@ -106,7 +108,7 @@ def _canvas(
     left, top = np.floor(places.min(0) - margin).astype(int).tolist()
     right, bottom = (np.ceil(places.max(0) + margin).astype(int) + 1).tolist()
     patch: np.ndarray = np.zeros((bottom - top, right - left), np.uint8)
-    return _fixed(places - (left, top)), patch, (left, top, right, bottom)
+    return places - (left, top), patch, (left, top, right, bottom)
 
 
 def _fixed(places: np.ndarray) -> np.ndarray:

@@ -23,6 +23,10 @@ class RasterFile:
     Args:
         path: the file.
 
+    Attributes:
+        size: (h, w) as the header says.
+        frames: of an animation.
+
     Raises:
         UserError: it is no image that Pillow knows.
     """
@@ -32,6 +36,7 @@ class RasterFile:
         with _open(self.path) as image:
             # MPO, from telephones, holds previews and second lenses beside the picture.
             self.frames = 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
+            self.size = (image.height, image.width)
         self.series: tuple[str, ...] = (f'{image.width} x {image.height} pixels',)
 
     def source(self, number: int) -> Source:

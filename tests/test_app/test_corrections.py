@@ -1,0 +1,226 @@
+"""Corrections: what each does to the pixels, undone and redone, and what is trained on."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmsart.apis.config import load_config
+from mmsart.app.corrections import FIRST_ID, Corrections
+from mmsart.app.shapes import fill_polygon, paint_stroke, split_patch
+from mmsart.datasets.train_csv import read_train_csv
+from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.utils import UserError
+from tests.test_app.conftest import png
+from tests.test_app.fakes import CLASSES, draw_discs
+
+
+def by_id(cells):
+    return {int(cell_id): (cells['boxes'][row].tolist(), cells['patches'][row],
+                           int(cells['labels'][row]), float(cells['scores'][row]))
+            for row, cell_id in enumerate(cells['ids'])}
+
+
+def paint(cells, ids=None):
+    """Count at each pixel the cells that hold it."""
+    canvas = np.zeros((cells['height'], cells['width']), int)
+    for row, (x1, y1, x2, y2) in enumerate(cells['boxes'].tolist()):
+        if ids is None or cells['ids'][row] in ids:
+            canvas[y1:y2, x1:x2] += cells['patches'][row]
+    return canvas
+
+
+def test_delete_undo_redo_without_end(client, done):
+    states = [client.cells(done)]
+    for _ in range(12):
+        states.append(client.edit(done, kind='delete', ids=[int(states[-1]['ids'][0])]))
+    assert states[-1]['count'] == 0
+    for state in states[-2::-1]:
+        assert same(client.edit(done, kind='undo'), state)
+    assert client.edit(done, kind='undo')['done'] == 0  # there is nothing more
+    for state in states[1:]:
+        assert same(client.edit(done, kind='redo'), state)
+    client.edit(done, kind='undo')
+    assert client.edit(done, kind='delete', ids=client.cells(done)['ids'].tolist())['edits'] == [
+        'delete'] * 12  # what was undone is forgotten
+
+
+def same(cells, others):
+    first, second = by_id(cells), by_id(others)
+    return list(first) == list(second) and all(
+        one[0] == two[0] and np.array_equal(one[1], two[1]) and one[2:] == two[2:]
+        for one, two in zip(first.values(), second.values(), strict=True))
+
+
+def test_a_drawn_cell_takes_what_is_free_and_keeps_it(client, done):
+    before = client.cells(done)
+    free = paint(before) == 0
+    corners = [[20, 20], [120, 20], [120, 90], [20, 90]]
+    cells = client.edit(done, kind='draw', shape='polygon', points=corners, label=1)
+    drawn, = [row for row, cell_id in enumerate(cells['ids']) if cell_id >= FIRST_ID]
+    assert (cells['scores'][drawn], cells['labels'][drawn], cells['made'][drawn]) == (1, 1, 1)
+    inside = np.zeros_like(free)
+    inside[20:90, 20:120] = True
+    assert np.array_equal(paint(cells, [cells['ids'][drawn]]) > 0, inside & free)
+    assert paint(cells).max() == 1
+    few = dict(score_thr=dict.fromkeys(CLASSES, 0.99))
+    client.post('/api/settings', json=dict(settings=few, items=[done]))
+    assert client.cells(done)['ids'].tolist() == [FIRST_ID]
+    client.edit(done, kind='draw', shape='polygon', points=[[0, 0], [256, 0], [256, 256], [0, 256]],
+                label=0)
+    client.post('/api/settings', json=dict(settings={}, items=[done]))
+    cells = client.cells(done)  # those of the detector come back, but have no pixel left
+    assert cells['count'] == 2
+    assert (paint(cells) == 1).all()
+
+
+def test_merge_split_and_classes(client, done):
+    before = client.cells(done)
+    first, second = (int(each) for each in before['ids'][:2])
+    merged = client.edit(done, kind='merge', ids=[first, second])
+    assert merged['count'] == before['count'] - 1
+    new, = set(merged['ids'].tolist()) - set(before['ids'].tolist())
+    assert np.array_equal(paint(merged, [new]), paint(before, [first, second]))
+    assert by_id(merged)[new][3] == max(by_id(before)[each][3] for each in (first, second))
+    relabelled = client.edit(done, kind='relabel', ids=[new], label=1)
+    newer, = set(relabelled['ids'].tolist()) - set(merged['ids'].tolist())
+    assert by_id(relabelled)[newer][2] == 1
+    (x1, y1, x2, y2), *_ = by_id(before)[int(before['ids'][2])]
+    middle = (x1 + x2) / 2
+    split = client.edit(done, kind='split', points=[[middle, y1 - 5], [middle, y2 + 5]])
+    assert split['count'] == relabelled['count'] + 1
+    parts = set(split['ids'].tolist()) - set(relabelled['ids'].tolist())
+    assert len(parts) == 2
+    assert np.array_equal(paint(split, parts), paint(before, [int(before['ids'][2])]))
+    sizes = sorted(by_id(split)[each][1].sum() for each in parts)
+    assert sizes[1] < 1.3 * sizes[0]
+    assert split['edits'] == ['merge', 'change class', 'split']
+
+
+def test_extend_and_erase(client, done):
+    before = client.cells(done)
+    cell = int(before['ids'][0])
+    (x1, y1, x2, _), *_ = by_id(before)[cell]
+    stroke = dict(shape='brush', points=[[(x1 + x2) / 2, y1], [(x1 + x2) / 2, y1 - 6]], radius=3)
+    more = client.edit(done, kind='extend', id=cell, **stroke)
+    newer, = set(more['ids'].tolist()) - set(before['ids'].tolist())
+    gained = paint(more, [newer]) - paint(before, [cell])
+    assert gained.min() == 0
+    assert gained.sum() > 10
+    less = client.edit(done, kind='erase', id=newer, **stroke)
+    newest, = set(less['ids'].tolist()) - set(more['ids'].tolist())
+    assert (paint(less, [newest]) <= paint(before, [cell])).all()
+    gone = client.edit(done, kind='erase', id=newest, shape='brush', points=[[128, 128]],
+                       radius=250)
+    assert gone['count'] == before['count'] - 1
+
+
+@pytest.mark.parametrize(('request_', 'problem'), [
+    (dict(kind='explode'), 'expected one of delete'),
+    (dict(kind='delete', ids=[]), 'expected a list of cells'),
+    (dict(kind='delete', ids=[123456]), 'not shown any more'),
+    (dict(kind='merge', ids=[0]), 'expected at least 2'),
+    (dict(kind='relabel', ids=[0], label=2), 'expected 0 to 1'),
+    (dict(kind='split', points=[[0, 0], [1, 0]]), 'divides no cell'),
+    (dict(kind='draw', shape='polygon', points=[[0, 0], [9, 9]], label=0), '2 corners'),
+    (dict(kind='draw', shape='polygon', points=[[-9, -9], [-5, -9], [-5, -5]], label=0), 'free'),
+    (dict(kind='draw', shape='brush', points=[[9, 9]], radius=0, label=0), 'radius'),
+    (dict(kind='draw', shape='star', points=[[9, 9]], label=0), 'polygon or brush'),
+    (dict(kind='draw', shape='polygon', points='all', label=0), 'points'),
+    (dict(kind='delete', ids=[0], done=7), 'another window')])
+def test_what_cannot_be_done_changes_nothing(client, done, request_, problem):
+    before = client.cells(done)
+    answer = client.post(f'/api/items/{done}/frames/0/edits', json=request_)
+    assert answer.status_code == 400
+    assert problem in answer.json()['detail']
+    assert same(client.cells(done), before)
+
+
+def test_measurements_follow(client, done):
+    cells = client.cells(done)
+    first, second = cells['ids'][:2].tolist()
+
+    def measure(*ids):
+        return client.post(f'/api/items/{done}/frames/0/measurements',
+                           json=dict(ids=list(ids))).json()
+
+    found = measure(first, second, 999)
+    assert [row['area_px'] for row in found] == cells['areas'][:2]
+    assert [row['label'] for row in found] == [1, 2]
+    merged = client.edit(done, kind='merge', ids=[first, second])
+    new, = set(merged['ids'].tolist()) - set(cells['ids'].tolist())
+    assert measure(new)[0]['area_px'] == sum(cells['areas'][:2])
+    assert measure(first) == []
+
+
+def test_corrections_are_truth_to_train_on(client, done):
+    client.add('other.png', png(draw_discs(seed=3)[0]))
+    other = client.wait()[1]['id']
+    client.add('mixed.png', png(draw_discs(seed=4)[0]))
+    mixed = client.wait()[2]['id']
+    client.edit(mixed, kind='relabel', ids=client.cells(mixed)['ids'][:1].tolist(), label=1)
+    client.edit(other, kind='delete', ids=client.cells(other)['ids'].tolist())
+    assert client.post('/api/training-data', json=dict(items='checked')).status_code == 400
+    for item in (done, other, mixed):
+        client.post(f'/api/items/{item}', json=dict(action='check'))
+    made = client.post('/api/training-data', json=dict(items='checked')).json()
+    assert (made['images'], made['cells'], made['mixed']) == (3, 24, ['mixed'])
+    folder = made['folder']
+    assert made['command'] == f'mmsart train CONFIG --data {folder}'
+    table = read_train_csv(f'{folder}/train.csv', CLASSES)
+    assert table.image_ids.tolist() == ['discs', 'other']
+    masks = PatchMasks.from_annotations(table.annotations[table.instances(0)].tolist(), 256, 256)
+    cells = client.cells(done)
+    assert np.array_equal(masks.to_ndarray().sum(0), paint(cells))
+    coco = json.loads(Path(folder, 'annotations.json').read_text())
+    assert [image['file_name'] for image in coco['images']] == [
+        'discs.png', 'other.png', 'mixed.png']
+    assert len({each['id'] for each in coco['annotations']}) == 24
+    assert 'score' not in coco['annotations'][0]
+    cfg = load_config('configs/demo/maskrcnn_r18_two_stage.py', [f'data_root={folder}/'])
+    assert cfg.train_dataloader.dataset.data_root == f'{folder}/'
+
+
+def test_polygons_fill_the_pixels_that_they_hold():
+    patch, box = fill_polygon([[2, 3], [6, 3], [6, 8], [2, 8]], (20, 20))
+    assert box == (2, 3, 6, 8)
+    assert patch.all()
+    patch, box = fill_polygon([[-50, -50], [4, -50], [4, 4], [-50, 4]], (20, 20))
+    assert box == (0, 0, 4, 4)
+    assert fill_polygon([[30, 30], [40, 30], [40, 40]], (20, 20))[0].size == 0
+    assert fill_polygon([[0, 0], [1e9, 0], [1e9, 1e9], [0, 1e9]], (20, 20))[0].all()
+    with pytest.raises(UserError, match='finite'):
+        fill_polygon([[0, 0], [float('nan'), 0], [3, 3]], (20, 20))
+
+
+def test_a_brush_paints_discs_along_its_way():
+    patch, box = paint_stroke([[10.5, 10.5]], 5, (40, 40))
+    ys, xs = np.mgrid[box[1]:box[3], box[0]:box[2]]
+    distance = np.hypot(ys - 10, xs - 10)
+    assert patch[distance <= 4.5].all()
+    assert not patch[distance > 6].any()
+    patch, box = paint_stroke([[10, 10], [30, 10]], 3, (40, 40))
+    assert box[2] - box[0] > 24
+    assert patch[:, 5:-5].all(0).all()
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_split_loses_no_pixel(seed):
+    rng = np.random.default_rng(seed)
+    ys, xs = np.mgrid[:40, :60]
+    patch = (((ys - 20) / 15) ** 2 + ((xs - 30) / 25) ** 2 <= 1).astype(np.uint8)
+    line = [[100 + rng.uniform(20, 40), 195], [100 + rng.uniform(20, 40), 245]]
+    parts = split_patch(patch, (100, 200, 160, 240), line)
+    assert len(parts) == 2
+    assert np.array_equal(sum(part.astype(int) for part in parts), patch)
+    assert min(part.sum() for part in parts) > 200
+    with pytest.raises(UserError, match='divides no cell'):
+        split_patch(patch, (100, 200, 160, 240), [[130, 205], [130, 215]])
+
+
+def test_damaged_corrections_are_named(tmp_path):
+    path = tmp_path / 'edits.json'
+    assert Corrections.load(path) == Corrections()
+    path.write_text('{"done": 1}')
+    with pytest.raises(UserError, match='expected corrections'):
+        Corrections.load(path)
