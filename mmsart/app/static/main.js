@@ -388,6 +388,7 @@ const KEYS = {
   v: () => tools.use('select'), p: () => tools.use('polygon'), b: () => tools.use('brush'), x: () => tools.use('split'),
   m: () => $('merge').click(), Delete: () => $('delete').click(), Backspace: () => $('delete').click(),
   j: () => queue.step(1), k: () => queue.step(-1), c: () => $('checked').click(), o: () => cycle('draw'), t: () => cycle('truth'),
+  Escape: () => tools.escape(),
   e: () => $('open-export').click(), '?': () => $('open-help').click(),
   PageDown: () => setFrame(page.frame + 1), PageUp: () => setFrame(page.frame - 1),
 };

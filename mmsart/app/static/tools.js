@@ -186,7 +186,6 @@ export class Tools {
     if (event.key in ways) { this.#moveCross(...ways[event.key]); return true; }
     if (event.key === ' ') { this.#space(event.shiftKey); return true; }
     if (event.key === 'Enter' && this.points.length) { this.finish(); return true; }
-    if (event.key === 'Escape') { this.#escape(); return true; }
     if (event.key === '[' || event.key === ']') { this.radius = this.radius + (event.key === ']' ? 1 : -1); return true; }
     if (event.key === ',' || event.key === '.') { this.#next(event.key === '.' ? 1 : -1); return true; }
     return false;
@@ -213,7 +212,8 @@ export class Tools {
     this.view.draw('overlay');
   }
 
-  #escape() {
+  // Drop what is drawn; else go back to selecting; else select nothing.
+  escape() {
     if (this.points.length || this.stroke) { this.cancel(); return; }
     if (this.tool !== 'select') { this.use('select'); return; }
     this.cross = null;

@@ -1,0 +1,313 @@
+"""The page in a Chromium without a window: drop, run, slide, correct, export, reload."""
+import base64
+import io
+import os
+import shutil
+import socket
+import threading
+import time
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from mmsart.app.workspace import Workspace
+from tests.test_app.fakes import DiscSegmenter, draw_discs
+
+server_module = pytest.importorskip('mmsart.app.server')
+uvicorn = pytest.importorskip('uvicorn')
+sync_api = pytest.importorskip('playwright.sync_api')
+CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which(
+    'chromium-browser') or shutil.which('google-chrome')
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason='no Chromium on this machine')
+PATIENCE = 30_000  # milliseconds
+DROP = '''([name, data]) => {
+    const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], name));
+    const drop = document.getElementById('drop');
+    for (const type of ['dragover', 'drop']) {
+        drop.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true }));
+    }
+}'''
+
+
+@pytest.fixture(scope='module')
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve a workspace; give the address, the segmenter and a folder of pictures."""
+    folder = tmp_path / 'pictures'
+    folder.mkdir()
+    for number in range(2):
+        cv2.imwrite(str(folder / f'dish {number}.png'), draw_discs(seed=number)[0])
+    segmenter = DiscSegmenter()
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    app = server_module.create_app(Workspace(tmp_path / 'workspace'), segmenter, folders=[folder],
+                     hosts=('127.0.0.1',))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level='error'))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f'http://127.0.0.1:{port}/', segmenter, folder
+    segmenter.gate.set()
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def page(browser, served):
+    """Open the page; afterwards no error stands in its log, and it has asked no other host."""
+    context = browser.new_context(viewport=dict(width=1400, height=900), accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    errors, hosts = [], set()
+    page.on('console', lambda message: errors.append(message.text)
+            if message.type in ('error', 'warning') else None)
+    page.on('pageerror', lambda error: errors.append(str(error)))
+    page.on('request', lambda request: hosts.add(request.url.split('/')[2]))
+    page.goto(served[0])
+    page.allowed_errors = 0
+    yield page
+    assert len(errors) == page.allowed_errors, errors
+    assert {host for host in hosts if host} <= {served[0].split('/')[2], ''} | blob_hosts(hosts)
+    context.close()
+
+
+def blob_hosts(hosts):
+    """Blobs of the page itself have its address inside theirs."""
+    return {host for host in hosts if host.startswith('127.0.0.1')}
+
+
+def drop(page, name, image):
+    data = cv2.imencode('.png', image)[1].tobytes()
+    page.evaluate(DROP, [name, base64.b64encode(data).decode()])
+
+
+def wait_for_cells(page, count):
+    page.wait_for_selector(f'#view[data-cells="{count}"][data-picture="whole"]')
+
+
+def shown(page):
+    return int(page.locator('#total').text_content())
+
+
+def place(page, x, y):
+    """Give the screen's coordinates of a place of the image, found through the zoom to fit."""
+    box = page.locator('#view').bounding_box()
+    scale = 0.96 * min(box['width'], box['height']) / 256
+    return (box['x'] + box['width'] / 2 + (x - 128) * scale,
+            box['y'] + box['height'] / 2 + (y - 128) * scale)
+
+
+def centre(number, count=12, side=256):
+    """Give the centre of a disc of the picture."""
+    columns = int(np.ceil(np.sqrt(count)))
+    return ((number % columns + 0.5) * side / columns, (number // columns + 0.5) * side / columns)
+
+
+def test_from_a_drop_to_files(page, tmp_path):
+    page.wait_for_selector('text=Drop pictures of cells here')
+    drop(page, '<img src=x onerror=alert(1)>.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    assert page.locator('#items .name').text_content() == '<img src=x onerror=alert(1)>.png'
+    page.mouse.move(*place(page, *centre(1)))
+    page.wait_for_selector('#hover:visible')
+    assert 'round' in page.locator('#hover').text_content()
+
+    slider = page.locator('[data-key="score_thr"][data-class="round"]')
+    slider.focus()
+    for _ in range(4):
+        page.keyboard.press('PageUp')
+    page.wait_for_function('() => Number(document.getElementById("total").value) < 12')
+    page.wait_for_function('() => !document.getElementById("view").dataset.busy')
+    few = shown(page)
+    assert 0 < few < 12
+    page.wait_for_selector(f'#items .what:has-text("{few} cell")')
+    page.reload()
+    wait_for_cells(page, few)
+    page.click('#settings-reset')
+    wait_for_cells(page, 12)
+
+    page.click('#open-export')
+    with page.expect_download() as download:
+        page.click('#do-export')
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    table = archive.read('_img src=x onerror=alert(1)__cells.csv').decode()
+    assert table.count('\n') == 13
+    page.click('#do-training')
+    page.wait_for_selector('#training-result code')
+    assert 'mmsart train' in page.locator('#training-result code').text_content()
+    page.keyboard.press('Escape')
+
+
+def test_corrections_by_mouse(page):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    page.mouse.click(*place(page, *centre(0)))
+    page.wait_for_selector('#selected td')
+    page.keyboard.press('Delete')
+    wait_for_cells(page, 11)
+    page.keyboard.press('Control+z')
+    wait_for_cells(page, 12)
+    page.keyboard.press('Control+Shift+z')
+    wait_for_cells(page, 11)
+
+    x, y = centre(5)
+    page.click('[data-tool="split"]')
+    page.mouse.move(*place(page, x, y - 30))
+    page.mouse.down()
+    page.mouse.move(*place(page, x, y), steps=3)
+    page.mouse.move(*place(page, x, y + 30), steps=3)
+    page.mouse.up()
+    wait_for_cells(page, 12)
+
+    page.click('[data-tool="select"]')
+    page.mouse.click(*place(page, x - 8, y))
+    page.keyboard.down('Shift')
+    page.mouse.click(*place(page, x + 8, y))
+    page.keyboard.up('Shift')
+    page.wait_for_selector('#merge:enabled')
+    page.click('#merge')
+    wait_for_cells(page, 11)
+
+    page.keyboard.press('Escape')  # nothing may be selected: painting would add to it
+    page.click('[data-tool="brush"]')
+    page.mouse.move(*place(page, *centre(0)))
+    page.mouse.down()
+    page.mouse.move(*place(page, centre(0)[0] + 10, centre(0)[1] + 4), steps=4)
+    page.mouse.up()
+    wait_for_cells(page, 12)
+
+    page.keyboard.press('p')
+    x, y = centre(0)
+    for dx, dy in ((-30, 28), (30, 28), (30, 34), (-30, 34)):
+        page.mouse.click(*place(page, max(2, x + dx), y + dy))
+    page.keyboard.press('Enter')
+    wait_for_cells(page, 13)
+    page.reload()
+    wait_for_cells(page, 13)
+    for count in (12, 11, 12, 11, 12):
+        page.click('#undo')
+        wait_for_cells(page, count)
+    assert page.locator('#undo').is_disabled()
+    assert 'corrected' not in page.locator('#items .what').text_content()
+
+
+def test_everything_by_keyboard(page):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    page.focus('#view')
+    page.keyboard.press('.')
+    page.wait_for_selector('#selected td')
+    page.keyboard.press('2')  # its class
+    page.wait_for_selector('#legend :text("long 1")')
+    page.keyboard.press('.')
+    page.keyboard.press('Delete')
+    wait_for_cells(page, 11)
+    page.keyboard.press('Escape')
+    page.keyboard.press('p')
+    for key, times in (('ArrowLeft', 1), ('ArrowUp', 30), ('ArrowRight', 12), ('ArrowDown', 3)):
+        for _ in range(times):
+            page.keyboard.press(key)
+        page.keyboard.press('Space')
+    page.keyboard.press('Enter')
+    wait_for_cells(page, 12)
+    page.keyboard.press('Control+z')
+    wait_for_cells(page, 11)
+    for key in ('+', '-', '0', 'o', 'o', 'o', 'v', 'c'):
+        page.keyboard.press(key)
+    page.wait_for_selector('#items .what:has-text("checked")')
+    page.keyboard.press('?')
+    page.wait_for_selector('#help-dialog[open]')
+    page.keyboard.press('Escape')
+    page.evaluate('document.activeElement.blur()')
+    for _ in range(60):  # each thing that Tab reaches shows that it has the focus
+        page.keyboard.press('Tab')
+        outline = page.evaluate('''() => {
+            const style = getComputedStyle(document.activeElement);
+            return document.activeElement === document.body ? 'none at all'
+                : `${style.outlineStyle} ${style.outlineWidth}`;
+        }''')
+        assert outline == 'none at all' or not outline.startswith('none'), outline
+
+
+def test_queue_pause_cancel_and_failure(page, served):
+    _, segmenter, _ = served
+    segmenter.gate.clear()
+    page.click('#add-folder')
+    page.wait_for_selector('#folder-images:has-text("2 pictures")')
+    page.click('#folder-add')
+    page.wait_for_selector('.what:has-text("looking")')
+    page.click('#pause')
+    page.wait_for_selector('#progress-text:has-text("paused")')
+    page.click('#pause')
+    page.click('#items li:nth-child(2) .item')
+    page.wait_for_selector('#empty:has-text("Waiting for its turn")')
+    page.click('#cancel')
+    page.wait_for_selector('#progress', state='hidden')
+    assert page.locator('.what:text("cancelled")').count() == 2
+    segmenter.gate.set()
+    page.click('#items li:nth-child(2) [aria-label^="Run"]')
+    wait_for_cells(page, 12)
+    page.evaluate(DROP, ['program.png', 'TVqQAAMAAAAEAAAA'])
+    page.wait_for_selector('#toast:has-text("program.png: cannot be read")')
+    page.allowed_errors = 1  # the browser writes down that the server has refused it
+    page.click('#items li:nth-child(1) [aria-label^="Remove"]')
+    page.wait_for_function('() => document.querySelectorAll("#items li").length === 1')
+    page.click('#theme')
+    assert page.evaluate('document.documentElement.dataset.theme') == 'dark'
+
+
+def test_two_windows_do_not_cross(page, served):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    other = page.context.new_page()
+    other.goto(served[0])
+    wait_for_cells(other, 12)
+    page.focus('#view')
+    page.keyboard.press('.')
+    page.keyboard.press('Delete')
+    wait_for_cells(page, 11)
+    other.focus('#view')
+    other.keyboard.press('.')
+    other.keyboard.press('Delete')
+    other.wait_for_selector('#toast:has-text("another window")')
+    wait_for_cells(other, 11)
+
+
+def test_the_page_draws_what_the_server_says(page, served):
+    """The browser's areas and outlines, from bits, are those of the masks."""
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    item = page.evaluate('() => fetch("/api/state").then(r => r.json())')['items'][0]
+    areas = page.evaluate('''async id => {
+        const { Cells } = await import('/static/cells.js');
+        const asked = { method: 'POST', body: '{}' };
+        const answer = await fetch(`/api/items/${id}/frames/0/cells`, asked);
+        const cells = new Cells(await answer.arrayBuffer());
+        return Array.from(cells.ids, (id, i) => {
+            const rings = cells.outline(i).map(ring => {
+                let twice = 0;
+                for (let k = 0; k < ring.length; k += 2) {
+                    const next = (k + 2) % ring.length;
+                    twice += ring[k] * ring[next + 1] - ring[next] * ring[k + 1];
+                }
+                return twice / 2;
+            });
+            return [cells.areas[i], rings.reduce((sum, area) => sum + area, 0)];
+        });
+    }''', item['id'])
+    numbered = cv2.connectedComponentsWithStats((draw_discs()[0] > 60).astype(np.uint8))[2]
+    assert sorted(area for area, _ in areas) == sorted(numbered[1:, 4].tolist())
+    assert all(area == ring for area, ring in areas)
