@@ -225,8 +225,11 @@ def _separate(scene: _Scene, first: np.ndarray, second: np.ndarray, alive: np.nd
     others = better.tolist()
     for begin, end in pairwise(places):
         row = int(worse[begin])
-        hidden = _hidden(scene, row, [each for each in others[begin:end] if alive[each]], changed)
-        lost = 0 if hidden is None else np.count_nonzero(hidden)
+        above = [each for each in others[begin:end] if alive[each]]
+        if not above:
+            continue
+        hidden = _hidden(scene, row, above, changed)
+        lost = np.count_nonzero(hidden)
         if not lost:
             continue
         if lost > most_lost[row]:
@@ -241,10 +244,8 @@ def _separate(scene: _Scene, first: np.ndarray, second: np.ndarray, alive: np.nd
 
 
 def _hidden(scene: _Scene, row: int, better: Sequence[int], changed: dict[int, np.ndarray],
-            ) -> np.ndarray | None:
-    """Paint the part of a mask that lies below better ones; None if there are none."""
-    if not better:
-        return None
+            ) -> np.ndarray:
+    """Paint the part of a mask that lies below better ones."""
     x1, y1, x2, y2 = scene.boxes[row].tolist()
     patch = scene.patches[row]
     above = np.zeros_like(patch)

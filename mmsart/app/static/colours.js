@@ -6,6 +6,8 @@ const VIRIDIS = ['#440154', '#472c7a', '#3b518b', '#2c718e', '#21908d', '#27ad81
 export const SCORE_STEPS = VIRIDIS.length;
 export const TRUTH = '#ffffff';
 
+export const gradient = `linear-gradient(to right, ${VIRIDIS.join(', ')})`;
+
 export const css = ([red, green, blue]) => `rgb(${red} ${green} ${blue})`;
 
 // The group of colours that cell i belongs to, and the colour of each group.

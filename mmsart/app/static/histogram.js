@@ -1,10 +1,10 @@
 // Small histograms.
 
-const BINS = 40;
+const BINS = 40, HEIGHT = 62, LABELS = 14; // pixels
 
 // Draw how often values occur, from low to high; `marks` are thresholds.
 export function drawHistogram(canvas, values, low, high, marks = [], scale = value => value) {
-  const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth, height = 56;
+  const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth, height = HEIGHT;
   canvas.width = Math.max(1, Math.round(width * ratio));
   canvas.height = Math.round(height * ratio);
   canvas.style.height = `${height}px`;
@@ -18,13 +18,13 @@ export function drawHistogram(canvas, values, low, high, marks = [], scale = val
   const most = Math.max(1, ...counts), bar = width / BINS;
   context.fillStyle = style.getPropertyValue('--soft');
   counts.forEach((count, k) => {
-    const tall = count / most * (height - 12);
-    context.fillRect(k * bar + 0.5, height - 10 - tall, Math.max(1, bar - 1), tall);
+    const tall = count / most * (height - LABELS - 2);
+    context.fillRect(k * bar + 0.5, height - LABELS - tall, Math.max(1, bar - 1), tall);
   });
   context.fillStyle = style.getPropertyValue('--line');
-  context.fillRect(0, height - 10, width, 1);
+  context.fillRect(0, height - LABELS, width, 1);
   context.fillStyle = style.getPropertyValue('--accent');
-  for (const mark of marks) context.fillRect((scale(mark) - from) / (to - from || 1) * width - 1, 0, 2, height - 10);
+  for (const mark of marks) context.fillRect((scale(mark) - from) / (to - from || 1) * width - 1, 0, 2, height - LABELS);
   context.fillStyle = style.getPropertyValue('--soft');
   context.font = '10px system-ui, sans-serif';
   context.textBaseline = 'bottom';

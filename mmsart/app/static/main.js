@@ -2,7 +2,7 @@
 
 import { getBlock, getJson, postForBlock, postJson } from './api.js';
 import { Cells } from './cells.js';
-import { css } from './colours.js';
+import { css, gradient } from './colours.js';
 import { Decide } from './decide.js';
 import { setUpExport, setUpFolders, setUpHelp, setUpReading, showFormats } from './dialogs.js';
 import { $, duration, element, guarded, latest, number, toast } from './dom.js';
@@ -87,12 +87,23 @@ async function showFrame(frame, keepPlace) {
   view.classColours = item.facts.colours;
   view.show(new Pyramid(item, frame, page.tile, () => view.draw('picture')), keepPlace);
   showStack(item);
+  showCells();
+  $('status').value = 'loading the cells …';
   const buffer = await postForBlock(`/api/items/${item.id}/frames/${frame}/cells`);
   if (ask !== page.ask) return;
+  $('status').value = '';
   view.setCells(new Cells(buffer));
   showCells();
+  chooseClass();
   tools.use(tools.tool);
   await showTruth();
+}
+
+// New cells are of the class that most cells here have, until another one is chosen.
+function chooseClass() {
+  const { classes } = done().facts, counts = new Array(classes.length).fill(0);
+  view.cells.labels.forEach(label => { counts[label]++; });
+  $('class').selectedIndex = counts.indexOf(Math.max(...counts));
 }
 
 const setFrame = latest(guarded(async frame => {
@@ -226,6 +237,11 @@ function showCells() {
     swatch.style.background = css(item.facts.colours[label]);
     return element('li', {}, swatch, `${item.facts.classes[label]} ${number(count)}`);
   }));
+  if (cells?.count && view.look.colour === 'score') {
+    const bar = element('span', { class: 'bar' });
+    bar.style.background = gradient;
+    $('legend').append(element('li', { class: 'scale' }, 'score 0', bar, '1'));
+  }
   const facts = cells && item ? summarize(cells, item) : [];
   $('facts').replaceChildren(...facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]));
   showHistograms();
@@ -343,7 +359,7 @@ $('zoom-out').addEventListener('click', () => view.zoom(1 / 1.5));
 $('fit').addEventListener('click', () => view.fit());
 $('frame').addEventListener('input', () => setFrame(Number($('frame').value)));
 $('draw').addEventListener('change', () => view.setLook({ draw: $('draw').value }));
-$('colour').addEventListener('change', () => view.setLook({ colour: $('colour').value }));
+$('colour').addEventListener('change', () => { view.setLook({ colour: $('colour').value }); showCells(); });
 $('opacity').addEventListener('input', () => view.setLook({ opacity: Number($('opacity').value) }));
 $('truth').addEventListener('change', async () => {
   const before = view.panes.length;
