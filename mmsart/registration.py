@@ -17,10 +17,13 @@ from mmsart.datasets.transforms import (
     CroppedRandomErasing,
     LoadCachedImage,
     LoadCroppedAnnotations,
+    PackWeightedInputs,
     RandomBrightnessContrast,
     RandomCellScale,
     RandomTranspose,
     RepairMasks,
+    WeightedFilterAnnotations,
+    WeightedRandomCrop,
 )
 from mmsart.engine.hooks import (
     AtomicCheckpointHook,
@@ -123,6 +126,7 @@ __all__ = [
     'MaskEnsemble',
     'MaskTTA',
     'NarrowMaskHead',
+    'PackWeightedInputs',
     'PredictionWriter',
     'RandomBrightnessContrast',
     'RandomCellScale',
@@ -140,5 +144,7 @@ __all__ = [
     'TorchvisionAnchorGenerator',
     'TrueBoxesHook',
     'ValLossHook',
+    'WeightedFilterAnnotations',
+    'WeightedRandomCrop',
     'WeightsReportHook',
 ]

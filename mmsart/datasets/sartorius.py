@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from mmdet.datasets import BaseDetDataset
+from mmdet.datasets.transforms import PackDetInputs
 from mmdet.registry import DATASETS
 
 from mmsart.datasets.classes import CLASSES, PALETTE, class_names
@@ -25,7 +26,8 @@ class SartoriusDataset(BaseDetDataset):
 
     A sample of :meth:`get_data_info` has ``img_path``, ``img_id`` (str), ``height``, ``width``,
     ``cell_type``, ``sample_id`` and ``instances``, each instance with ``bbox`` (half-open xyxy in
-    pixels), ``bbox_label``, ``ignore_flag`` and ``mask`` (Kaggle's run-length code).
+    pixels), ``bbox_label``, ``ignore_flag`` and ``mask`` (Kaggle's run-length code), and with
+    ``weight`` where the table has this column.
 
     ``metainfo=dict(classes=...)`` and ``filter_cfg`` act as in mmdet: cells of other types than
     the classes are left out, and with ``filter_cfg`` images smaller than ``min_size`` and, with
@@ -48,9 +50,9 @@ class SartoriusDataset(BaseDetDataset):
 
     Raises:
         MissingFileError: the CSV file, an image or the folder is missing.
-        UserError: the table is wrong, an image is unreadable or of another size than its rows
-            say, two images of a folder have one name, the subset is empty, no cell is of the
-            classes, or `filter_cfg` leaves no image.
+        UserError: the table is wrong or has weights that the pipeline would lose, an image is
+            unreadable or of another size than its rows say, two images of a folder have one name,
+            the subset is empty, no cell is of the classes, or `filter_cfg` leaves no image.
     """
 
     METAINFO = dict(classes=CLASSES, palette=PALETTE)
@@ -90,12 +92,22 @@ class SartoriusDataset(BaseDetDataset):
         classes = class_names(self.metainfo)
         own = classes != self.METAINFO['classes']  # where they are not, a new name is a slip
         table = read_train_csv(self.ann_file, None if own else classes)
+        if table.weights is not None and not self.test_mode:
+            self._check_pipeline(table)
         chosen = self._leave_out(table, self._choose(table))
         if not len(chosen):
             raise UserError(f'{table.path}: the subset {self.subset} is empty, expected images')
         _check_images(table, chosen, folder, self.img_suffix)
         return [_sample(table, image, folder, self.img_suffix, classes)
                 for image in chosen.tolist()]
+
+    def _check_pipeline(self, table: TrainTable) -> None:
+        """Refuse transforms that hand cells on without their weights."""
+        for step in self.pipeline.transforms:
+            if isinstance(step, PackDetInputs) and 'gt_weights' not in step.mapping_table:
+                raise UserError(
+                    f'{table.path}: found a column weight, and {type(step).__name__} in the '
+                    'pipeline, which would lose it; expected PackWeightedInputs')
 
     def _leave_out(self, table: TrainTable, chosen: np.ndarray) -> np.ndarray:
         """Take away the images of other types than the classes, and say so."""
@@ -155,6 +167,13 @@ def _sample(table: TrainTable, image: int, folder: Path, suffix: str,
     label = classes.index(cell_type) if known else None
     rows = table.instances(image) if known else slice(0)
     height, width = table.sizes[image].tolist()
+    instances = [
+        dict(bbox=bbox, bbox_label=label, ignore_flag=0, mask=text)
+        for bbox, text in zip(table.bboxes[rows].astype(float).tolist(),
+                              table.annotations[rows].tolist(), strict=True)]
+    if table.weights is not None:
+        for instance, weight in zip(instances, table.weights[rows].tolist(), strict=True):
+            instance['weight'] = weight
     return dict(
         img_path=str(folder / f'{table.image_ids[image]}{suffix}'),
         img_id=str(table.image_ids[image]),
@@ -162,11 +181,7 @@ def _sample(table: TrainTable, image: int, folder: Path, suffix: str,
         width=width,
         cell_type=cell_type if known else '',
         sample_id=str(table.sample_ids[image]),
-        instances=[
-            dict(bbox=bbox, bbox_label=label, ignore_flag=0, mask=text)
-            for bbox, text in zip(table.bboxes[rows].astype(float).tolist(),
-                                  table.annotations[rows].tolist(), strict=True)
-        ])
+        instances=instances)
 
 
 def _check_images(table: TrainTable, chosen: np.ndarray, folder: Path, suffix: str) -> None:

@@ -28,6 +28,7 @@ from mmsart.utils.errors import UserError, UserErrors, missing, named, shown
 
 REQUIRED_COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'sample_id')
 GZIP_MAGIC, NEWLINE = b'\x1f\x8b', b'\n'
+WEIGHT_COLUMN = 'weight'
 OPTIONAL_COLUMNS = ('plate_time', 'sample_date', 'elapsed_timedelta')
 
 
@@ -48,6 +49,8 @@ class TrainTable:
         annotations: object (N,), run-length codes as text.
         bboxes: int64 (N, 4), half-open xyxy in pixels.
         areas: int64 (N,), pixels.
+        weights: float64 (N,), what each instance counts in the losses of a training, in [0, 1];
+            None without a column ``weight``.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class TrainTable:
     annotations: np.ndarray
     bboxes: np.ndarray
     areas: np.ndarray
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -85,7 +89,8 @@ def read_train_csv(
 
     Args:
         path: a CSV file with the columns id, annotation, width, height, cell_type and sample_id;
-            values of sample_id may be blank, further columns are passed over.
+            values of sample_id may be blank. A column weight says what each instance counts in
+            the losses of a training; further columns are passed over.
         classes: what cell_type may be; None for any name.
 
     Returns:
@@ -112,9 +117,11 @@ def _read_version(path: Path, _mtime_ns: int, _size: int,
     _check_cell_types(path, frame, classes)
     _check_sizes(path, frame)
     _check_constant(path, frame)
+    weights = _parse_weights(path, frame)
     runs = _parse_runs(path, frame, frame[['height', 'width']].to_numpy(np.int64))
     kept = _first_of_equals(path, frame, runs)
     frame, runs = frame[kept], runs.select(np.flatnonzero(kept))
+    weights = None if weights is None else weights[kept]
     sizes = frame[['height', 'width']].to_numpy(np.int64)
 
     order = np.argsort(frame['id'].to_numpy(str), kind='stable')
@@ -136,7 +143,8 @@ def _read_version(path: Path, _mtime_ns: int, _size: int,
         splits=np.concatenate([[0], np.cumsum(per_image)]),
         annotations=frame['annotation'].to_numpy(object)[kept],
         bboxes=boxes[kept],
-        areas=areas[kept])
+        areas=areas[kept],
+        weights=None if weights is None else weights[kept])
 
 
 def _fail(path: Path, row: int, column: str, problem: str) -> UserError:
@@ -241,6 +249,19 @@ def _check_sizes(path: Path, frame: pd.DataFrame) -> None:
             raise _fail(path, wrong[0], column,
                         f'found {shown(frame[column][wrong[0]])}, expected a whole number of '
                         'pixels, at least 1')
+
+
+def _parse_weights(path: Path, frame: pd.DataFrame) -> np.ndarray | None:
+    """Read the column weight, float64 (rows,); None if there is none."""
+    if WEIGHT_COLUMN not in frame.columns:
+        return None
+    weights = pd.to_numeric(frame[WEIGHT_COLUMN], errors='coerce').to_numpy(float)
+    wrong = np.flatnonzero(~((weights >= 0) & (weights <= 1)))
+    if len(wrong):
+        found = frame[WEIGHT_COLUMN].iloc[wrong[0]]
+        raise _fail(path, frame.index[wrong[0]], WEIGHT_COLUMN,
+                    f'found {shown(found)}, expected a number from 0 to 1')
+    return weights
 
 
 def _check_constant(path: Path, frame: pd.DataFrame) -> None:

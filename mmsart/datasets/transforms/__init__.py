@@ -1,6 +1,11 @@
 """Pipeline steps that keep masks in their own boxes."""
 from mmsart.datasets.transforms.boxes_from_masks import BoxesFromMasks
 from mmsart.datasets.transforms.cached_loading import LoadCachedImage
+from mmsart.datasets.transforms.instance_weights import (
+    PackWeightedInputs,
+    WeightedFilterAnnotations,
+    WeightedRandomCrop,
+)
 from mmsart.datasets.transforms.loading import LoadCroppedAnnotations
 from mmsart.datasets.transforms.mixing import (
     CroppedCopyPaste,
@@ -13,5 +18,6 @@ from mmsart.datasets.transforms.random_transpose import RandomTranspose
 from mmsart.datasets.transforms.repair_masks import RepairMasks
 
 __all__ = ['BoxesFromMasks', 'CroppedCopyPaste', 'CroppedRandomAffine', 'CroppedRandomErasing',
-           'LoadCachedImage', 'LoadCroppedAnnotations', 'RandomBrightnessContrast',
-           'RandomCellScale', 'RandomTranspose', 'RepairMasks']
+           'LoadCachedImage', 'LoadCroppedAnnotations', 'PackWeightedInputs',
+           'RandomBrightnessContrast', 'RandomCellScale', 'RandomTranspose', 'RepairMasks',
+           'WeightedFilterAnnotations', 'WeightedRandomCrop']

@@ -1,6 +1,7 @@
 """Loading of annotations into masks that are kept in their boxes."""
 from typing import Any
 
+import numpy as np
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.registry import TRANSFORMS
 
@@ -22,7 +23,8 @@ class LoadCroppedAnnotations(LoadAnnotations):
     ``height`` and ``width``.
 
     Added keys: ``gt_bboxes`` (float32 boxes xyxy), ``gt_bboxes_labels`` (int64),
-    ``gt_ignore_flags`` (bool), ``gt_masks`` (`CroppedMasks`).
+    ``gt_ignore_flags`` (bool), ``gt_masks`` (`CroppedMasks`); ``gt_weights`` (float32) where
+    instances have a ``weight``.
 
     Args:
         with_mask: whether to load masks.
@@ -31,6 +33,15 @@ class LoadCroppedAnnotations(LoadAnnotations):
 
     def __init__(self, with_mask: bool = True, **kwargs: Any) -> None:
         super().__init__(with_mask=with_mask, **kwargs)
+
+    def transform(self, results: dict) -> dict:
+        """Load what the annotations hold, see the class."""
+        results = super().transform(results)
+        instances = results.get('instances', [])
+        if any('weight' in instance for instance in instances):
+            results['gt_weights'] = np.array(
+                [instance.get('weight', 1) for instance in instances], np.float32)
+        return results
 
     def _load_masks(self, results: dict) -> None:
         """Put ``gt_masks`` into the results.

@@ -29,8 +29,9 @@ class CroppedCopyPaste(CopyPaste):
         dst_results['img'] = np.where(pasted[..., None], src_results['img'], dst_results['img'])
         dst_results['gt_bboxes'] = boxes.cat([boxes[kept], src_results['gt_bboxes']])
         dst_results['gt_masks'] = masks.cat([masks[kept], source])
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
-            dst_results[key] = np.concatenate([dst_results[key][kept], src_results[key]])
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_weights'):
+            if key in dst_results:
+                dst_results[key] = np.concatenate([dst_results[key][kept], src_results[key]])
         return dst_results
 
 
@@ -79,6 +80,7 @@ class CroppedRandomAffine(RandomAffine):
         kept = boxes.is_inside((height, width)).numpy()
         masks = results['gt_masks'].warp_affine(matrix[:2].astype(np.float64), (height, width))
         results['gt_bboxes'], results['gt_masks'] = boxes[kept], masks[kept]
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
-            results[key] = results[key][kept]
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_weights'):
+            if key in results:
+                results[key] = results[key][kept]
         return results

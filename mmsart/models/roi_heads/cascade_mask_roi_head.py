@@ -13,6 +13,7 @@ from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor, nn
 
 from mmsart.models.roi_heads.flip_tta_roi_head import TINY, FlipTTARoIHead
+from mmsart.models.roi_heads.instance_weights import weighted_bbox_loss
 from mmsart.utils import UserError
 
 
@@ -94,7 +95,7 @@ class CascadeMaskRoIHead(FlipTTARoIHead):
             self.stage = stage
             sampled = [self._sample(*each) for each in zip(
                 proposals, gt_instances, gt_ignored, strict=True)]
-            results = self._stage_loss(x, sampled)
+            results = self._stage_loss(x, sampled, gt_instances)
             for name, value in results['loss_bbox'].items():
                 losses[f's{stage}.{name}'] = value * weight if 'loss' in name else value
             if stage < self.num_stages - 1:
@@ -111,12 +112,12 @@ class CascadeMaskRoIHead(FlipTTARoIHead):
         assigned = self.bbox_assigner[self.stage].assign(proposals, truth, ignored)
         return self.bbox_sampler[self.stage].sample(assigned, proposals, truth)
 
-    def _stage_loss(self, x: tuple[Tensor], sampled: list[SamplingResult]) -> dict[str, Any]:
+    def _stage_loss(self, x: tuple[Tensor], sampled: list[SamplingResult],
+                    truth: InstanceList) -> dict[str, Any]:
         rois = bbox2roi([each.priors for each in sampled])
         results = self._bbox_forward(x, rois)
-        return results | dict(rois=rois) | self.bbox_head.loss_and_target(
-            cls_score=results['cls_score'], bbox_pred=results['bbox_pred'], rois=rois,
-            sampling_results=sampled, rcnn_train_cfg=self._train_cfgs[self.stage])
+        return results | dict(rois=rois) | weighted_bbox_loss(
+            self.bbox_head, results, rois, sampled, truth, self._train_cfgs[self.stage])
 
     def predict_bbox(self, x: Any, batch_img_metas: list[dict], rpn_results_list: InstanceList,
                      rcnn_test_cfg: ConfigType, rescale: bool = False) -> InstanceList:

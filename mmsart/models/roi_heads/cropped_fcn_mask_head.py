@@ -3,6 +3,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from mmdet.models.losses import CrossEntropyLoss
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
@@ -12,6 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.nn.modules.utils import _pair
 
+from mmsart.models.roi_heads.instance_weights import positive_weights
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.paste import paste_masks
 from mmsart.structures.mask.roi_targets import roi_targets
@@ -23,7 +26,16 @@ class CroppedFCNMaskHead(FCNMaskHead):
     """`FCNMaskHead` without full-size bitmaps: same network, same targets, same masks.
 
     Takes ``gt_instances.masks`` as `CroppedMasks` (other kinds go mmdet's way) and gives
-    ``pred_instances.masks`` as `CroppedMasks`. Options of ``test_cfg.rcnn``:
+    ``pred_instances.masks`` as `CroppedMasks`. In training, cells count by
+    ``gt_instances.weights``, where there are some.
+
+    Args:
+        loss_dice: config of a loss on whole masks beside the pixels' ``loss_mask``, such as
+            ``dict(type='DiceLoss', loss_weight=0.5)``; None for none.
+        **kwargs: see mmdet's `FCNMaskHead`. With weights ``loss_mask`` has to be
+            `CrossEntropyLoss`.
+
+    Options of ``test_cfg.rcnn``:
 
     - ``mask_thr_binary``: a pixel is set where its probability is >= this; a number, or one a
       class. More than 0, at most 1.
@@ -32,6 +44,49 @@ class CroppedFCNMaskHead(FCNMaskHead):
     - ``score_by_mask_iou``: multiply each score by :func:`expected_iou` of its mask, so that among
       cells that are there for certain those with a doubtful outline come last.
     """
+
+    def __init__(self, *args: Any, loss_dice: dict | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.loss_dice = None if loss_dice is None else MODELS.build(loss_dice)
+
+    def loss_and_target(
+        self, mask_preds: Tensor, sampling_results: list[SamplingResult],
+        batch_gt_instances: InstanceList, rcnn_train_cfg: ConfigDict,
+    ) -> dict[str, Any]:
+        """Compute targets and losses.
+
+        Args:
+            mask_preds: logits of all positive RoIs of the batch, (n, classes, h, w).
+            sampling_results: sampled RoIs of each image.
+            batch_gt_instances: ``masks`` of each image, and ``weights`` if cells have some.
+            rcnn_train_cfg: see :meth:`get_targets`.
+
+        Returns:
+            ``loss_mask``, a dict of losses, and ``mask_targets``.
+        """
+        found = super().loss_and_target(
+            mask_preds, sampling_results, batch_gt_instances, rcnn_train_cfg)
+        weights = positive_weights(sampling_results, batch_gt_instances)
+        if not len(mask_preds) or (weights is None and self.loss_dice is None):
+            return found
+        labels = torch.cat([each.pos_gt_labels for each in sampling_results])
+        own = self._own_class(mask_preds, InstanceData(labels=labels))
+        targets = found['mask_targets']
+        if weights is not None:
+            found['loss_mask']['loss_mask'] = self._weighted_loss(own, targets, weights)
+        if self.loss_dice is not None:
+            found['loss_mask']['loss_dice'] = self.loss_dice(
+                own, targets, weight=weights, avg_factor=len(own))
+        return found
+
+    def _weighted_loss(self, own: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """Compute the cross-entropy of masks of shape (n, h, w) that count by (n,) weights."""
+        if not isinstance(self.loss_mask, CrossEntropyLoss):
+            raise UserError(f'model.roi_head.mask_head.loss_mask: found a '
+                            f'{type(self.loss_mask).__name__}, expected CrossEntropyLoss, as cells '
+                            'have weights')
+        return self.loss_mask.loss_weight * F.binary_cross_entropy_with_logits(
+            own, targets, weights[:, None, None])
 
     def get_targets(
         self, sampling_results: list[SamplingResult], batch_gt_instances: InstanceList,
