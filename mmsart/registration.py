@@ -8,6 +8,7 @@ import mmdet.engine
 import mmdet.visualization  # noqa: F401
 
 from mmsart.datasets.checked_coco import CheckedCocoDataset
+from mmsart.datasets.livecell import LIVECellDataset
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.synthetic.dataset import SyntheticDataset
 from mmsart.datasets.transforms import (
@@ -20,6 +21,7 @@ from mmsart.datasets.transforms import (
     PackWeightedInputs,
     RandomBrightnessContrast,
     RandomCellScale,
+    RandomTile,
     RandomTranspose,
     RepairMasks,
     WeightedFilterAnnotations,
@@ -47,6 +49,7 @@ from mmsart.engine.runner import (
 from mmsart.evaluation.metrics import (
     CellCounter,
     CroppedCocoMetric,
+    LIVECellMetric,
     PredictionWriter,
     SartoriusMetric,
     SubmissionWriter,
@@ -78,6 +81,7 @@ from mmsart.models import (
     MaskEnsemble,
     MaskTTA,
     NarrowMaskHead,
+    TiledHTC,
     TorchvisionAnchorGenerator,
 )
 from mmsart.weights import WeightsReportHook
@@ -120,6 +124,8 @@ __all__ = [
     'FlipTTAMaskRCNN',
     'FlipTTARoIHead',
     'GroupedOptimWrapperConstructor',
+    'LIVECellDataset',
+    'LIVECellMetric',
     'LiteMobileNetV2',
     'LoadCachedImage',
     'LoadCroppedAnnotations',
@@ -130,6 +136,7 @@ __all__ = [
     'PredictionWriter',
     'RandomBrightnessContrast',
     'RandomCellScale',
+    'RandomTile',
     'RandomTranspose',
     'RepairMasks',
     'RunScalarsHook',
@@ -141,6 +148,7 @@ __all__ = [
     'StagedTrainLoop',
     'SubmissionWriter',
     'SyntheticDataset',
+    'TiledHTC',
     'TorchvisionAnchorGenerator',
     'TrueBoxesHook',
     'ValLossHook',

@@ -17,6 +17,7 @@ SMALL = {  # numbers of channels and the like in the configs of mmdet's detector
     'num_feats': NARROW // 2, 'num_groups': 2, 'num_heads': 2, 'num_queries': 40,
     'num_proposals': 40, 'num_layers': 2}
 SIZE = 96
+TILE = (40, 60)
 CAPS = {'nms_pre': 150, 'max_per_img': 40, 'max_per_image': 40, 'num_points': 300}
 
 
@@ -26,19 +27,28 @@ def small_config(name: str, *options: str, work_dir: str | None = None) -> Confi
         'load_from=None', 'log_level=WARNING', 'train_dataloader.batch_size=2',
         'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0', *options], work_dir)
     shrink_model(cfg.model)
-    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.val_loss_pipeline,
+    train = cfg.train_dataloader
+    while 'dataset' in train.dataset:  # no repetitions
+        train.dataset = train.dataset.dataset
+    for pipeline in (train.dataset.pipeline, cfg.val_loss_pipeline,
                      cfg.val_dataloader.dataset.pipeline, cfg.test_dataloader.dataset.pipeline):
         for step in pipeline:
             if step['type'] == 'RandomCrop':
                 step['crop_size'] = (SIZE, SIZE)
-            elif step['type'] == 'Resize':
+            elif step['type'] == 'Resize' and step.get('scale_factor') != 1.0:
                 step.pop('scale_factor', None)
                 step['scale'] = (SIZE, SIZE)
+            elif step['type'] == 'RandomTile':
+                step['tile_size'] = TILE
+            elif step['type'] == 'RandomResize' and isinstance(step['scale'], list):
+                step['scale'] = [(SIZE // 2, SIZE // 2), (SIZE, SIZE)]
     return cfg
 
 
 def shrink_model(model: ConfigDict) -> None:
     """Shrink a detector's config in place."""
+    if 'tile_size' in model:
+        model.update(tile_size=TILE, tile_counts=(2, 2), tile_scale=(SIZE, SIZE))
     backbone = model.backbone
     expansion = 4
     if backbone.type in ('ResNet', 'FineResNet'):
@@ -46,6 +56,8 @@ def shrink_model(model: ConfigDict) -> None:
         expansion = 1
     elif backbone.type == 'ResNeXt':
         backbone.update(depth=50, base_channels=NARROW, groups=2, base_width=4)
+    elif backbone.type == 'Res2Net':
+        backbone.update(depth=50, base_channels=NARROW, stem_channels=NARROW, base_width=4)
     elif backbone.type == 'CSPNeXt':
         backbone.update(widen_factor=NARROW / 256)
         expansion = 1

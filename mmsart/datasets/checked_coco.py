@@ -37,13 +37,21 @@ class CheckedCocoDataset(CocoDataset):
             image is left by ``filter_cfg``.
     """
 
+    def read(self) -> CocoFile:
+        """Read the annotation file; what it holds is checked afterwards.
+
+        Returns:
+            Its records.
+        """
+        return read_coco(self.ann_file)
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read the file.
 
         Returns:
             One dict per image, in the order of the file.
         """
-        coco = read_coco(self.ann_file)
+        coco = self.read()
         check_coco(coco, self)
         classes = class_names(self.metainfo)
         self.cat2label = {category['id']: classes.index(category['name'])

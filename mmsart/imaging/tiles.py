@@ -70,6 +70,25 @@ def tile_grid(size: tuple[int, int], tile_size: tuple[int, int], overlap: int) -
     return [Tile(rows, columns) for rows in spans[0] for columns in spans[1]]
 
 
+def even_grid(size: tuple[int, int], tile_size: tuple[int, int],
+              counts: tuple[int, int]) -> list[Tile]:
+    """Cut an image into a given number of tiles, as far apart as they can be.
+
+    Args:
+        size: (h, w) of the image.
+        tile_size: (h, w) of a tile; one that is larger than the image is cut down to it.
+        counts: rows and columns of tiles.
+
+    Returns:
+        The tiles, row by row. Cores meet in the middle of the overlap.
+    """
+    rows, columns = (
+        _joined([round(number * (length - tile) / max(count - 1, 1)) for number in range(count)],
+                tile, length)
+        for length, tile, count in zip(size, map(min, tile_size, size), counts, strict=True))
+    return [Tile(each, other) for each in rows for other in columns]
+
+
 def _spans(length: int, tile: int, overlap: int) -> list[Span]:
     if overlap < 0 or tile < overlap + ALIGNMENT:
         raise UserError(f'tiles: found {tile} pixels with an overlap of {overlap}, expected an '
@@ -78,6 +97,11 @@ def _spans(length: int, tile: int, overlap: int) -> list[Span]:
         return [Span(0, length, 0, length)]
     step = (tile - overlap) // ALIGNMENT * ALIGNMENT
     begins = [*range(0, length - tile, step), length - tile]
+    return _joined(begins, tile, length)
+
+
+def _joined(begins: list[int], tile: int, length: int) -> list[Span]:
+    """Give each stretch of `tile` pixels its core, from the middle of one overlap to the next."""
     middles = [(begin + tile + following) // 2 for begin, following in pairwise(begins)]
     return [Span(begin, begin + tile, core_begin, core_end) for begin, core_begin, core_end
             in zip(begins, [0, *middles], [*middles, length], strict=True)]

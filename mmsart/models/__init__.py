@@ -6,7 +6,7 @@ from mmsart.models.dense_heads import (
     CroppedRTMDetInsSepBNHead,
     CroppedSOLOV2Head,
 )
-from mmsart.models.detectors import FlipTTAMaskRCNN, MaskEnsemble, MaskTTA
+from mmsart.models.detectors import FlipTTAMaskRCNN, MaskEnsemble, MaskTTA, TiledHTC
 from mmsart.models.roi_heads import (
     BagRoIExtractor,
     CascadeMaskRoIHead,
@@ -53,5 +53,6 @@ __all__ = [
     'MaskEnsemble',
     'MaskTTA',
     'NarrowMaskHead',
+    'TiledHTC',
     'TorchvisionAnchorGenerator',
 ]

@@ -33,6 +33,8 @@ NAMES = {
         'cascade_mask_rcnn_r50_fpn_1x_coco_20200203-9d4dcb24.pth',
     'mmdet://htc_r50_fpn_1x_coco':
         MMDET + 'v2.0/htc/htc_r50_fpn_1x_coco/htc_r50_fpn_1x_coco_20200317-7332cf16.pth',
+    'mmdet://htc_r2_101_fpn_20e_coco':
+        MMDET + 'v2.0/res2net/htc_r2_101_fpn_20e_coco/htc_r2_101_fpn_20e_coco-3a8d2112.pth',
     'mmdet://ms_rcnn_r50_caffe_fpn_1x_coco':
         MMDET + 'v2.0/ms_rcnn/ms_rcnn_r50_caffe_fpn_1x_coco/'
         'ms_rcnn_r50_caffe_fpn_1x_coco_20200702_180848-61c9355e.pth',

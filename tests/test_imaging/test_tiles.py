@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsart.imaging.tiles import tile_grid
+from mmsart.imaging.tiles import even_grid, tile_grid
 from mmsart.utils import UserError
 
 
@@ -37,3 +37,21 @@ def test_an_image_of_the_tiles_size_is_one_tile():
 def test_a_tile_that_is_all_overlap_is_refused():
     with pytest.raises(UserError, match='tiles: found 200 pixels with an overlap of 192'):
         tile_grid((520, 704), (200, 704), 192)
+
+
+def test_an_even_grid_is_spread_over_the_image():
+    tiles = even_grid((520, 704), (208, 281), (4, 4))
+    assert [tile.rows[:2] for tile in tiles[::4]] == [(0, 208), (104, 312), (208, 416), (312, 520)]
+    assert [tile.columns[:2] for tile in tiles[:4]] == [
+        (0, 281), (141, 422), (282, 563), (423, 704)]
+    assert [tile.rows[2:] for tile in tiles[::4]] == [(0, 156), (156, 260), (260, 364), (364, 520)]
+    answered = np.zeros((520, 704), int)
+    for tile in tiles:
+        left, top, right, bottom = tile.core
+        answered[top:bottom, left:right] += 1
+    assert (answered == 1).all()
+
+
+def test_an_even_grid_of_a_small_image_has_equal_tiles():
+    assert {tile.box for tile in even_grid((50, 60), (208, 281), (1, 1))} == {(0, 0, 60, 50)}
+    assert {tile.box[3] - tile.box[1] for tile in even_grid((50, 60), (40, 70), (2, 1))} == {40}

@@ -12,6 +12,18 @@ from mmdet.registry import METRICS
 from mmsart.structures.mask.patch_masks import PatchMasks
 
 
+class DenseCocoEval(COCOeval):
+    """pycocotools' evaluation, whose mAP counts as many detections as its other precisions."""
+
+    def summarize(self) -> None:
+        """Compute the twelve numbers of COCO, without printing them."""
+        with redirect_stdout(io.StringIO()):
+            super().summarize()
+        precision = self.eval['precision'][:, :, :, 0, -1]  # IoU, recall, class; all areas
+        known = precision[precision > -1]
+        self.stats[0] = known.mean() if known.size else -1
+
+
 @METRICS.register_module()
 class CroppedCocoMetric(CocoMetric):
     """`CocoMetric` that takes `CroppedMasks`, and Kaggle's run-length codes as ground truth.
@@ -23,6 +35,8 @@ class CroppedCocoMetric(CocoMetric):
     All precisions count as many detections of an image as the last of ``proposal_nums``, 1,000 by
     default. COCO's own ``mAP`` counts 100, whatever these are, and is -1 if none of them is 100.
     """
+
+    evaluator: type[COCOeval] = DenseCocoEval
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Collect the predictions of one batch.
@@ -42,30 +56,18 @@ class CroppedCocoMetric(CocoMetric):
         Returns:
             `CocoMetric`'s values.
         """
-        with _dense_evaluation():
+        with self.evaluation():
             return super().compute_metrics(results)
 
-
-class DenseCocoEval(COCOeval):
-    """pycocotools' evaluation, whose mAP counts as many detections as its other precisions."""
-
-    def summarize(self) -> None:
-        """Compute the twelve numbers of COCO, without printing them."""
-        with redirect_stdout(io.StringIO()):
-            super().summarize()
-        precision = self.eval['precision'][:, :, :, 0, -1]  # IoU, recall, class; all areas
-        known = precision[precision > -1]
-        self.stats[0] = known.mean() if known.size else -1
-
-
-@contextmanager
-def _dense_evaluation() -> Iterator[None]:
-    """Let `CocoMetric` evaluate by :class:`DenseCocoEval`; it offers no other way to choose."""
-    coco_metric.COCOeval = DenseCocoEval
-    try:
-        yield
-    finally:
-        coco_metric.COCOeval = COCOeval
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Have `CocoMetric` use the evaluator; it offers no other way to choose one."""
+        stock = coco_metric.COCOeval
+        coco_metric.COCOeval = self.evaluator
+        try:
+            yield
+        finally:
+            coco_metric.COCOeval = stock
 
 
 def _with_coco_masks(sample: dict) -> dict:
