@@ -9,6 +9,7 @@ import argparse
 import logging
 import os
 import secrets
+import socket
 import sys
 import threading
 import webbrowser
@@ -63,6 +64,18 @@ def default_workspace() -> Path:
     return Path(base) / 'mmsart'
 
 
+def _check_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be served on, before a model is loaded."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        raise UserError(f'--port: found {host}, port {port}: {error.strerror}; expected a free one '
+                        '(is the page open already?)') from error
+
+
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
@@ -75,6 +88,8 @@ def main(args: list[str] | None = None) -> int:
                         '"mmsart[app]"') from error
     if not 0 < options.port < 1 << 16:
         raise UserError(f'--port: found {options.port}, expected 1 to 65535')
+    host = options.host or '127.0.0.1'
+    _check_free(host, options.port)
     print('loading the model ...', file=sys.stderr)
     import_mmdet()
     from mmsart.apis.inference import CellSegmenter
@@ -98,7 +113,6 @@ def main(args: list[str] | None = None) -> int:
             truth=Path(options.truth) if options.truth else None, token=token,
             hosts=LOOPBACK if loopback else None,
             limits=Limits(upload_bytes=options.max_upload << 20, keep_days=options.keep_days))
-        host = options.host or '127.0.0.1'
         address = f'http://{f"[{host}]" if ":" in host else host}:{options.port}/' + (
             f'?token={token}' if token else '')
         print(f'the page: {address}\nresults:  {workspace.folder}\nCtrl-C ends it', flush=True)

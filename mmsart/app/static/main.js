@@ -146,6 +146,7 @@ const decide = new Decide(guarded(async (settings, final) => {
   choose(settings);
   if (!final) return;
   await postJson('/api/settings', { settings, items: [page.id] });
+  poll();
   if (view.truth) await showTruth();
 }));
 
@@ -167,6 +168,7 @@ const edit = guarded(async request => {
     view.cells.ids.forEach(id => { if (!old.has(id)) view.selected.add(id); });
   }
   showCells();
+  poll();
   if (view.truth) await showTruth();
 });
 

@@ -200,9 +200,15 @@ export class View {
     const groups = this.#groups(cells, area, of, colours.length, name);
     context.globalAlpha = this.look.opacity;
     context.lineJoin = 'round';
-    context.lineWidth = Math.min(LINE, Math.max(0.8, LINE * Math.sqrt(this.scale))) / this.scale;
+    const line = Math.min(LINE, Math.max(0.8, LINE * Math.sqrt(this.scale))) / this.scale;
     groups.forEach((path, k) => {
       if (!path) return;
+      if (groups.few && this.look.draw === 'outline') { // a dark rim lets every colour stand out on grey
+        context.strokeStyle = '#00000080';
+        context.lineWidth = line + 1.8 / this.scale;
+        context.stroke(path);
+      }
+      context.lineWidth = line;
       if (this.look.draw === 'fill') {
         context.fillStyle = colours[k];
         context.globalAlpha = this.look.opacity * 0.6;
@@ -230,6 +236,7 @@ export class View {
       for (let i = 0; i < cells.count; i++) add(i);
       this.paths.set(key, groups);
     } else visible.forEach(add);
+    groups.few = !all;
     return groups;
   }
 

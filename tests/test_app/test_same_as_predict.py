@@ -1,0 +1,56 @@
+"""The page and `mmsart predict` give the same files, with a network and in tiles."""
+import csv
+import io
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from mmsart.apis import CellSegmenter
+from mmsart.app.server import create_app
+from mmsart.app.workspace import Workspace
+from tests.run_tool import run_tool
+from tests.test_apis.tiny_model import write_checkpoint
+from tests.test_app.conftest import Client
+
+FORMATS = ('table', 'labels', 'outlines', 'geojson', 'coco', 'submission')
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
+    write_checkpoint(path)
+    return path
+
+
+def test_the_same_files(checkpoint, tmp_path):
+    rng = np.random.default_rng(0)
+    images = tmp_path / 'images'
+    images.mkdir()
+    for name, size in (('small.png', (96, 96)), ('large.png', (160, 250))):
+        cv2.imwrite(str(images / name), rng.integers(0, 256, size, np.uint8))
+    tiles = ('--tile', '128', '--overlap', '64')
+    code, _, err = run_tool(
+        'predict', str(images), '--out', str(tmp_path / 'out'), '--weights', str(checkpoint),
+        '--device', 'cpu', '--save', ','.join(FORMATS), *tiles)
+    assert code == 0, err
+    segmenter = CellSegmenter(checkpoint, 'cpu', tile_size=128, tile_overlap=64, keep=0.5)
+    with Client(create_app(Workspace(tmp_path / 'w'), segmenter, folders=[images])) as client:
+        client.post('/api/folders', json=dict(path=str(images))).raise_for_status()
+        items = client.wait()
+        answer = client.post('/api/export', json=dict(items='all', formats=list(FORMATS)))
+        shown = [client.cells(item['id'])['count'] for item in items]
+    assert answer.status_code == 200, answer.text
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    names = [name for name in archive.namelist() if name != 'summary.csv']
+    assert len(names) == 2 * len(FORMATS) + 3
+    for name in names:
+        assert archive.read(name) == (tmp_path / 'out' / name).read_bytes(), name
+    ours, theirs = (list(csv.DictReader(io.StringIO(text))) for text in (
+        archive.read('summary.csv').decode(), (tmp_path / 'out/summary.csv').read_text()))
+    for row in (*ours, *theirs):
+        del row['seconds']
+    assert ours == theirs
+    assert shown == [int(row['cells']) for row in ours]
+    assert min(shown) > 0
