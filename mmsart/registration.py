@@ -10,6 +10,7 @@ import mmdet.visualization  # noqa: F401
 from mmsart.datasets.checked_coco import CheckedCocoDataset
 from mmsart.datasets.livecell import LIVECellDataset
 from mmsart.datasets.sartorius import SartoriusDataset
+from mmsart.datasets.semi_supervised import SemiSupervisedDataset
 from mmsart.datasets.synthetic.dataset import SyntheticDataset
 from mmsart.datasets.transforms import (
     BoxesFromMasks,
@@ -79,6 +80,7 @@ from mmsart.models import (
     FlipTTARoIHead,
     LiteMobileNetV2,
     MaskEnsemble,
+    MaskSoftTeacher,
     MaskTTA,
     NarrowMaskHead,
     TiledHTC,
@@ -130,6 +132,7 @@ __all__ = [
     'LoadCachedImage',
     'LoadCroppedAnnotations',
     'MaskEnsemble',
+    'MaskSoftTeacher',
     'MaskTTA',
     'NarrowMaskHead',
     'PackWeightedInputs',
@@ -144,6 +147,7 @@ __all__ = [
     'SartoriusMetric',
     'SeededBatchSampler',
     'SeededDataset',
+    'SemiSupervisedDataset',
     'StagedRunner',
     'StagedTrainLoop',
     'SubmissionWriter',

@@ -9,7 +9,8 @@ from mmdet.registry import MODELS
 from mmengine.dataset import Compose
 
 from mmsart.apis.checks import data_classes
-from mmsart.apis.config import find_metrics, load_config
+from mmsart.apis.config import find_datasets, find_metrics, load_config
+from mmsart.models.detectors.members import member_configs
 
 ROOT = Path(__file__).parents[1]
 LEAVES = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
@@ -28,14 +29,15 @@ def test_there_are_leaves():
 def test_the_model_builds_and_fits_dense_images(leaf):
     _, cfg = leaf
     # mmdet's EfficientNet computes while it is built, which takes memory.
-    with torch.device('cpu' if 'EfficientNet' in cfg.model.backbone.type else 'meta'):
+    detector, = member_configs(cfg.model)
+    with torch.device('cpu' if 'EfficientNet' in detector.backbone.type else 'meta'):
         model = MODELS.build(cfg.model)
     classes = data_classes(cfg, 'val_dataloader')
     heads = {name: module.num_classes for name, module in model.named_modules()
              if hasattr(module, 'num_classes') and not name.endswith('rpn_head')}
     assert heads
     assert set(heads.values()) == {len(classes)}, heads
-    caps = [value for key, value in leaves_of(cfg.model.test_cfg)
+    caps = [value for key, value in leaves_of(detector.test_cfg)
             if key in ('max_per_img', 'max_per_image')]
     assert caps
     assert min(caps) >= 790
@@ -50,9 +52,7 @@ def leaves_of(node):
 def test_pipelines_build(leaf):
     _, cfg = leaf
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        dataset = loader.dataset
-        while 'dataset' in dataset:
-            dataset = dataset.dataset
+        dataset = next(find_datasets(loader))
         assert len(Compose(dataset.pipeline).transforms) == len(dataset.pipeline) >= 3
 
 
@@ -66,9 +66,7 @@ def test_a_redefined_pipeline_reaches_its_loader(leaf):
     _, cfg = leaf
     for name, loader in (('train_pipeline', cfg.train_dataloader),
                          ('test_pipeline', cfg.val_dataloader)):
-        dataset = loader.dataset
-        while 'dataset' in dataset:
-            dataset = dataset.dataset
+        dataset = next(find_datasets(loader))
         assert cfg[name] == dataset.pipeline
 
 

@@ -6,7 +6,13 @@ from mmsart.models.dense_heads import (
     CroppedRTMDetInsSepBNHead,
     CroppedSOLOV2Head,
 )
-from mmsart.models.detectors import FlipTTAMaskRCNN, MaskEnsemble, MaskTTA, TiledHTC
+from mmsart.models.detectors import (
+    FlipTTAMaskRCNN,
+    MaskEnsemble,
+    MaskSoftTeacher,
+    MaskTTA,
+    TiledHTC,
+)
 from mmsart.models.roi_heads import (
     BagRoIExtractor,
     CascadeMaskRoIHead,
@@ -51,6 +57,7 @@ __all__ = [
     'FlipTTARoIHead',
     'LiteMobileNetV2',
     'MaskEnsemble',
+    'MaskSoftTeacher',
     'MaskTTA',
     'NarrowMaskHead',
     'TiledHTC',

@@ -14,6 +14,7 @@ from mmsart.weights.renaming import StateDict
 
 SHOWN = 3  # names a line
 CLASS_LAYER = 'roi_head.bbox_head.fc_cls.weight'
+PAIR = ('student.', 'teacher.')  # as mmdet's semi-supervised detectors name the two
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -65,7 +66,8 @@ def match_weights(
 ) -> tuple[StateDict, LoadReport]:
     """Pick the weights that fit a model by name and shape.
 
-    Weights of an ImageNet classifier are looked up in the model's backbone.
+    Weights of an ImageNet classifier are looked up in the model's backbone. Those of a detector go
+    to both a teacher and its student, and those of a teacher to a detector by itself.
 
     Args:
         shapes: of the model's state dict.
@@ -81,6 +83,7 @@ def match_weights(
     source = weights.state_dict
     if weights.source.startswith('ImageNet') and any(key.startswith('backbone.') for key in shapes):
         source = {f'backbone.{key}': value for key, value in source.items()}
+    source = _paired(source, shapes)
     report = LoadReport(weights.source, unexpected=list(weights.ignored))
     fitting = {}
     for key, value in source.items():
@@ -100,6 +103,18 @@ def match_weights(
             f'{name}: expected weights such as {next(iter(shapes), None)}, found none whose name '
             f'and shape fit the model; the first of {len(source)} is {next(iter(source), None)}')
     return fitting, report
+
+
+def _paired(source: StateDict, shapes: Shapes) -> StateDict:
+    """Name weights for a teacher with a student, or for a detector by itself, as the model is."""
+    given, wanted = (all(any(key.startswith(part) for key in names) for part in PAIR)
+                     for names in (source, shapes))
+    if wanted and not given:
+        return {part + key: value for part in PAIR for key, value in source.items()}
+    if given and not wanted:
+        return {key.removeprefix(PAIR[1]): value for key, value in source.items()
+                if key.startswith(PAIR[1])}
+    return source
 
 
 def load_weights(model: nn.Module, source: ImportedWeights | str) -> LoadReport:

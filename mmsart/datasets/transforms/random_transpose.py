@@ -7,6 +7,8 @@ from mmdet.structures.bbox import autocast_box_type
 
 from mmsart.structures.mask.patches import transpose_patches
 
+TRANSPOSE = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
+
 
 @TRANSFORMS.register_module()
 class RandomTranspose(BaseTransform):
@@ -16,7 +18,8 @@ class RandomTranspose(BaseTransform):
     each of the eight orientations of a square is drawn.
 
     Required keys: ``img``, ``img_shape``. Modified keys: these and, where they are there,
-    ``gt_bboxes`` and ``gt_masks`` (`CroppedMasks`).
+    ``gt_bboxes`` and ``gt_masks`` (`CroppedMasks`). Added key: ``homography_matrix``, float32
+    (3, 3), old coordinates to new ones, with that of transforms before.
 
     Args:
         prob: how often, in [0, 1].
@@ -38,6 +41,8 @@ class RandomTranspose(BaseTransform):
         image = results['img']
         results['img'] = np.ascontiguousarray(image.swapaxes(0, 1))
         results['img_shape'] = results['img'].shape[:2]
+        results['homography_matrix'] = TRANSPOSE @ results.get(
+            'homography_matrix', np.eye(3, dtype=np.float32))
         if 'gt_bboxes' in results:
             boxes = results['gt_bboxes']
             results['gt_bboxes'] = type(boxes)(boxes.tensor[:, [1, 0, 3, 2]])

@@ -33,3 +33,13 @@ def test_with_probability_zero_nothing_changes():
     out = RandomTranspose(prob=0).transform(results)
     assert out['img_shape'] == (20, 31)
     np.testing.assert_array_equal(out['gt_masks'].to_ndarray(), bitmaps)
+
+
+def test_the_homography_tells_where_boxes_have_gone():
+    results, _ = sample()
+    before = results['gt_bboxes'].tensor.clone()
+    results['homography_matrix'] = np.array([[1, 0, 3], [0, 1, 5], [0, 0, 1]], np.float32)
+    out = RandomTranspose(prob=1).transform(results)
+    moved = HorizontalBoxes(before)
+    moved.project_(out['homography_matrix'])
+    torch.testing.assert_close(moved.tensor, out['gt_bboxes'].tensor + torch.tensor([5., 3, 5, 3]))
