@@ -25,8 +25,7 @@ from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
 from mmsart.imaging import ImageStack, Normalization, image_id, open_image
 from mmsart.imaging.normalization import Normalize
 from mmsart.models.detectors.members import member_configs
-from mmsart.postprocessing.kept import KeptCrop, KeptFrame
-from mmsart.postprocessing.seams import TilePart
+from mmsart.postprocessing.kept import KeptFrame
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.utils import UserError
@@ -329,21 +328,25 @@ class _OpenImage:
 
     def add(self, found: Found, number: int) -> None:
         frame = self._waiting[number]
-        if self.keeps:
-            frame.kept.append(self.predictor.prepare(found))
-        if found.crop.tile is not None:
-            part = self.predictor.finish_tile(found.crop, found.detections, self._size)
-            frame.parts.append(part)
-            self._caps.update(_near(found.caps, len(part)))
-            if len(frame.parts) < frame.crops:
-                return
-            final = self.predictor.join(frame.parts, found.crop.img_id, self._size)
-        else:
+        frame.found.append(found)
+        if len(frame.found) < frame.crops:
+            return
+        if found.crop.tile is None:
+            types: list[int | None] = [None]
             final = self.predictor.finish(found.detections)
             self._caps.update(_near(found.caps, len(final)))
+        else:
+            types = self.predictor.tile_types(frame.found)
+            parts = [self.predictor.finish_tile(each, self._size, cell_type)
+                     for each, cell_type in zip(frame.found, types, strict=True)]
+            for each, part in zip(frame.found, parts, strict=True):
+                self._caps.update(_near(each.caps, len(part)))
+            final = self.predictor.join(parts, found.crop.img_id, self._size)
         self._found[number] = final
         if self.keeps:
-            self._kept[number] = KeptFrame.number(frame.kept, self._size, found.crop.img_id)
+            kept = [self.predictor.prepare(each, cell_type)
+                    for each, cell_type in zip(frame.found, types, strict=True)]
+            self._kept[number] = KeptFrame.number(kept, self._size, found.crop.img_id)
         del self._waiting[number]
         source = self.predictor.source
         self._oddities.update(describe_unlike(
@@ -384,8 +387,7 @@ class _OpenFrame:
 
     picture: np.ndarray
     crops: int
-    parts: list[TilePart] = field(default_factory=list)
-    kept: list[KeptCrop] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
 
 
 def _near(caps: Iterable[str], cells: int) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A detector and its post-processing, from pixels to final cells."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from mmsart.models.detectors.members import detectors_of
 from mmsart.models.fast_inference import fold_for_inference, skip_hopeless
 from mmsart.postprocessing import PostProcessor
 from mmsart.postprocessing.kept import NO_LONGER_ASKED, KeptCrop
-from mmsart.postprocessing.seams import TilePart, join_parts, take_core
+from mmsart.postprocessing.seams import TilePart, in_core, join_parts, take_core
 from mmsart.structures.data_samples import to_detections
 from mmsart.structures.detections import Detections
 from mmsart.utils import as_user_error
@@ -156,33 +156,54 @@ class Predictor:
         """
         return self._post_processor(detections)
 
-    def prepare(self, found: Found) -> KeptCrop:
+    def prepare(self, found: Found, cell_type: int | None = None) -> KeptCrop:
         """Keep what thresholds of score and area choose from.
 
         Args:
             found: in a crop.
+            cell_type: of :meth:`tile_types`.
 
         Returns:
             All its detections.
         """
         tile = found.crop.tile
-        return KeptCrop(self._post_processor.prepare(found.detections),
+        return KeptCrop(self._post_processor.prepare(found.detections, cell_type),
                         tile and tile.box, tile and tile.core)
 
-    def finish_tile(self, crop: Crop, detections: Detections, size: tuple[int, int]) -> TilePart:
+    def tile_types(self, tiles: Sequence[Found]) -> list[int | None]:
+        """Hold the vote on the type of cell over all tiles of an image.
+
+        Args:
+            tiles: what was found in them; only what lies in a tile's core has a vote.
+
+        Returns:
+            The type of each tile; None where settings want no vote.
+        """
+        inner = []
+        for found in tiles:
+            tile, boxes = found.crop.tile, found.detections.bboxes
+            assert tile is not None
+            shift = np.array(tile.box[:2], np.float32)
+            inner.append(found.detections[in_core(
+                (boxes[:, :2] + boxes[:, 2:]) / 2 + shift, tile.core)])
+        return self._post_processor.hold_votes(inner)
+
+    def finish_tile(self, found: Found, size: tuple[int, int],
+                    cell_type: int | None) -> TilePart:
         """Post-process the detections of a tile and keep the cells of its core.
 
         Args:
-            crop: a crop with a tile.
-            detections: before post-processing.
+            found: in a crop with a tile.
             size: (h, w) of the image.
+            cell_type: of :meth:`tile_types`.
 
         Returns:
             The tile's part of the image's cells.
         """
-        assert crop.tile is not None
+        tile = found.crop.tile
+        assert tile is not None
         return take_core(
-            self._post_processor(detections), crop.tile.box, crop.tile.core, size)
+            self._post_processor(found.detections, cell_type), tile.box, tile.core, size)
 
     def join(self, parts: list[TilePart], img_id: str, size: tuple[int, int]) -> Detections:
         """Put the parts of an image together.

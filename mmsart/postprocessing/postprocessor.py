@@ -13,6 +13,8 @@ from mmsart.structures.mask.morphology import fill_patch, largest_piece
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError
 
+OWN_TYPE_CELLS, OWN_TYPE_FACTOR = 10, 2
+
 
 class PostProcessor:
     """Turn raw detections of an image into final instances, the same way wherever they go.
@@ -49,11 +51,12 @@ class PostProcessor:
         self.config = complete_config(config, self.classes)
         self._warned_of_mask_thr = False
 
-    def __call__(self, detections: Detections) -> Detections:
+    def __call__(self, detections: Detections, cell_type: int | None = None) -> Detections:
         """Process the detections of one image.
 
         Args:
             detections: as the detector gave them.
+            cell_type: the image's, where a vote was held elsewhere; see :meth:`hold_votes`.
 
         Returns:
             The instances that are left, by falling score; disjoint if ``remove_overlap`` is on.
@@ -61,20 +64,21 @@ class PostProcessor:
         Raises:
             UserError: a label is no class's.
         """
-        detections = self._vote(self._checked(detections))
+        detections = self._vote(self._checked(detections), cell_type)
         detections = self._shape(self._confident(detections))
         return self._choose(detections)
 
-    def prepare(self, detections: Detections) -> Detections:
+    def prepare(self, detections: Detections, cell_type: int | None = None) -> Detections:
         """Do what no threshold of score or area changes: the vote, and each mask by itself.
 
         Args:
             detections: as the detector gave them.
+            cell_type: the image's, where a vote was held elsewhere.
 
         Returns:
             As many instances, or those of the voted class; :meth:`select` takes them.
         """
-        shaped = self._shape(self._vote(self._checked(detections)))
+        shaped = self._shape(self._vote(self._checked(detections), cell_type))
         return replace(shaped, mask_probs=None)
 
     def select(self, prepared: Detections) -> Detections:
@@ -133,12 +137,31 @@ class PostProcessor:
         values = [self.config[name][cls] for cls in self.classes]
         return np.array([off if v is None else v for v in values], dtype)[detections.labels]
 
-    def _vote(self, detections: Detections) -> Detections:
+    def hold_votes(self, tiles: Sequence[Detections]) -> list[int | None]:
+        """Decide for each tile of an image which type of cell it shows; see :func:`tile_types`.
+
+        Args:
+            tiles: the detections that each tile answers for, as the detector gave them.
+
+        Returns:
+            An index into the classes for each tile; None where settings want no vote.
+        """
+        if self.config['vote'] == 'off':
+            return [None] * len(tiles)
+        heard = [tile[tile.scores >= self.config['vote_min_score']] for tile in tiles]
+        if not any(map(len, heard)):
+            heard = [*tiles]
+        return [*tile_types(
+            np.array([sum_votes(tile.scores, tile.labels, len(self.classes)) for tile in heard]),
+            np.array([np.bincount(tile.labels, minlength=len(self.classes)) for tile in heard]))]
+
+    def _vote(self, detections: Detections, winner: int | None) -> Detections:
         action = self.config['vote']
         if action == 'off' or not len(detections):
             return detections
-        winner = vote_type(
-            detections.scores, detections.labels, len(self.classes), self.config['vote_min_score'])
+        if winner is None:
+            winner = vote_type(detections.scores, detections.labels, len(self.classes),
+                               self.config['vote_min_score'])
         if action == 'drop':
             return detections[detections.labels == winner]
         return replace(detections, labels=np.full(len(detections), winner, np.int64))
@@ -209,5 +232,34 @@ def vote_type(
     heard = scores >= min_score
     if not heard.any():
         heard = np.ones(len(scores), bool)
-    return int(np.argmax(np.bincount(
-        labels[heard], weights=scores[heard].astype(np.float64), minlength=num_classes)))
+    return int(np.argmax(sum_votes(scores[heard], labels[heard], num_classes)))
+
+
+def sum_votes(scores: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return the sum of scores of each class, float64 (num_classes,)."""
+    return np.bincount(labels, weights=scores.astype(np.float64), minlength=num_classes)
+
+
+def tile_types(votes: np.ndarray, counts: np.ndarray) -> list[int]:
+    """Decide which type of cell each tile of a large image shows.
+
+    An image shows one type as a rule, and a tile with a handful of cells is no judge of it: the
+    whole image is. Only a tile that holds :data:`OWN_TYPE_CELLS` of another type, with
+    :data:`OWN_TYPE_FACTOR` times the votes, has that type: images are stitched from several wells,
+    too.
+
+    Args:
+        votes: (tiles, classes) float, sums of scores.
+        counts: (tiles, classes) int, detections that voted.
+
+    Returns:
+        An index into the classes for each tile.
+    """
+    usual = int(np.argmax(votes.sum(0)))
+    types = []
+    for tile_votes, tile_counts in zip(votes, counts, strict=True):
+        own = int(np.argmax(tile_votes))
+        decided = (tile_counts[own] >= OWN_TYPE_CELLS
+                   and tile_votes[own] >= OWN_TYPE_FACTOR * tile_votes[usual])
+        types.append(own if decided else usual)
+    return types

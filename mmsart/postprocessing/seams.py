@@ -56,8 +56,7 @@ def take_core(detections: Detections, box: Box, core: Box, size: tuple[int, int]
     shift = np.array([left, top, left, top])
     boxes = masks.boxes + shift.astype(np.int32)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    inside = np.all((centres >= np.array(core[:2]) - CORE_SLACK)
-                    & (centres <= np.array(core[2:]) + CORE_SLACK), axis=1)
+    inside = in_core(centres, core, CORE_SLACK)
     height, width = size
     inner = np.array([left > 0, top > 0, right < width, bottom < height])
     cut = ((boxes == np.array(box)) & inner).any(1)
@@ -65,6 +64,21 @@ def take_core(detections: Detections, box: Box, core: Box, size: tuple[int, int]
         detections, masks=PatchMasks(masks.data, boxes, height, width),
         bboxes=detections.bboxes + shift.astype(np.float32), mask_probs=None)
     return TilePart(box, moved[inside], cut[inside])
+
+
+def in_core(centres: np.ndarray, core: Box, slack: float = 0) -> np.ndarray:
+    """Tell which points lie in the core of a tile.
+
+    Args:
+        centres: (N, 2) of x and y in the image.
+        core: half-open xyxy.
+        slack: pixels by which they may lie outside.
+
+    Returns:
+        bool (N,).
+    """
+    return np.all((centres >= np.array(core[:2]) - slack)
+                  & (centres <= np.array(core[2:]) + slack), axis=1)
 
 
 def join_parts(parts: Sequence[TilePart], img_id: str, size: tuple[int, int]) -> Detections:

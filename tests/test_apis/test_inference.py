@@ -165,6 +165,28 @@ def test_a_large_image_is_looked_at_tile_by_tile(checkpoint, segmenter):
     assert any('max_per_img' in note for note in found.warnings)
 
 
+def test_the_tiles_of_an_image_are_of_its_type(checkpoint, tmp_path):
+    """As a vote over the detections of all cores says, each counted where its centre lies."""
+    settings = tmp_path / 'settings.json'
+    settings.write_text(json.dumps(dict(vote='relabel', min_area=4)))
+    voting = CellSegmenter(checkpoint, 'cpu', tile_size=128, tile_overlap=64,
+                           postprocess=str(settings), keep=0.0)
+    image = noise(160, 250)
+    asked = []
+    hold = voting._predictor._post_processor.hold_votes
+    voting._predictor._post_processor.hold_votes = lambda tiles: asked.append(tiles) or hold(tiles)
+    found = voting(image)
+    assert len(found) > 10 and len(set(found.labels.tolist())) == 1
+    tiles, = asked
+    assert len(tiles) == 6
+    total = sum((np.bincount(tile.labels, tile.scores, 3) for tile in tiles), np.zeros(3))
+    assert set(found.labels.tolist()) == {int(np.argmax(total))}
+    kept, = found.kept
+    again = kept.finish(found.classes, voting.source.postprocess)
+    np.testing.assert_array_equal(again.labels, found.labels)
+    np.testing.assert_array_equal(again.scores, found.scores)
+
+
 def test_flips_can_be_left_out(tmp_path):
     flips = ['model.type=FlipTTAMaskRCNN', 'model.roi_head.type=FlipTTARoIHead']
     write_checkpoint(tmp_path / 'a.pth', *flips)

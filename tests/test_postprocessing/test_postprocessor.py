@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.postprocessing import PostProcessor, vote_type
+from mmsart.postprocessing.postprocessor import OWN_TYPE_CELLS
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.utils import UserError
@@ -57,6 +58,23 @@ def test_vote_of_the_weak_can_be_ignored():
     assert vote_type(scores, labels, 3) == 0
     assert vote_type(scores, labels, 3, min_score=0.6) == 1
     assert vote_type(scores, labels, 3, min_score=0.95) == 0  # nobody is heard: all are
+
+
+def test_a_tile_of_few_cells_follows_the_image_and_one_of_many_does_not():
+    process = PostProcessor(CLASSES, vote='relabel', vote_min_score=0.3)
+    usual = squares([2] * 40, [0.9] * 40, [0] * 40)
+    few = squares([2] * 5, [0.9] * 5, [2] * 5)
+    mixed = squares([2] * 40, [0.6] * 40, [2] * 20 + [0] * 20)
+    other = squares([2] * (OWN_TYPE_CELLS + 2), [0.9] * OWN_TYPE_CELLS + [0.9, 0.2],
+                    [2] * OWN_TYPE_CELLS + [0, 1])
+    types = process.hold_votes([usual, few, mixed, other, few[few.scores > 1]])
+    assert types == [0, 0, 0, 2, 0]
+    assert process(few, types[1]).labels.tolist() == [0] * 5
+    assert process.prepare(few, types[1]).labels.tolist() == [0] * 5
+    assert process(few).labels.tolist() == [2] * 5, 'an image by itself votes by itself'
+    assert PostProcessor(CLASSES).hold_votes([usual, few]) == [None, None]
+    weak = PostProcessor(CLASSES, vote='drop', vote_min_score=0.95)
+    assert weak.hold_votes([few, few]) == [2, 2]  # nobody is heard: all are
 
 
 def test_vote_comes_before_the_thresholds():
