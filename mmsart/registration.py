@@ -83,6 +83,7 @@ from mmsart.models import (
     MaskSoftTeacher,
     MaskTTA,
     NarrowMaskHead,
+    OneTypeRoIHead,
     TiledHTC,
     TorchvisionAnchorGenerator,
 )
@@ -135,6 +136,7 @@ __all__ = [
     'MaskSoftTeacher',
     'MaskTTA',
     'NarrowMaskHead',
+    'OneTypeRoIHead',
     'PackWeightedInputs',
     'PredictionWriter',
     'RandomBrightnessContrast',

@@ -28,6 +28,7 @@ from mmsart.models.roi_heads import (
     CroppedPointRendRoIHead,
     FlipTTARoIHead,
     NarrowMaskHead,
+    OneTypeRoIHead,
 )
 from mmsart.models.seg_heads import CroppedMaskFormerFusionHead
 from mmsart.models.task_modules import DenseMaxIoUAssigner, TorchvisionAnchorGenerator
@@ -60,6 +61,7 @@ __all__ = [
     'MaskSoftTeacher',
     'MaskTTA',
     'NarrowMaskHead',
+    'OneTypeRoIHead',
     'TiledHTC',
     'TorchvisionAnchorGenerator',
 ]

@@ -17,9 +17,10 @@ from mmsart.models.roi_heads.masks_in_parts import (
     CroppedPointRendRoIHead,
 )
 from mmsart.models.roi_heads.narrow_mask_head import NarrowMaskHead
+from mmsart.models.roi_heads.one_type_roi_head import OneTypeRoIHead
 
 __all__ = [
     'BagRoIExtractor', 'CascadeMaskRoIHead', 'CroppedCascadeRoIHead', 'CroppedCoarseMaskHead',
     'CroppedDynamicMaskHead', 'CroppedFCNMaskHead', 'CroppedHTCMaskHead', 'CroppedHTCRoIHead',
     'CroppedMaskPointHead', 'CroppedMaskRoIHead', 'CroppedMaskScoringRoIHead',
-    'CroppedPointRendRoIHead', 'FlipTTARoIHead', 'NarrowMaskHead']
+    'CroppedPointRendRoIHead', 'FlipTTARoIHead', 'NarrowMaskHead', 'OneTypeRoIHead']
