@@ -9,18 +9,14 @@ _base_ = [
     '../_base_/models/cascade-mask-rcnn_lite2_fpn.py',
     '../_base_/datasets/phase_contrast_crops.py',
     '../_base_/schedules/crops_cosine.py',
-    '../_base_/cpu_runtime.py',
+    '../_base_/cascade_cpu_runtime.py',
 ]
 
-iterations = 350
+iterations = 460
 model = dict(
     type='FlipTTAMaskRCNN',
     roi_head=dict(
         bbox_head=[{**head, 'num_classes': 1} for head in _base_.model.roi_head.bbox_head],
         mask_head=dict(num_classes=1)))
-train_dataloader = dict(batch_size=8)
 train_cfg = dict(val_begin=iterations,
                  stages=[{**_base_.train_cfg.stages[0], 'max_iters': iterations}])
-custom_hooks = [*_base_.custom_hooks[:-1], dict(
-    type='CpuTrainingHook', parts=('backbone', 'neck', 'rpn_head', 'roi_head.bbox_heads.0',
-                                   'roi_head.bbox_heads.1', 'roi_head.mask_head'))]

@@ -15,7 +15,7 @@ from tests.test_models.tiny_mask_rcnn import HEIGHT, WIDTH, batch, config
 STDS = ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1])
 
 
-def cascade_config(stages=2, directions=()):
+def cascade_config(stages=2, directions=(), score_weights=None):
     model = config(ours=True)
     model.update(type='FlipTTAMaskRCNN', flip_directions=list(directions))
     head = model.roi_head.bbox_head
@@ -24,7 +24,8 @@ def cascade_config(stages=2, directions=()):
     for each, stds in zip(heads, STDS, strict=False):
         each.bbox_coder.update(target_stds=stds)
     model.roi_head.update(type='CascadeMaskRoIHead', bbox_head=heads,
-                          stage_loss_weights=[1.0, 0.5][:stages])
+                          stage_loss_weights=[1.0, 0.5][:stages],
+                          stage_score_weights=score_weights)
     strict = copy.deepcopy(model.train_cfg.rcnn)
     strict.assigner.update(pos_iou_thr=0.65, neg_iou_thr=0.65, min_pos_iou=0.65)
     model.train_cfg.rcnn = [model.train_cfg.rcnn, strict][:stages]
@@ -42,8 +43,9 @@ def build(**arguments):
 
 
 @torch.no_grad()
-def test_scores_are_means_over_the_stages_and_boxes_come_from_the_last():
-    detector = build().eval()
+@pytest.mark.parametrize('weights', [None, (3.0, 1.0), (1.0, 0.0)])
+def test_scores_are_means_over_the_stages_and_boxes_come_from_the_last(weights):
+    detector = build(score_weights=weights).eval()
     head = detector.roi_head
     features = detector.extract_feat(torch.randn(1, 3, HEIGHT, WIDTH))
     boxes = torch.tensor([[5., 6, 20, 22], [40, 10, 60, 40], [70, 30, 90, 60]])
@@ -59,8 +61,10 @@ def test_scores_are_means_over_the_stages_and_boxes_come_from_the_last():
     refined = first.bbox_coder.decode(boxes, deltas, max_shape=(HEIGHT, WIDTH))
     assert (refined - boxes).abs().max() > 0.1, 'nothing is refined'
     more_scores, deltas = ask(second, bbox2roi([refined]))
+    one, other = weights or (1.0, 1.0)
     torch.testing.assert_close(
-        found.scores, (scores.softmax(-1) + more_scores.softmax(-1)) / 2)
+        found.scores,
+        (one * scores.softmax(-1) + other * more_scores.softmax(-1)) / (one + other))
     torch.testing.assert_close(found.bboxes, second.bbox_coder.decode(
         refined, deltas, max_shape=(HEIGHT, WIDTH)))
 
@@ -68,7 +72,8 @@ def test_scores_are_means_over_the_stages_and_boxes_come_from_the_last():
 def test_one_stage_is_the_plain_head():
     plain = cascade_config(stages=1)
     plain.roi_head.update(type='FlipTTARoIHead', bbox_head=plain.roi_head.bbox_head[0])
-    plain.roi_head.pop('stage_loss_weights')
+    for key in ('stage_loss_weights', 'stage_score_weights'):
+        plain.roi_head.pop(key)
     plain.train_cfg.rcnn = plain.train_cfg.rcnn[0]
     ours, stock = build(stages=1), MODELS.build(plain)
     stock.load_state_dict(
@@ -127,7 +132,9 @@ def test_training_goes_on_where_no_image_has_a_proposal():
 
 @pytest.mark.parametrize(('change', 'message'), [
     (dict(stage_loss_weights=[1.0]), 'one entry for each stage'),
-    (dict(bbox_head=cascade_config().roi_head.bbox_head[0]), 'one entry for each stage')])
+    (dict(bbox_head=cascade_config().roi_head.bbox_head[0]), 'one entry for each stage'),
+    (dict(stage_score_weights=[1.0]), 'expected a list of 2 numbers'),
+    (dict(stage_score_weights=[0.0, 0.0]), 'not all of them 0')])
 def test_lists_of_other_lengths_are_named(change, message):
     model = cascade_config()
     model.roi_head.update(change)

@@ -1,6 +1,6 @@
 """Everything learns from the first crop on: AdamW, a warm-up, a cosine to rest, averaged weights.
 
-For batches of 8 crops; the leaf says how many.
+For batches of 4 crops of 448 x 448 pixels; the leaf says how many.
 """
 iterations = 1000
 train_cfg = dict(
@@ -19,4 +19,4 @@ train_cfg = dict(
         ema=dict(type='ExpMomentumEMA', momentum=2e-3))])
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-auto_scale_lr = dict(enable=False, base_batch_size=8)
+auto_scale_lr = dict(enable=False, base_batch_size=4)

@@ -23,13 +23,15 @@ class CascadeMaskRoIHead(FlipTTARoIHead):
 
     Cascade R-CNN (Cai and Vasconcelos, CVPR 2018) as mmdet's `CascadeRoIHead` has it, but with one
     mask head, which sees the boxes of the last stage, where mmdet trains and runs one per stage.
-    The scores of a test are the means of all stages' class probabilities over the last boxes. Takes
-    test-time flips as `FlipTTARoIHead` does.
+    The scores of a test are means of the stages' class probabilities, each over the boxes that the
+    stage was given. Takes test-time flips as `FlipTTARoIHead` does.
 
     Args:
         bbox_head: a list with the config of each stage's head; ``reg_class_agnostic`` has to be
             on, since a box is handed on without its class.
         stage_loss_weights: what each stage's box losses count.
+        stage_score_weights: what each stage's class probabilities count in the scores of a test;
+            all the same unless given.
         train_cfg: of the stages in a list, each with ``assigner`` and ``sampler``; masks learn
             by the last one.
         **kwargs: see `StandardRoIHead`.
@@ -40,16 +42,23 @@ class CascadeMaskRoIHead(FlipTTARoIHead):
 
     def __init__(self, *args: Any, bbox_head: Sequence[dict],
                  stage_loss_weights: Sequence[float] = (1.0, 0.5),
+                 stage_score_weights: Sequence[float] | None = None,
                  train_cfg: Sequence[dict] | None = None, **kwargs: Any) -> None:
         if not isinstance(bbox_head, list | tuple) or len(bbox_head) != len(stage_loss_weights) \
                 or (train_cfg is not None and len(train_cfg) != len(bbox_head)):
             raise UserError(
                 'CascadeMaskRoIHead: expected bbox_head, stage_loss_weights and train_cfg.rcnn as '
                 'lists with one entry for each stage')
+        score_weights = stage_score_weights or (1.0,) * len(bbox_head)
+        if len(score_weights) != len(bbox_head) or min(score_weights) < 0 or not sum(score_weights):
+            raise UserError(
+                f'CascadeMaskRoIHead: stage_score_weights is {stage_score_weights!r}, expected a '
+                f'list of {len(bbox_head)} numbers of at least 0, not all of them 0')
         if not all(head.get('reg_class_agnostic') for head in bbox_head):
             raise UserError('CascadeMaskRoIHead: bbox_head has a stage without '
                             'reg_class_agnostic=True, expected it in each')
         self.stage_loss_weights = tuple(stage_loss_weights)
+        self.stage_score_weights = tuple(weight / sum(score_weights) for weight in score_weights)
         self.stage = len(bbox_head) - 1
         self._train_cfgs: list[Any] = list(train_cfg or [])
         super().__init__(*args, bbox_head=bbox_head,
@@ -146,13 +155,13 @@ class CascadeMaskRoIHead(FlipTTARoIHead):
             self.stage = stage
             rois = bbox2roi(boxes)
             results = self._bbox_forward(x, rois)
-            probs.append(results['cls_score'].softmax(-1))
+            probs.append(results['cls_score'].softmax(-1) * self.stage_score_weights[stage])
             deltas = results['bbox_pred'].split(counts)
             if stage < self.num_stages - 1:
                 boxes = [self.bbox_head.bbox_coder.decode(
                     *each, max_shape=meta['img_shape'])
                     for *each, meta in zip(boxes, deltas, batch_img_metas, strict=True)]
-        scores = torch.stack(probs).mean(0).clamp(min=TINY).log().split(counts)
+        scores = torch.stack(probs).sum(0).clamp(min=TINY).log().split(counts)
         return self.bbox_head.predict_by_feat(
             rois=rois.split(counts), cls_scores=scores, bbox_preds=deltas,
             batch_img_metas=batch_img_metas, rcnn_test_cfg=rcnn_test_cfg, rescale=rescale)

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Make a model of the package from nothing:
+#   SARTORIUS_ROOT=... PHASE_CONTRAST_ROOT=... tools/train_zoo_model.sh cascade_mobilenetv2 OUT
+# 1. pre-training, 2. training on four of five fields of view, its test and tuning: the score that
+# the card gives, 3. training on everything: the weights, 4. the folder OUT/NAME with its card.
+# What the card says is in configs/sartorius/NAME.facts.json. Started again, it goes on where it was.
+# PYTHON names another interpreter than `python`.
+set -eu
+if [ $# -ne 2 ]; then
+    echo 'usage: tools/train_zoo_model.sh NAME OUT    (NAME as in configs/sartorius/NAME.py)' >&2
+    exit 2
+fi
+name=$1
+out=$2
+root=$(dirname "$(dirname "$(readlink -f "$0")")")
+config=$root/configs/sartorius/$name.py
+python=${PYTHON:-python}
+for needed in "$config" "${config%.py}_pretrain.py" "${config%.py}.facts.json"; do
+    if [ ! -f "$needed" ]; then
+        echo "train_zoo_model.sh: $needed: no such file, expected the recipe of $name" >&2
+        exit 2
+    fi
+done
+
+train() {  # CONFIG WORK_DIR [options]: begun, gone on with, or done already
+    if [ ! -e "$2/done" ]; then
+        local resume=()
+        if [ -e "$2/last_checkpoint" ]; then resume=(--resume); fi
+        "$python" "$root/tools/train.py" "$1" --work-dir "$2" ${resume[@]+"${resume[@]}"} "${@:3}"
+        touch "$2/done"
+    fi
+}
+
+train "${config%.py}_pretrain.py" "$out/pretrain"
+pretrained=load_from=$(cat "$out/pretrain/last_checkpoint")
+train "$config" "$out/holdout" --cfg-options "$pretrained"
+if [ ! -e "$out/postprocess.json" ]; then
+    "$python" "$root/tools/test.py" "$config" "$out/holdout" --out "$out/predictions.pkl"
+    "$python" "$root/tools/tune_postprocess.py" "$root/configs/_base_/datasets/sartorius_native.py" \
+        "$out/predictions.pkl" --out "$out/postprocess.json"
+fi
+train "$config" "$out/all" --cfg-options "$pretrained" train_dataloader.dataset.datasets.0.subset=all
+"$python" "$root/tools/model_converters/export_to_zoo.py" "$out/all" "$out/$name" \
+    --facts "${config%.py}.facts.json" --postprocess "$out/postprocess.json"
