@@ -176,7 +176,8 @@ def test_the_tiles_of_an_image_are_of_its_type(checkpoint, tmp_path):
     hold = voting._predictor._post_processor.hold_votes
     voting._predictor._post_processor.hold_votes = lambda tiles: asked.append(tiles) or hold(tiles)
     found = voting(image)
-    assert len(found) > 10 and len(set(found.labels.tolist())) == 1
+    assert len(found) > 10
+    assert len(set(found.labels.tolist())) == 1
     tiles, = asked
     assert len(tiles) == 6
     total = sum((np.bincount(tile.labels, tile.scores, 3) for tile in tiles), np.zeros(3))
