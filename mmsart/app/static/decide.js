@@ -22,7 +22,6 @@ export class Decide {
     this.item = item;
     if (!item) {
       this.settings = null;
-      box.append(element('p', { class: 'soft' }, 'Thresholds come with the first picture.'));
       return;
     }
     const { postprocess, classes, keep } = item.facts;

@@ -200,6 +200,7 @@ function showEmpty(item) {
 
 function showControls(item) {
   const ready = item?.state === 'done';
+  document.body.classList.toggle('bare', !ready);
   decide.show(ready ? item : null);
   $('checked').disabled = !ready;
   $('checked').checked = Boolean(item?.checked);
