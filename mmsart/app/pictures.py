@@ -144,6 +144,11 @@ def _picture(stack: ImageStack, frame: int) -> np.ndarray:
 
 
 def _png(picture: np.ndarray) -> bytes:
+    """Encode a picture, grey or BGR."""
     done, data = cv2.imencode('.png', picture, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
     assert done
     return data.tobytes()
+
+
+BLANK = _png(np.full((8, 8), 128, np.uint8))
+"""In place of what cannot be read."""

@@ -25,7 +25,7 @@ from mmsart.app.guard import Guard
 from mmsart.app.items import DONE, RUNNING, STOPPED, WAITING, Item
 from mmsart.app.library import CHANGEABLE, Library
 from mmsart.app.limits import Limits
-from mmsart.app.pictures import TILE, Pictures
+from mmsart.app.pictures import BLANK, TILE, Pictures
 from mmsart.app.training_data import write_training_data
 from mmsart.app.wire import encode_cells
 from mmsart.app.worker import Segmenter, Worker
@@ -305,9 +305,12 @@ def _add_viewer(app: FastAPI, page: _Page) -> None:
 
     @app.get('/api/items/{item_id}/thumbnail')
     def thumbnail(item_id: str) -> Response:
-        data = page.pictures.pyramid(page.item(item_id), 0).thumbnail()
-        return Response(data, media_type='image/png',
-                        headers={'cache-control': 'private, max-age=3600'})
+        item = page.item(item_id)
+        try:
+            data, keep = page.pictures.pyramid(item, 0).thumbnail(), 'private, max-age=3600'
+        except UserError:  # the item itself says what is wrong
+            data, keep = BLANK, 'no-store'
+        return Response(data, media_type='image/png', headers={'cache-control': keep})
 
     @app.post('/api/items/{item_id}/frames/{frame}/cells')
     async def cells(item_id: str, frame: int, request: Request) -> Response:

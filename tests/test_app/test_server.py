@@ -78,6 +78,8 @@ def test_a_file_that_cannot_be_read_fails_alone(client):
     assert stack['state'] == 'failed'
     assert stack['error'].startswith('stack.tif: found')  # the name, not the path of our copy
     assert '--axes' in stack['error']
+    thumbnail = client.get(f'/api/items/{stack["id"]}/thumbnail')
+    assert (thumbnail.status_code, thumbnail.headers['cache-control']) == (200, 'no-store')
     client.post(f'/api/items/{stack["id"]}', json=dict(action='again', read=dict(axes='TYX')))
     stack = client.wait()[0]
     assert stack['state'] == 'done'

@@ -126,7 +126,6 @@ export class Queue {
 
   #makeRow(first) {
     const thumb = element('img', { class: 'thumb', alt: '', loading: 'lazy', width: '48', height: '48', src: `/api/items/${first.id}/thumbnail` });
-    thumb.addEventListener('error', () => thumb.removeAttribute('src'), { once: true });
     const name = element('span', { class: 'name' }), what = element('span', { class: 'what' });
     const bar = element('progress', { max: '1', 'aria-hidden': 'true' });
     const button = element('button', { type: 'button', class: 'item', onclick: () => this.open(first.id) }, thumb, element('span', {}, name, what, bar));
