@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := data/sample
 DEMO := work_dirs/demo
-DEMO_CONFIG := configs/demo/maskrcnn_r18_two_stage.py
+DEMO_CONFIG := configs/demo/maskrcnn_mobilenetv2_two_stage.py
 
 .PHONY: install install-ops test demo bench clean
 install: $(VENV)/.installed

@@ -13,11 +13,14 @@ import sys
 import time
 from pathlib import Path
 
+from mmsart.utils.threads import BRIEF_WAITS
+
 CONFIG = Path(__file__).parent.parent / 'configs/demo/maskrcnn_r18_two_stage.py'
 WAYS = {  # name: environment, threads; None for torch's own choice
     'one thread': ({}, 1),
-    "torch's default": ({'OMP_WAIT_POLICY': ''}, None),
-    'as the command sets it': ({'OMP_WAIT_POLICY': 'PASSIVE'}, None),
+    "torch's default": ({}, None),
+    '`OMP_WAIT_POLICY=PASSIVE`': ({'OMP_WAIT_POLICY': 'PASSIVE'}, None),
+    'as the command sets it': (BRIEF_WAITS, None),
 }
 
 
@@ -55,7 +58,7 @@ def beside_others(cores: int, environment: dict[str, str], threads: int | None,
 def run_child(environment: dict[str, str], threads: int | None, iterations: int) -> float:
     """Time iterations in a process of its own, whose OpenMP reads the environment; median in s."""
     own = {name: value for name, value in (os.environ | environment).items()
-           if value and name != 'OMP_NUM_THREADS'}
+           if name in environment or not name.startswith(('OMP_', 'GOMP_'))}
     done = subprocess.run(
         [sys.executable, __file__, '--child', str(threads or 0), '--iterations', str(iterations)],
         env=own, capture_output=True, text=True, check=True)

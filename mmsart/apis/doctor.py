@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from mmsart.ops import COMPILE_MMCV, are_compiled
+from mmsart.utils.quiet import quiet_imports
 
 _REINSTALL_MMCV = 'pip install --no-cache-dir --no-deps --force-reinstall onedl-mmcv==2.3.6'
 _COMPILE_MMCV = f'make install-ops, or {COMPILE_MMCV}'
@@ -80,7 +81,8 @@ def run_checks(data_root: str | os.PathLike | None = None) -> list[Check]:
 
 def _guard(name: str, cure: str, probe: Callable[[], str]) -> Check:
     try:
-        return Check(name, 'ok', probe())
+        with quiet_imports():
+            return Check(name, 'ok', probe())
     except Exception as error:  # a doctor reports whatever goes wrong
         return Check(name, 'FAIL', ' '.join(f'{type(error).__name__}: {error}'.split()), cure)
 

@@ -8,9 +8,9 @@ import importlib
 import sys
 
 from mmsart import __version__
-from mmsart.utils.threads import wait_passively
+from mmsart.utils.threads import wait_briefly
 
-wait_passively()  # every command and tool comes by here before it imports torch
+wait_briefly()  # every command and tool comes by here before it imports torch
 
 COMMANDS = {
     'predict': 'find the cells of pictures',

@@ -8,6 +8,7 @@ import argparse
 
 from mmsart.utils import add_run_arguments, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
+from mmsart.utils.threads import leave_busy_cores
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -34,6 +35,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
+    if not options.resume:  # it goes on with as many threads as it began
+        leave_busy_cores()
     import_mmdet()
     from mmsart.apis.config import load_config
     from mmsart.apis.runs import train_model

@@ -410,3 +410,23 @@ def test_only_the_best_of_all_is_kept(tmp_path, monkeypatch):
     runner.train()
     seen.append([path.name for path in tmp_path.glob('best_*.pth')])
     assert seen == [[], *([f'best_score_epoch_{number}.pth'] for number in (1, 2, 2, 4))]
+
+
+@pytest.mark.parametrize(('given', 'saved', 'chosen'), [
+    (None, 2, [2]), (None, 1, []), ('1', 2, [])])
+def test_a_run_goes_on_with_as_many_threads_as_it_began(
+        tmp_path, monkeypatch, given, saved, chosen):
+    """Sums over other numbers of threads are rounded in another order."""
+    monkeypatch.delenv('OMP_NUM_THREADS')
+    with contextlib.suppress(Killed), monkeypatch.context() as patch:
+        patch.setattr(torch, 'get_num_threads', lambda: saved)
+        run = toy_run.build(tmp_path)
+        run.register_hook(KillHook(20))
+        run.train()
+    if given:
+        monkeypatch.setenv('OMP_NUM_THREADS', given)
+    calls = []
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 1)
+    monkeypatch.setattr(torch, 'set_num_threads', calls.append)
+    toy_run.build(tmp_path, resume='auto').train()
+    assert calls == chosen

@@ -129,6 +129,15 @@ def test_a_run_without_stages_goes_on_too(tmp_path):
     assert run(tmp_path, AskHook(), StopRequest(), resume='auto', **plain).epoch == 3
 
 
+@pytest.fixture
+def interruptible():
+    """Let Ctrl-C interrupt; in the background a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('interruptible')
 def test_signals_are_noted_once_training_has_begun_and_handlers_come_back():
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest() as request:
@@ -263,8 +272,9 @@ def test_a_worker_obeys_its_process_alone(persistent):
     batches = iter(loader)
     next(batches)
     worker = batches._workers[0]
-    for signum in ('INT', 'TERM'):  # from another process, as a terminal's or Slurm's
-        subprocess.run(['kill', f'-{signum}', str(worker.pid)], check=True)
+    for signum in (signal.SIGINT, signal.SIGTERM):  # from another process, as a terminal's
+        subprocess.run([sys.executable, '-c', f'import os; os.kill({worker.pid}, {signum:d})'],
+                       check=True)
     assert len(list(batches)) == 999
     if persistent:
         assert worker.is_alive()

@@ -1,6 +1,7 @@
 """Hooks that StagedTrainLoop registers for itself."""
 from typing import Any
 
+import torch
 from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
 from mmengine.registry import MODELS
 
@@ -17,7 +18,7 @@ class StageHook(Hook):
     priority = 'HIGHEST'
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Add the stage, the position in it, the random states and the seed."""
+        """Add the stage, the position in it, random states, seed and number of threads."""
         loop, meta = runner.train_loop, checkpoint['meta']
         epochs, iters = meta['epoch'] - loop.epoch, meta['iter'] - loop.iter
         checkpoint['stage_state'] = dict(
@@ -30,6 +31,7 @@ class StageHook(Hook):
             validated_iter=loop.validated_iter,
             random_states=runner.random_states,
             seed=loop.batches.seed,
+            threads=torch.get_num_threads(),
         )
         checkpoint['early_stopping'] = [
             (hook.wait_count, hook.best_score) for hook in _early_stopping(runner)]

@@ -1,10 +1,12 @@
 """A training loop that goes through stages."""
 import copy
 import gc
+import os
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+import torch
 from mmengine.dataset import Compose
 from mmengine.model import is_model_wrapper
 from mmengine.registry import LOOPS
@@ -263,6 +265,9 @@ class StagedTrainLoop(BaseLoop):
         self._epoch, self._iter = checkpoint['meta']['epoch'], checkpoint['meta']['iter']
         self.batches.reseed(state['seed'])
         self._gradients = checkpoint.get('gradients', {})
+        threads = state.get('threads', torch.get_num_threads())
+        if threads != torch.get_num_threads() and 'OMP_NUM_THREADS' not in os.environ:
+            torch.set_num_threads(threads)  # with others sums are rounded in another order
         states = state['random_states']
         self._random_state = states[min(self.runner.rank, len(states) - 1)]
         if not same or len(states) != self.runner.world_size:

@@ -51,7 +51,16 @@ class LiteMobileNetV2(MobileNetV2):
             [*settings[:3], stride]
             for settings, stride in zip(MobileNetV2.arch_settings, stage_strides, strict=True)]
         super().__init__(out_indices=out_indices, **kwargs)
-        for name in self.layers[max(out_indices) + 1:]:
+        unbuilt = self.layers[max(out_indices) + 1:]
+        for name in unbuilt:
             delattr(self, name)
         del self.layers[max(out_indices) + 1:]
         self.conv1.conv.stride = (stem_stride, stem_stride)
+        self._left_out = tuple(f'{name}.' for name in unbuilt)
+        self._register_load_state_dict_pre_hook(self._leave_out)
+
+    def _leave_out(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Drop weights of stages that are not built, which would be reported as unexpected."""
+        for key in [key for key in state_dict
+                    if key.removeprefix(prefix).startswith(self._left_out)]:
+            del state_dict[key]

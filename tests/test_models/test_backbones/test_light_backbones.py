@@ -5,8 +5,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from mmdet.models.backbones import MobileNetV2
 from mmdet.registry import MODELS
 from skimage import data
+from torch import nn
 from torch.nn import functional
 
 from mmsart.models.backbones import EfficientNetLite, LiteMobileNetV2
@@ -163,3 +165,12 @@ def test_names_and_shapes_match_without_rest(kind, package, arguments):
     backbone = kind(**arguments)
     backbone.load_state_dict(
         import_checkpoint(find_package_weights(package)).state_dict, strict=True)
+
+
+def test_weights_of_stages_that_are_not_built_are_passed_over_and_others_are_named():
+    """A whole ImageNet state dict, in a detector, without a warning that says nothing."""
+    detector = nn.ModuleDict(dict(backbone=LiteMobileNetV2(out_indices=(1, 2))))
+    whole = {f'backbone.{name}': value for name, value in MobileNetV2().state_dict().items()}
+    found = detector.load_state_dict({**whole, 'backbone.other': torch.zeros(1)}, strict=False)
+    assert found.missing_keys == []
+    assert found.unexpected_keys == ['backbone.other']
