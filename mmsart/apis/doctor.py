@@ -156,8 +156,12 @@ def _check_cuda() -> Iterator[Check]:
         yield Check('CUDA', 'note', 'no GPU found; training runs on the CPU')
         return
     yield Check('CUDA', 'ok', f'{torch.version.cuda}, {torch.cuda.get_device_name()}')
-    yield _guard('mmcv operators, CUDA', f'with the CUDA toolkit: {_COMPILE_MMCV}',
-                 lambda: _run_operators('cuda'))
+    name, cure = 'mmcv operators, CUDA', f'with the CUDA toolkit: {_COMPILE_MMCV}'
+    if are_compiled():
+        yield _guard(name, cure, lambda: _run_operators('cuda'))
+    else:
+        yield Check(name, 'FAIL', 'in Python: they run, but a training on the GPU waits for NMS on '
+                    'the CPU', cure)
 
 
 def _read_data(root: Path) -> str:
