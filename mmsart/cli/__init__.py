@@ -23,6 +23,7 @@ COMMANDS = {
     'ensemble': 'make several trained models one',
     'score-submission': "score a file in Kaggle's format",
     'check-submission': 'list what Kaggle would reject in such a file',
+    'export': 'write a model as an ONNX file',
     'kaggle-bundle': 'write what a submission on Kaggle needs',
     'demo-data': 'generate a data set to try everything on',
     'doctor': 'check the installation and the data',

@@ -1,0 +1,157 @@
+"""A trained model as one ONNX file, for programs that have no torch."""
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from mmsart.apis.models import ModelSource
+from mmsart.datasets.synthetic.generator import generate_image
+from mmsart.models.detectors.members import detectors_of
+from mmsart.models.exportable import ExportableDetector
+from mmsart.utils import UserError, atomic_write, check_target
+
+OPSET = 17
+SAME_CELL = 0.5  # pixels between the corners of a cell's two boxes, at most
+UNPAIRED = 0.01  # of the cells: NMS decides otherwise where an overlap meets its threshold
+OUTPUTS = ('boxes', 'scores', 'labels', 'masks')
+TOLERANCE = 1e-4
+"""Greatest difference from torch: of scores and masks, and of boxes in parts of the longer side."""
+
+
+def native_size(source: ModelSource) -> tuple[int, int]:
+    """Return the size of image that a model is made for.
+
+    Args:
+        source: the model.
+
+    Returns:
+        (h, w): what its test pipeline resizes to, else the size of its training images.
+    """
+    for step in source.pipeline:
+        if step.get('type') == 'Resize' and step.get('scale'):
+            width, height = step['scale']
+            return int(height), int(width)
+    return source.tiles.image_size
+
+
+def export_onnx(source: ModelSource, path: str | os.PathLike,
+                size: tuple[int, int] | None = None) -> dict[str, float]:
+    """Write a detector as an ONNX file and compare it with torch.
+
+    The file takes ``image``, float32 (1, 3, h, w), RGB from 0 to 255, and gives what the detector
+    finds in one view of it before post-processing: ``boxes`` (n, 4) xyxy in pixels, ``scores``
+    (n,), ``labels`` (n,) and ``masks`` (n, 28, 28), probabilities on the grids of the boxes. Its
+    properties name the classes and the settings of post-processing.
+
+    Args:
+        source: the trained model, Mask R-CNN or `CascadeMaskRoIHead`.
+        path: the file to write.
+        size: (h, w) of the images, which is fixed; :func:`native_size` if None.
+
+    Returns:
+        Greatest differences from torch on a generated image, by output, of boxes in parts of the
+        image's longer side; and the share of ``cells`` that only one of the two has found.
+
+    Raises:
+        UserError: onnx or onnxruntime is missing, the model is of another kind, or what the file
+            gives differs from torch.
+    """
+    onnx, onnxruntime = _import_libraries()
+    check_target(path)
+    height, width = size or native_size(source)
+    if min(height, width) < 32:
+        raise UserError(f'--size: found {height} {width}, expected at least 32 pixels each way')
+    detectors = detectors_of(source.build('cpu'))
+    if len(detectors) > 1:
+        raise UserError(f'{source.name}: found an ensemble of {len(detectors)} models, expected '
+                        'one: export its members')
+    module = ExportableDetector(detectors[0]).eval()
+    image = _picture(height, width)
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder, 'model.onnx')
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of the tracer, on sizes that are meant to be fixed
+            # The exporter that takes operators by name; the newer one has none for NMS.
+            torch.onnx.export(
+                module, (image,), written, dynamo=False, opset_version=OPSET,
+                input_names=['image'], output_names=list(OUTPUTS),
+                dynamic_axes={name: {0: 'cells'} for name in OUTPUTS})
+        model = onnx.load(written)
+    onnx.helper.set_model_props(model, {
+        'classes': json.dumps(source.classes), 'postprocess': json.dumps(source.postprocess),
+        'colours': 'RGB, 0 to 255', 'model': source.name})
+    onnx.checker.check_model(model)
+    differences = _compare(module, onnxruntime, model.SerializeToString(), image)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+    return differences
+
+
+def _import_libraries() -> tuple:
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(f'{error.name}: found no such package, expected those of the extra export: '
+                        "pip install 'mmsart[export]', or onnx onnxruntime") from None
+    return onnx, onnxruntime
+
+
+def _picture(height: int, width: int) -> torch.Tensor:
+    """Generate an image of cells, float32 (1, 3, h, w)."""
+    made = generate_image('shsy5y', np.random.default_rng(0), height, width)
+    return torch.from_numpy(made.image).float().expand(1, 3, -1, -1).contiguous()
+
+
+@torch.no_grad()
+def _compare(module: ExportableDetector, onnxruntime: object, model: bytes,
+             image: torch.Tensor) -> dict[str, float]:
+    session = onnxruntime.InferenceSession(  # type: ignore[attr-defined]
+        model, providers=['CPUExecutionProvider'])
+    found = session.run(None, {'image': image.numpy()})
+    expected = [each.numpy() for each in module(image)]
+    differences = _differences(found, expected, max(image.shape))
+    for name, value in differences.items():
+        most = UNPAIRED if name == 'cells' else TOLERANCE
+        if value > most:
+            raise UserError(f'ONNX: {name}: found a difference from torch of {value:.2g}, expected '
+                            f'at most {most:g}')
+    return differences
+
+
+def _differences(found: Sequence[np.ndarray], expected: Sequence[np.ndarray],
+                 side: int) -> dict[str, float]:
+    """Compare cells with their partners, as scores that are all but equal may change places.
+
+    Args:
+        found: the outputs of the file.
+        expected: those of torch.
+        side: of the image, in pixels.
+
+    Returns:
+        Greatest differences by output; ``cells`` is the share of those without a partner.
+    """
+    tree = cKDTree(_places(*expected))
+    distances, partners = tree.query(_places(*found), distance_upper_bound=SAME_CELL)
+    paired = np.isfinite(distances)
+    most = max(len(found[0]), len(expected[0]))
+    differences = {'cells': (most - len(np.unique(partners[paired]))) / max(most, 1)}
+    for name, one, other, scale in zip(
+            OUTPUTS, found, expected, (1 / side, 1, 1, 1), strict=True):
+        step = np.abs(one[paired] - other[partners[paired]])
+        differences[name] = float(step.max(initial=0) * scale)
+    return differences
+
+
+def _places(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray,
+            masks: np.ndarray) -> np.ndarray:
+    """Return where cells lie, those of different classes far apart, (n, 5)."""
+    return np.column_stack([boxes, labels * 1e6])

@@ -1,0 +1,138 @@
+"""Models as ONNX files: the cells that mmdet finds, by onnxruntime."""
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+
+from mmsart.apis.models import find_source
+from mmsart.apis.onnx_file import OUTPUTS, _differences, export_onnx, native_size
+from mmsart.cli import main
+from mmsart.datasets.synthetic.generator import generate_image
+from mmsart.models.exportable import ExportableDetector
+from mmsart.utils import UserError
+from tests.test_apis.tiny_model import write_checkpoint
+
+SIZE = (80, 104)  # no multiple of the network's stride
+onnx = pytest.importorskip('onnx')
+onnxruntime = pytest.importorskip('onnxruntime')
+
+
+def cells():
+    """Another image than the one that an export traces and compares."""
+    grey = generate_image('cort', np.random.default_rng(3), *SIZE, num_cells=6).image
+    return torch.from_numpy(np.repeat(grey[None], 3, axis=0))
+
+
+@pytest.fixture(scope='module')
+def mask_rcnn(tmp_path_factory):
+    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
+    write_checkpoint(path, 'model.test_cfg.rpn.nms_pre=200', 'model.test_cfg.rpn.max_per_img=80')
+    return find_source(path)
+
+
+@pytest.fixture(scope='module')
+def cascade():
+    source = find_source('cascade_lite2')
+    source.model.flip_directions = []
+    source.model.test_cfg.rpn.update(nms_pre=300, max_per_img=200)
+    return source
+
+
+@pytest.fixture(scope='module', params=['mask_rcnn', 'cascade'])
+def case(request, tmp_path_factory):
+    """A model, its file and what mmdet finds."""
+    source = request.getfixturevalue(request.param)
+    path = tmp_path_factory.mktemp('onnx') / 'model.onnx'
+    differences = export_onnx(source, path, SIZE)
+    assert set(differences) == {'cells', *OUTPUTS}
+    detector = source.build('cpu')
+    detector.test_cfg.rcnn.keep_mask_logits = True
+    detector.roi_head.test_cfg.keep_mask_logits = True
+    sample = DetDataSample(metainfo=dict(
+        img_id='a', ori_shape=SIZE, img_shape=SIZE, scale_factor=(1.0, 1.0)))
+    with torch.no_grad():
+        found = detector.test_step(dict(inputs=[cells()], data_samples=[sample]))[0].pred_instances
+    order = found.scores.sort(descending=True, stable=True)[1]
+    expected = [each[order].float().numpy() for each in (
+        found.bboxes, found.scores, found.labels, found.mask_probs)]
+    return source, path, expected
+
+
+def test_onnxruntime_finds_the_cells_of_mmdet(case):
+    _, path, expected = case
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    found = session.run(None, {'image': cells()[None].float().numpy()})
+    assert [each.shape for each in found] == [each.shape for each in expected]
+    assert len(found[0]) > 5
+    assert found[3].shape[1:] == (28, 28)
+    differences = _differences(found, expected, max(SIZE))
+    assert differences['cells'] == 0
+    assert max(differences['boxes'], differences['scores'], differences['labels']) <= 1e-4
+    assert differences['masks'] <= 1e-3  # mmdet's are kept in half precision
+
+
+def test_masks_agree_with_torch_in_single_precision(case):
+    source, path, _ = case
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    image = cells()[None].float()
+    with torch.no_grad():
+        expected = [each.numpy() for each in ExportableDetector(source.build('cpu'))(image)]
+    found = session.run(None, {'image': image.numpy()})
+    assert max(_differences(found, expected, max(SIZE)).values()) <= 1e-4
+
+
+def test_operators_are_those_of_onnx_and_the_file_says_what_it_is(case):
+    source, path, _ = case
+    model = onnx.load(path)
+    assert {node.domain for node in model.graph.node} <= {'', 'ai.onnx'}
+    assert {'NonMaxSuppression', 'RoiAlign'} <= {node.op_type for node in model.graph.node}
+    properties = {each.key: each.value for each in model.metadata_props}
+    assert tuple(json.loads(properties['classes'])) == source.classes
+    assert json.loads(properties['postprocess']) == source.postprocess
+
+
+def test_an_image_without_cells(mask_rcnn, tmp_path):
+    mask_rcnn.model.test_cfg.rcnn.score_thr = 2.0
+    try:
+        assert not any(export_onnx(mask_rcnn, tmp_path / 'none.onnx', SIZE).values())
+        session = onnxruntime.InferenceSession(str(tmp_path / 'none.onnx'))
+        found = session.run(None, {'image': cells()[None].float().numpy()})
+    finally:
+        mask_rcnn.model.test_cfg.rcnn.score_thr = 0.0
+    assert [len(each) for each in found] == [0] * 4
+
+
+def test_cells_are_compared_with_their_partners():
+    rng = np.random.default_rng(0)
+    one = [rng.random((6, 4)) * 90, np.full(6, 0.5), np.arange(6) % 2, rng.random((6, 2, 2))]
+    order = rng.permutation(6)
+    other = [each[order].copy() for each in one]
+    assert max(_differences(other, one, 100).values()) == 0
+    other[1][2] += 0.01
+    other[0][3] += 0.1
+    differences = _differences(other, one, 100)
+    np.testing.assert_allclose([differences['scores'], differences['boxes']], [0.01, 0.001])
+    assert _differences([each[:3] for each in other], one, 100)['cells'] == 0.5
+
+
+def test_the_size_is_that_of_the_training_images(cascade, mask_rcnn):
+    assert native_size(cascade) == (520, 704)
+    pipeline = [*mask_rcnn.pipeline[:1], dict(type='Resize', scale=(640, 512), keep_ratio=False)]
+    other = type(mask_rcnn)(**vars(mask_rcnn) | dict(pipeline=pipeline))
+    assert native_size(other) == (512, 640)
+
+
+def test_what_cannot_be_exported_is_named(mask_rcnn, tmp_path, capsys, monkeypatch):
+    with pytest.raises(UserError, match=r'--size: found 16 64, expected at least 32'):
+        export_onnx(mask_rcnn, tmp_path / 'a.onnx', (16, 64))
+    with pytest.raises(UserError, match='model: found Conv2d, expected a two-stage detector: oth'):
+        ExportableDetector(torch.nn.Conv2d(1, 1, 1))
+    assert main(['export', str(tmp_path), '--size', '64', '64']) == 2
+    assert 'found a folder, expected the name of a file' in capsys.readouterr().err
+    monkeypatch.setitem(__import__('sys').modules, 'onnxruntime', None)
+    assert main(['export', str(tmp_path / 'a.onnx')]) == 2
+    assert "onnxruntime: found no such package, expected those of the extra export" \
+        in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
