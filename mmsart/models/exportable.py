@@ -41,6 +41,7 @@ class ExportableDetector(nn.Module):
         head = detector.roi_head
         cascade = isinstance(head, CascadeMaskRoIHead)
         self.bbox_heads = list(head.bbox_heads) if cascade else [head.bbox_head]
+        self.score_weights = head.stage_score_weights if cascade else (1.0,)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Find cells.
@@ -100,10 +101,10 @@ class ExportableDetector(nn.Module):
         probs = []
         for number, head in enumerate(self.bbox_heads):
             classes, deltas = head(_extract(extractor, features, boxes))
-            probs.append(classes.softmax(-1))
+            probs.append(classes.softmax(-1) * self.score_weights[number])
             if number < len(self.bbox_heads) - 1:
                 boxes = _clip(head.bbox_coder.decode(boxes, deltas), limit)
-        scores = torch.stack(probs).mean(0)
+        scores = torch.stack(probs).sum(0)
         rcnn = self.detector.test_cfg.rcnn
         found = []
         for label in range(head.num_classes):

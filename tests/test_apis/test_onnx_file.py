@@ -34,7 +34,7 @@ def mask_rcnn(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def cascade():
-    source = find_source('cascade_lite2')
+    source = find_source()
     source.model.flip_directions = []
     source.model.test_cfg.rpn.update(nms_pre=300, max_per_img=200)
     return source

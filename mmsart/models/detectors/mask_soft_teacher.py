@@ -86,7 +86,7 @@ class MaskSoftTeacher(SoftTeacher):
             batch_data_samples: the student's views with what the teacher has found.
 
         Returns:
-            ``loss_bbox`` and ``loss_mask``.
+            ``loss_bbox``, ``loss_mask`` and, if the mask head has it, ``loss_dice``.
         """
         samples = copy.deepcopy(batch_data_samples)
         for sample in samples:
@@ -94,7 +94,8 @@ class MaskSoftTeacher(SoftTeacher):
             if len(cells):
                 sample.gt_instances = cells[cells.reg_uncs < self.semi_train_cfg.reg_pseudo_thr]
         losses = self.student.roi_head.loss(x, copy.deepcopy(unsup_rpn_results_list), samples)
-        return {name: losses[name] for name in ('loss_bbox', 'loss_mask')}
+        return {name: losses[name] for name in ('loss_bbox', 'loss_mask', 'loss_dice')
+                if name in losses}
 
 
 @contextmanager
