@@ -62,6 +62,9 @@ def shrink_model(model: ConfigDict) -> None:
         backbone.update(widen_factor=NARROW / 256)
         expansion = 1
     widths = [NARROW * expansion * 2 ** level for level in range(4)]
+    if 'Lite' in backbone.type:  # small as they are
+        backbone.init_cfg = None
+        widths = list(model.neck.in_channels)
     if 'mask_head' in model:  # SOLOv2's has groups of its own
         model.mask_head.norm_cfg = dict(type='GN', num_groups=2)
     for key, part in model.items():

@@ -100,6 +100,12 @@ def test_a_leaf_says_what_it_scores_or_that_nobody_knows_yet(leaf):
     assert scored or 'ot trained yet' in text or 'A pre-training' in text
 
 
+def test_the_table_of_configs_has_every_leaf_once():
+    text = (ROOT / 'configs/README.md').read_text()
+    named = re.findall(r'^\| `(\w+/\w+\.py)` \|', text, re.M)
+    assert sorted(named) == [str(path.relative_to(ROOT / 'configs')) for path in LEAVES]
+
+
 def bases_of(path):
     """Return the files that a config builds on, those of mmdet by name."""
     for node in ast.parse(path.read_text()).body:

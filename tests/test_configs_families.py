@@ -25,6 +25,9 @@ FAMILIES = [
     'sartorius/htc_r50', 'sartorius/ms_rcnn_r50', 'sartorius/point_rend_r50',
     'sartorius/solov2_r50', 'sartorius/rtmdet_ins_s', 'sartorius/mask2former_r50',
     'sartorius/queryinst_r50', 'sartorius/carnozhao_htc', 'sartorius/ryanirl_r50',
+    'sartorius/maskrcnn_r50_fine', 'sartorius/maskrcnn_two_stage_v2',
+    'sartorius/maskrcnn_two_stage_detectron2', 'sartorius/maskrcnn_two_stage_x101',
+    'sartorius/maskrcnn_lite_cpu', 'sartorius/cascade_lite2',
     'livecell/maskrcnn_r50_livecell', 'livecell/theoviel_r50_livecell', 'sartorius/theoviel_r50']
 PRETRAINED = {'sartorius/theoviel_r50': 'livecell_theoviel_r50_livecell'}
 
@@ -81,8 +84,12 @@ def run(leaf, data_root, livecell_root, runs, lean):
     if leaf in PRETRAINED:
         cfg.load_from = str(runs / PRETRAINED[leaf] / 'iter_2.pth')
     if 'stages' in cfg.train_cfg:
-        cfg.train_cfg.stages[0].update(max_iters=2, val_interval=2)
-        cfg.train_cfg.val_begin = 1
+        stages = cfg.train_cfg.stages
+        for stage in stages:
+            stage.pop('max_epochs', None)
+            stage.update(max_iters=2 // len(stages), val_interval=1, param_scheduler=[
+                each for each in stage.get('param_scheduler', []) if each.get('begin', 0) == 0])
+        cfg.train_cfg.val_begin = 2
     else:
         cfg.train_cfg.max_epochs = 1
         cfg.train_dataloader.dataset.indices = 4
