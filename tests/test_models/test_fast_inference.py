@@ -96,7 +96,7 @@ def test_the_same_features_and_masks_and_everything_comes_back(backbone, channel
 
 
 needs_one_call = pytest.mark.skipif(
-    not hasattr(torch.ops.mkldnn, '_convolution_pointwise'), reason='torch without oneDNN')
+    not hasattr(torch.ops.mkldnn, '_linear_pointwise'), reason='torch without oneDNN')
 
 
 @needs_one_call
@@ -126,6 +126,21 @@ def test_masks_are_the_same_by_either_library(capability, rois):
     if rois:  # without any, the head's own layers answer
         head.upsample.forward = mock.Mock(side_effect=AssertionError)
     torch.testing.assert_close(masks, head(features), atol=1e-4, rtol=1e-4)
+
+
+@needs_one_call
+@torch.no_grad()
+def test_box_heads_say_the_same():
+    detector = with_backbone(RESNET, RESNET_CHANNELS)
+    head, features = detector.roi_head.bbox_head, torch.randn(7, 8, 7, 7)
+    before, nothing = head(features), head(features[:0])
+    fold_for_inference(detector)
+    with mock.patch.object(torch.nn.functional, 'linear', side_effect=AssertionError):
+        after = head(features)
+    for one, other in zip(before, after, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+    for one, other in zip(nothing, head(features[:0]), strict=True):
+        assert one.shape == other.shape
 
 
 @needs_one_call
