@@ -20,7 +20,7 @@ from mmsart.utils import atomic_write
 HERE = Path(__file__).parent
 BENCHMARKS = ('input_pipeline', 'loader', 'dataset_start', 'mask_targets', 'training_iteration',
               'cpu_training', 'operators', 'prediction_to_rle', 'overlap_removal', 'metric',
-              'predict', 'large_image', 'formats')
+              'predict', 'large_image', 'formats', 'app')
 PACKAGES = ('torch', 'onedl-mmcv', 'onedl-mmdetection', 'numpy', 'opencv-python-headless',
             'opencv-python', 'pycocotools')
 

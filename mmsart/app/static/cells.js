@@ -1,6 +1,6 @@
 // The cells of a frame, decoded from the server's block: exact pixels, looked up by place.
 
-import { traceRings } from './outlines.js';
+import { addRings, traceRings } from './outlines.js';
 
 const BUCKET = 64; // pixels of the side of a square of the index of places
 
@@ -68,13 +68,41 @@ export class Cells {
     return this.rings[i];
   }
 
+  // Add the outline of cell i to a path. `step` is the least distance of corners in pixels: 0
+  // follows every pixel's edge. From 2 on, where a pixel of the screen holds several of the image,
+  // the ends of some rows will do: tracing thousands of cells would keep a slider waiting.
+  addOutline(path, i, step) {
+    if (step >= 2) this.#addRowEnds(path, i, step);
+    else addRings(path, this.outline(i), step);
+  }
+
+  #addRowEnds(path, i, step) {
+    const left = this.boxes[4 * i], top = this.boxes[4 * i + 1], width = this.boxWidth(i), height = this.boxHeight(i);
+    const right = [];
+    let begun = false;
+    for (let y = 0; y < height; y = y < height - 1 ? Math.min(y + step, height - 1) : height) {
+      const begin = this.begins[i] + y * width;
+      let first = 0, last = width - 1;
+      while (first < width && !this.#bit(begin + first)) first++;
+      if (first === width) continue;
+      while (!this.#bit(begin + last)) last--;
+      const at = top + (y === height - 1 ? y + 1 : y); // the first row's upper edge, the last one's lower
+      if (begun) path.lineTo(left + first, at);
+      else path.moveTo(left + first, at);
+      begun = true;
+      right.push(left + last + 1, at);
+    }
+    for (let k = right.length - 2; k >= 0; k -= 2) path.lineTo(right[k], right[k + 1]);
+    if (begun) path.closePath();
+  }
+
   patch(i) {
     const size = this.begins[i + 1] - this.begins[i], pixels = new Uint8Array(size);
     for (let k = 0, at = this.begins[i]; k < size; k++, at++) pixels[k] = this.#bit(at);
     return pixels;
   }
 
-  #bit(at) { return (this.bits[Math.floor(at / 8)] >> (7 - at % 8)) & 1; }
+  #bit(at) { return (this.bits[Math.floor(at / 8)] >> (7 - at % 8)) & 1; } // more than 2^31 may be
 
   #countPixels() {
     const areas = new Uint32Array(this.count), ones = new Uint8Array(256);

@@ -1,11 +1,11 @@
 // The view: where on the picture we are, and drawing it. Three canvases lie on each other: the
 // picture, the cells, and whatever a tool shows.
 
-import { addRings } from './outlines.js';
 import { colouring, TRUTH } from './colours.js';
 import { $ } from './dom.js';
 
 const MANY = 1200; // visible cells from which paths of whole colours are kept
+const TOGETHER = 24; // cells in a path: what browsers take to add to one grows with its length
 const LINE = 1.6; // pixels of the screen
 const MARGIN = 0.96; // of the window that a whole picture takes
 
@@ -201,8 +201,7 @@ export class View {
     context.globalAlpha = this.look.opacity;
     context.lineJoin = 'round';
     const line = Math.min(LINE, Math.max(0.8, LINE * Math.sqrt(this.scale))) / this.scale;
-    groups.forEach((path, k) => {
-      if (!path) return;
+    groups.forEach((paths, k) => paths.forEach(path => {
       if (groups.few && this.look.draw === 'outline') { // a dark rim lets every colour stand out on grey
         context.strokeStyle = '#00000080';
         context.lineWidth = line + 1.8 / this.scale;
@@ -217,39 +216,41 @@ export class View {
       }
       context.strokeStyle = colours[k];
       context.stroke(path);
-    });
+    }));
   }
 
-  // One path for each colour: of all cells, kept from frame to frame, or of the visible ones.
+  // Paths of each colour: of all cells, kept from frame to frame, or of the visible ones.
   #groups(cells, area, of, count, name) {
     const visible = cells.within(...area);
     const all = visible.length > MANY;
     const key = `${name} ${this.step} ${this.look.colour}`;
     if (all && this.paths.has(key)) return this.paths.get(key);
-    const groups = new Array(count).fill(null);
-    const add = i => {
-      const k = of(i);
-      groups[k] ??= new Path2D();
-      addRings(groups[k], cells.outline(i), this.step);
-    };
-    if (all) {
-      for (let i = 0; i < cells.count; i++) add(i);
-      this.paths.set(key, groups);
-    } else visible.forEach(add);
+    const members = Array.from({ length: count }, () => []);
+    if (all) for (let i = 0; i < cells.count; i++) members[of(i)].push(i);
+    else for (const i of visible) members[of(i)].push(i);
+    const groups = members.map(rows => this.#pathsOf(cells, rows));
+    if (all) this.paths.set(key, groups);
     groups.few = !all;
     return groups;
   }
 
+  #pathsOf(cells, rows) {
+    const paths = [];
+    rows.forEach((i, k) => {
+      if (k % TOGETHER === 0) paths.push(new Path2D());
+      cells.addOutline(paths.at(-1), i, this.step);
+    });
+    return paths;
+  }
+
   #strokeAll(context, cells, area, colour, dash) {
-    const path = new Path2D();
-    for (const i of cells.within(...area)) addRings(path, cells.outline(i), this.step);
-    context.strokeStyle = '#000';
-    context.lineWidth = 2.6 / this.scale;
+    const paths = this.#pathsOf(cells, cells.within(...area));
     context.setLineDash(dash);
-    context.stroke(path);
-    context.strokeStyle = colour;
-    context.lineWidth = LINE / this.scale;
-    context.stroke(path);
+    for (const [style, width] of [['#000', 2.6], [colour, LINE]]) {
+      context.strokeStyle = style;
+      context.lineWidth = width / this.scale;
+      paths.forEach(path => context.stroke(path));
+    }
     context.setLineDash([]);
   }
 
@@ -269,7 +270,7 @@ export class View {
 
   #emphasise(context, rows, width) {
     const path = new Path2D();
-    for (const i of rows) addRings(path, this.cells.outline(i), this.step);
+    for (const i of rows) this.cells.addOutline(path, i, this.step);
     context.lineJoin = 'round';
     context.strokeStyle = '#000';
     context.lineWidth = (width + 2.5) / this.scale;
