@@ -13,6 +13,13 @@ train_pipeline = [
     dict(type='RandomTranspose'),
     _base_.train_pipeline[-1],
 ]
+# As the training sees them: one tile of each image, drawn anew each time.
+val_loss_pipeline = [
+    *_base_.val_loss_pipeline[:2],
+    train_pipeline[2],
+    dict(type='Resize', scale=(1066, 1066), keep_ratio=True),
+    _base_.val_loss_pipeline[-1],
+]
 train_dataloader = dict(dataset=dict(
     _delete_=True, type='RepeatDataset', times=16,
     dataset={**_base_.train_dataloader.dataset, 'pipeline': train_pipeline}))
