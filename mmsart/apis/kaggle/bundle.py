@@ -27,10 +27,6 @@ SAME_VERSION = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'imaug')
 """What Kaggle's image lacks and a prediction needs in this very version."""
 IF_MISSING = ('addict', 'yapf', 'platformdirs', 'terminaltables', 'termcolor', 'roifile')
 """Pure packages of which any version does: what the image has is left as it is."""
-IN_THE_IMAGE = ('torch', 'numpy', 'pandas', 'scipy', 'scikit-image', 'scikit-learn', 'matplotlib',
-                'numba', 'opencv-python', 'pillow', 'pycocotools', 'safetensors', 'shapely',
-                'imageio', 'tifffile', 'psutil', 'pyyaml', 'rich', 'six', 'tqdm', 'packaging')
-"""Compiled or common packages that a prediction needs and that Kaggle's image brings."""
 LEFT_OUT = {'onedl-mmcv': ('mmcv/_ext*', 'docs/*'), 'onedl-mmdetection': ('mmdet/.mim/demo/*',)}
 """Compiled operators fit one build of torch; mmsart/ops stands in for them."""
 
@@ -116,8 +112,7 @@ def _write_dataset(source: ModelSource, folder: Path, options: BundleOptions) ->
         pack_wheel(name, folder, LEFT_OUT.get(name, ()))
     build_own_wheel(folder)
     exact = [f'{name}=={metadata.version(name)}' for name in SAME_VERSION]
-    (folder / REQUIREMENTS).write_text(
-        '\n'.join(['mmsart', *exact, *IF_MISSING, *IN_THE_IMAGE]) + '\n')
+    (folder / REQUIREMENTS).write_text('\n'.join(['mmsart', *exact, *IF_MISSING]) + '\n')
     facts = {'title': source.name, 'licence': 'not stated', **source.facts}
     weights = {name: value.contiguous() for name, value in source.build('cpu').state_dict().items()
                if not name.endswith('num_batches_tracked')}

@@ -49,6 +49,10 @@ import mmsart
 print('mmsart comes from', mmsart.__file__)
 '''
 BROKEN = 'broken'
+IN_THE_IMAGE = (  # what a prediction needs, and pip
+    'torch', 'numpy', 'pandas', 'scipy', 'scikit-image', 'scikit-learn', 'matplotlib', 'numba',
+    'opencv-python', 'pillow', 'pycocotools', 'safetensors', 'shapely', 'imageio', 'tifffile',
+    'psutil', 'pyyaml', 'rich', 'six', 'tqdm', 'packaging', 'pip')
 
 
 @pytest.fixture(scope='module')
@@ -91,7 +95,7 @@ def python(tmp_path_factory):
     folder = tmp_path_factory.mktemp('image')
     image, environment = folder / 'packages', folder / 'environment'
     image.mkdir()
-    for distribution in closure([*bundle.IN_THE_IMAGE, 'pip']):
+    for distribution in closure(IN_THE_IMAGE):
         for part in {file.parts[0] for file in distribution.files} - {'..', '__pycache__'}:
             if not (image / part).exists():
                 (image / part).symlink_to(distribution.locate_file(part))
