@@ -170,9 +170,10 @@ class _MaskForward:
     @staticmethod
     def fits(head: FCNMaskHead) -> bool:
         """Tell whether a head has these layers."""
+        if type(head).forward is not FCNMaskHead.forward:
+            return False  # others need not have its layers
         up, last = head.upsample, head.conv_logits
-        return (type(head).forward is FCNMaskHead.forward
-                and type(up) in (nn.ConvTranspose2d, ConvTranspose2d) and up.kernel_size == (2, 2)
+        return (type(up) in (nn.ConvTranspose2d, ConvTranspose2d) and up.kernel_size == (2, 2)
                 and up.stride == (2, 2) and up.groups == 1 and up.bias is not None
                 and up.padding == up.output_padding == (0, 0) and head.upsample_method == 'deconv'
                 and _is_plain(last) and last.kernel_size == (1, 1) and last.padding == (0, 0)
