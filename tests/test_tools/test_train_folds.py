@@ -8,13 +8,14 @@ from mmsart.formats.predictions import load_predictions
 from tests.run_tool import run_tool
 from tests.test_tools.test_end_to_end import CONFIG, SMALL
 
-OPTIONS = [*SMALL, 'train_cfg.stages.1.max_epochs=1', 'train_cfg.val_begin=2']
+OPTIONS = [*SMALL, 'train_cfg.stages.1.max_epochs=1', 'train_cfg.val_begin=9',
+           'model.test_cfg.rcnn.max_per_img=20']
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp('sample') / 'data'
-    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(root), '--images', '6',
+    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(root), '--images', '4',
                             '--size', '64', '64', '--seed', '1')
     assert code == 0, out
     return root
