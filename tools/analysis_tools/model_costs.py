@@ -110,9 +110,11 @@ def time_image(model: Any, sample: dict[str, Any]) -> tuple[float, int]:
     import torch
     from mmdet.registry import MODELS
     from mmengine.dataset import pseudo_collate
+    from mmengine.logging import MMLogger
 
     from mmsart.models.fast_inference import fold_for_inference
 
+    MMLogger.get_current_instance().setLevel('WARNING')
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model.backbone.init_cfg = None
