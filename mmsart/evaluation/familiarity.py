@@ -81,7 +81,8 @@ def describe_unlike(traits: Traits, reference: Mapping[str, Sequence[float]]) ->
 
     A value has to lie well outside the range: brightness by :data:`BRIGHTNESS_SLACK`, contrast by
     :data:`CONTRAST_SLACK`, the median area by a quarter, the mean score by .05 (below alone: high
-    scores are no warning).
+    scores are no warning). Fewer cells than :data:`MIN_CELLS` are told where familiar images have
+    more, since nothing else speaks for them.
 
     Args:
         traits: of the image.
@@ -99,6 +100,10 @@ def describe_unlike(traits: Traits, reference: Mapping[str, Sequence[float]]) ->
         if kind == 'cells':
             if value == 0 < low:
                 lines.append('no cells found')
+            elif value < min(low, MIN_CELLS):
+                lines.append(f'fewer cells than in the training images ({value:.0f}, there '
+                             f'{low:.0f} to {high:.0f}): too few to tell by sizes and scores '
+                             'whether they are cells')
         elif kind == 'brightness' and not (
                 low - BRIGHTNESS_SLACK <= value <= high + BRIGHTNESS_SLACK):
             lines.append(f'{"darker" if value < low else "brighter"} than the training images '

@@ -69,6 +69,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default is None or action.default is False or action.default == []:
             return action.help
+        if isinstance(action.default, list | tuple):  # as they are typed
+            return f'{action.help} (default: {" ".join(map(str, action.default))})'
         return super()._get_help_string(action)
 
 

@@ -75,7 +75,9 @@ def test_familiar_images_are_passed(reference):
                     '81 to 121): check the magnification'),
     (dict(score=0.4),
      'scores of round cells lower than on familiar images (mean 0.40, there 0.60 to 0.80)'),
-    (dict(count=0), 'no cells found')])
+    (dict(count=0), 'no cells found'),
+    (dict(count=9), 'fewer cells than in the training images (9, there 20 to 20): too few to tell '
+                    'by sizes and scores whether they are cells')])
 def test_unlike_images_are_told_in_words(reference, change, words):
     assert describe_unlike(traits(**change), reference) == [words]
 

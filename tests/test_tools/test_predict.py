@@ -199,6 +199,8 @@ def test_every_image_of_a_file_with_several(weights, tmp_path):
 
 @pytest.mark.parametrize(('options', 'message'), [
     (['--save', 'table,painting'], '--save: found painting, expected one or more of table'),
+    (['--normalize', '5', '2'], '--normalize: found 5 2, expected LO below HI'),
+    (['--pixel-size', '0'], '--pixel-size: found 0, expected micrometres above 0'),
     (['--normalize', 'a', 'b'], '--normalize: found a b, expected two numbers LO HI or none'),
     (['--series', 'x'], "--series: found 'x', expected a number from 0 or all"),
     (['--device', 'abacus'], '--device: found'),
