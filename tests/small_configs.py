@@ -28,8 +28,9 @@ def small_config(name: str, *options: str, work_dir: str | None = None) -> Confi
         'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0', *options], work_dir)
     shrink_model(cfg.model)
     train = cfg.train_dataloader
-    while 'dataset' in train.dataset:  # no repetitions
-        train.dataset = train.dataset.dataset
+    while 'pipeline' not in train.dataset:  # neither repetitions nor further data
+        inner = train.dataset.get('datasets') or [train.dataset.dataset]
+        train.dataset = inner[0]
     for pipeline in (train.dataset.pipeline, cfg.val_loss_pipeline,
                      cfg.val_dataloader.dataset.pipeline, cfg.test_dataloader.dataset.pipeline):
         for step in pipeline:
