@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmsart.apis import predictor
 from mmsart.apis.inference import CellSegmenter
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.synthetic import generate_image
 from mmsart.evaluation.functional import score_image
+from mmsart.evaluation.functional.sartorius_map import mask_ious
 from mmsart.formats.submission import read_submission
 from mmsart.structures.mask.rle import parse_rles
 from mmsart.zoo import default_model, list_models
@@ -43,6 +45,42 @@ def test_it_finds_cells_of_a_generated_image(model):
     result = CellSegmenter(model.name, device='cpu', flips=False)(drawn.image)
     score = score_image(result.frames[0].detections.masks.to_runs(), drawn.runs())
     assert score.tp[0] >= len(drawn) / 4
+
+
+@pytest.fixture
+def plain(model, monkeypatch):
+    """The model as it was trained: nothing folded, in torch's usual order."""
+    with monkeypatch.context() as patch:
+        patch.setattr(predictor, 'fold_for_inference', lambda detector: None)
+        return CellSegmenter(model.name, device='cpu', flips=False)
+
+
+def test_fast_inference_moves_outlines_by_pixels(model, plain):
+    drawn = generate_image('shsy5y', np.random.default_rng(0), 256, 320)
+    fast = CellSegmenter(model.name, device='cpu', flips=False)
+    one, other = (each(drawn.image).frames[0].detections.masks.to_runs()
+                  for each in (fast, plain))
+    assert len(one) > 20
+    assert abs(len(one) - len(other)) <= 1
+    best = mask_ious(one, other).max(axis=1)
+    assert np.sort(best)[1] > 0.98  # one cell may have passed a threshold
+
+
+@pytest.mark.skipif('SARTORIUS_ROOT' not in os.environ, reason='needs the real images')
+def test_fast_inference_keeps_the_score(model, plain):
+    data = SartoriusDataset(
+        data_root=os.environ['SARTORIUS_ROOT'], data_prefix=dict(img='train/'),
+        indices=list(range(0, 420, 60)), pipeline=[])
+    fast = CellSegmenter(model.name, device='cpu', flips=False)
+    scores = []
+    for sample in map(data.get_data_info, range(len(data))):
+        truth = parse_rles([instance['mask'] for instance in sample['instances']])
+        scores.append([
+            score_image(each(sample['img_path']).frames[0].detections.masks.to_runs(), truth)
+            .precision.mean() for each in (fast, plain)])
+    one, other = np.mean(scores, axis=0)
+    assert one > 0.1
+    assert one == pytest.approx(other, abs=1e-3)
 
 
 @pytest.mark.skipif('SARTORIUS_ROOT' not in os.environ, reason='needs the real images')
