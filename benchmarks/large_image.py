@@ -73,7 +73,7 @@ def disc_segmenter() -> CellSegmenter:
                                                                               'img_path'))],
         CLASSES, None, complete_config({}, CLASSES), '', Tiles(), {})
     segmenter = CellSegmenter.__new__(CellSegmenter)
-    segmenter.source, segmenter._predictor = source, Predictor(source)
+    segmenter.source, segmenter.keep, segmenter._predictor = source, None, Predictor(source)
     return segmenter
 
 
