@@ -268,7 +268,7 @@ def _processes(cfg: Config, launcher: str, local_rank: int) -> Iterator[None]:
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     for name in LOADERS:
-        if cfg.get(name, {}).get('pin_memory') and not torch.cuda.is_available():
+        if (cfg.get(name) or {}).get('pin_memory') and not torch.cuda.is_available():
             cfg[name].pin_memory = False  # torch warns of it then, once for each loader
     with joined_group(launcher, cfg.get('env_cfg') or {}):
         yield

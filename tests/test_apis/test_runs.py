@@ -83,3 +83,10 @@ def test_a_folder_needs_a_pipeline(tmp_path, loader):
     (tmp_path / 'net.pth').write_text('')
     with pytest.raises(UserError, match=r'test_dataloader: found (None|no pipeline), expected'):
         runs.test_model(load_config(str(path)), str(tmp_path / 'net.pth'), images=str(tmp_path))
+
+
+def test_loaders_that_are_none_are_named():
+    loaders = [f'{name}_dataloader=None' for name in ('train', 'val', 'test')]
+    cfg = load_config('configs/sartorius/maskrcnn_two_stage.py', loaders)
+    with pytest.raises(UserError, match='dataloader: found None, expected a dict'):
+        runs.train_model(cfg)
