@@ -21,7 +21,7 @@ sync_api = pytest.importorskip('playwright.sync_api')
 CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which(
     'chromium-browser') or shutil.which('google-chrome')
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason='no Chromium on this machine')
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 120_000  # milliseconds: a busy machine is no failure
 DROP = '''([name, data]) => {
     const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
     const transfer = new DataTransfer();
@@ -54,7 +54,8 @@ def served(tmp_path):
         port = free.getsockname()[1]
     app = server_module.create_app(Workspace(tmp_path / 'workspace'), segmenter, folders=[folder],
                      hosts=('127.0.0.1',))
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level='error'))
+    # Uvicorn's own logging would close the log files of all other tests in this process.
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level='error', log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
