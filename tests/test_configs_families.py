@@ -16,7 +16,7 @@ from mmsart.apis import CellSegmenter, train_model
 from mmsart.ops import stand_in
 from mmsart.weights import read_checkpoint
 from tests.livecell_cells import write_livecell
-from tests.run_tool import run_tool
+from tests.sample_data import write_sample
 from tests.small_configs import small_config
 
 FAMILIES = [
@@ -34,11 +34,7 @@ PRETRAINED = {'sartorius/theoviel_r50': 'livecell_theoviel_r50_livecell'}
 
 @pytest.fixture(scope='module')
 def data_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp('sample') / 'data'
-    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(root), '--images', '10',
-                            '--size', '96', '96', '--seed', '1')
-    assert code == 0, out
-    return root
+    return write_sample(tmp_path_factory.mktemp('sample') / 'data', 10)
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,7 @@ from mmsart.apis import CellSegmenter, train_model
 from mmsart.apis.config import load_config
 from mmsart.models.detectors.members import member_configs
 from mmsart.weights import load_weights, read_checkpoint
-from tests.run_tool import run_tool
+from tests.sample_data import write_sample
 from tests.small_configs import ROOT
 
 
@@ -29,9 +29,7 @@ def small(detector):
 
 
 def test_it_goes_on_from_a_plain_checkpoint_and_finds_cells(tmp_path):
-    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(tmp_path / 'data'),
-                            '--images', '12', '--size', '96', '96')
-    assert code == 0, out
+    write_sample(tmp_path / 'data', 12, seed=0)
     cfg = load_config(str(ROOT / 'configs/sartorius/soft_teacher_lite.py'), [
         f'data_root={tmp_path / "data"}', 'train_dataloader.batch_size=2',
         'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',

@@ -16,12 +16,6 @@ _base_ = [
     '../_base_/cascade_cpu_runtime.py',
 ]
 
-iterations = 2225
-# Masks are cut where post-processing says (mask_thr), so their probabilities are kept.
-model = dict(type='FlipTTAMaskRCNN',
-             test_cfg=dict(rcnn=dict(score_by_mask_iou=True, keep_mask_logits=True)))
-train_cfg = dict(val_begin=iterations,
-                 stages=[{**_base_.train_cfg.stages[0], 'max_iters': iterations}])
 # Thresholds are what tools/tune_postprocess.py found, rounded.
 postprocess = dict(
     _delete_=True, vote='relabel', vote_min_score=0.2,

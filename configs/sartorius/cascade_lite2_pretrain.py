@@ -8,15 +8,10 @@ A pre-training: its score says nothing about the competition's cells.
 _base_ = [
     '../_base_/models/cascade-mask-rcnn_lite2_fpn.py',
     '../_base_/datasets/phase_contrast_crops.py',
-    '../_base_/schedules/crops_cosine.py',
+    '../_base_/schedules/crops_cosine_pretrain.py',
     '../_base_/cascade_cpu_runtime.py',
 ]
 
-iterations = 460
-model = dict(
-    type='FlipTTAMaskRCNN',
-    roi_head=dict(
-        bbox_head=[{**head, 'num_classes': 1} for head in _base_.model.roi_head.bbox_head],
-        mask_head=dict(num_classes=1)))
-train_cfg = dict(val_begin=iterations,
-                 stages=[{**_base_.train_cfg.stages[0], 'max_iters': iterations}])
+model = dict(roi_head=dict(
+    bbox_head=[{**head, 'num_classes': 1} for head in _base_.model.roi_head.bbox_head],
+    mask_head=dict(num_classes=1)))

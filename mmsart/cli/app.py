@@ -15,7 +15,7 @@ import threading
 import webbrowser
 from pathlib import Path
 
-from mmsart.utils import UserError, add_config_options, cli_main, make_parser
+from mmsart.utils import UserError, add_model_options, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
 
 PORT = 8577
@@ -32,12 +32,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         help='train.csv or COCO annotations to show beside predictions')
     parser.add_argument('--workspace', metavar='DIR', help='folder of the queue and its results '
                         '(default: ~/.local/share/mmsart, or below XDG_DATA_HOME)')
-    parser.add_argument('--weights', help='name of a model of the package (mmsart models), a '
-                        "checkpoint, or the work dir of a run; by default the package's own")
-    parser.add_argument('--config', help='config of a checkpoint that carries none')
-    add_config_options(parser)
-    parser.add_argument('--postprocess', metavar='FILE.json',
-                        help="post-processing settings, overriding the model's own")
+    add_model_options(parser)
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; by default a GPU if there is one')
     parser.add_argument('--no-flips', action='store_true',
                         help='look at each image once, not at its mirror images: faster by their '

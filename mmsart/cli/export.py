@@ -6,7 +6,7 @@ Example:
 """
 import argparse
 
-from mmsart.utils import add_config_options, cli_main, make_parser
+from mmsart.utils import add_model_options, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
 
 
@@ -14,12 +14,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__, 'mmsart export')
     parser.add_argument('out', help='the file to write, such as cells.onnx')
-    parser.add_argument('--weights', help='name of a model of the package (mmsart models), a '
-                        "checkpoint, or the work dir of a run; by default the package's own")
-    parser.add_argument('--config', help='config of a checkpoint that carries none')
-    add_config_options(parser)
-    parser.add_argument('--postprocess', metavar='FILE.json',
-                        help="post-processing settings, overriding the model's own")
+    add_model_options(parser)
     parser.add_argument('--size', nargs=2, type=int, metavar=('H', 'W'),
                         help='size of the images, which is fixed; by default that of the training '
                         'images')

@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mmsart.utils import add_config_options, cli_main, make_parser
+from mmsart.utils import add_model_options, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
 
 
@@ -17,12 +17,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__, 'mmsart kaggle-bundle')
     parser.add_argument('out', type=Path, help='folder of the bundle')
-    parser.add_argument('--weights', help='name of a model of the package (mmsart models), a '
-                        "checkpoint, or the work dir of a run; by default the package's own")
-    parser.add_argument('--config', help='config of a checkpoint that carries none')
-    add_config_options(parser)
-    parser.add_argument('--postprocess', metavar='FILE.json',
-                        help="post-processing settings, overriding the model's own")
+    add_model_options(parser)
     parser.add_argument('--user', default=os.environ.get('KAGGLE_USERNAME'),
                         help='your name on Kaggle; by default that of KAGGLE_USERNAME, else '
                         'INSERT_USERNAME, to be replaced by hand')

@@ -11,7 +11,7 @@ import sys
 from typing import Literal
 
 from mmsart.formats.names import DEFAULT_FORMATS, FORMATS
-from mmsart.utils import UserError, add_config_options, cli_main, make_parser
+from mmsart.utils import UserError, add_model_options, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
 
 
@@ -22,12 +22,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('images', nargs='+',
                         help='files, folders, or patterns such as "plate*/*.tif"')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
-    parser.add_argument('--weights', help='name of a model of the package (mmsart models), a '
-                        "checkpoint, or the work dir of a run; by default the package's own")
-    parser.add_argument('--config', help='config of a checkpoint that carries none')
-    add_config_options(parser)
-    parser.add_argument('--postprocess', metavar='FILE.json',
-                        help="post-processing settings, overriding the model's own")
+    add_model_options(parser)
     parser.add_argument('--save', default=','.join(DEFAULT_FORMATS), metavar='FORMATS',
                         help=f'comma-separated formats; {formats}')
     parser.add_argument('--cellprofiler', action='store_true',

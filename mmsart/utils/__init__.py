@@ -1,5 +1,11 @@
 """Errors, command-line glue and safe writing."""
-from mmsart.utils.cli import add_config_options, add_run_arguments, cli_main, make_parser
+from mmsart.utils.cli import (
+    add_config_options,
+    add_model_options,
+    add_run_arguments,
+    cli_main,
+    make_parser,
+)
 from mmsart.utils.errors import (
     IncompleteError,
     MissingFileError,
@@ -15,6 +21,6 @@ from mmsart.utils.errors import (
 from mmsart.utils.files import atomic_write, check_target, check_writable
 
 __all__ = ['IncompleteError', 'MissingFileError', 'RunStopped', 'UserError', 'UserErrors',
-           'add_config_options', 'add_run_arguments', 'as_user_error', 'atomic_write',
-           'check_target', 'check_writable', 'cli_main', 'make_parser', 'missing', 'named',
-           'raise_all', 'shown']
+           'add_config_options', 'add_model_options', 'add_run_arguments', 'as_user_error',
+           'atomic_write', 'check_target', 'check_writable', 'cli_main', 'make_parser', 'missing',
+           'named', 'raise_all', 'shown']

@@ -106,6 +106,16 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
                         'train_dataloader.batch_size=4 split.val_fraction=0.1 (docs/options.md)')
 
 
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a trained model and its settings."""
+    parser.add_argument('--weights', help='name of a model of the package (mmsart models), a '
+                        "checkpoint, or the work dir of a run; by default the package's own")
+    parser.add_argument('--config', help='config of a checkpoint that carries none')
+    add_config_options(parser)
+    parser.add_argument('--postprocess', metavar='FILE.json',
+                        help="post-processing settings, overriding the model's own")
+
+
 def _lost_worker(error: Exception) -> str | None:
     """Say which worker of a data loader has died, if that is what an error comes from."""
     if found := re.search(r'DataLoader worker \(.*', str(error)):  # as torch words it

@@ -20,16 +20,13 @@ from mmsart.postprocessing import complete_config
 from mmsart.utils import MissingFileError, UserError
 from mmsart.visualization.draw import draw_instances
 from tests.run_tool import run_tool
+from tests.sample_data import write_sample
 from tests.test_apis.tiny_model import CONFIG, SMALL, write_checkpoint
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('sample') / 'data'
-    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(root), '--images', '15',
-                            '--size', '96', '96', '--seed', '1')
-    assert code == 0, out
-    return root
+    return write_sample(tmp_path_factory.mktemp('sample') / 'data', 15)
 
 
 @pytest.fixture(scope='module')

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.run_tool import run_tool
+from tests.sample_data import write_sample
 
 ROOT = Path(__file__).parents[2]
 TINY = f"""
@@ -44,11 +45,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('sample') / 'data'
-    code, out, _ = run_tool('dataset_converters/make_sample_dataset', root, '--images', '10',
-                            '--size', '96', '96')
-    assert code == 0, out
-    return root
+    return write_sample(tmp_path_factory.mktemp('sample') / 'data', 10, seed=0)
 
 
 @pytest.fixture(scope='module')

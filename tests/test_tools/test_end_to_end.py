@@ -13,6 +13,7 @@ from mmsart.formats.predictions import load_predictions, save_predictions
 from mmsart.postprocessing import PostProcessor
 from mmsart.utils.locks import locked
 from tests.run_tool import run_tool
+from tests.sample_data import write_sample
 
 CONFIG = 'configs/demo/maskrcnn_r18_two_stage.py'
 SMALL = [
@@ -31,11 +32,7 @@ SMALL = [
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('sample') / 'data'
-    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(root), '--images', '15',
-                            '--size', '96', '96', '--seed', '1')
-    assert code == 0, out
-    return root
+    return write_sample(tmp_path_factory.mktemp('sample') / 'data', 15)
 
 
 @pytest.fixture(scope='module')

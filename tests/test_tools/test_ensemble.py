@@ -11,6 +11,7 @@ from mmsart.apis.inference import CellSegmenter
 from mmsart.formats.predictions import load_predictions, save_predictions
 from mmsart.postprocessing import PostProcessor
 from tests.run_tool import run_tool
+from tests.sample_data import write_sample
 from tests.test_apis.tiny_model import CONFIG, SMALL, write_checkpoint
 from tests.test_zoo.test_zoo import FACTS
 
@@ -19,11 +20,7 @@ SOFT = 'model.test_cfg.rcnn.keep_mask_logits=True'
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('sample') / 'data'
-    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(root), '--images', '10',
-                            '--size', '96', '96', '--seed', '1')
-    assert code == 0, out
-    return root
+    return write_sample(tmp_path_factory.mktemp('sample') / 'data', 10)
 
 
 @pytest.fixture(scope='module')

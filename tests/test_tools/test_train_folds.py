@@ -6,6 +6,7 @@ import pytest
 from mmsart.apis import folds
 from mmsart.formats.predictions import load_predictions
 from tests.run_tool import run_tool
+from tests.sample_data import write_sample
 from tests.test_tools.test_end_to_end import CONFIG, SMALL
 
 OPTIONS = [*SMALL, 'train_cfg.stages.1.max_epochs=1', 'train_cfg.val_begin=9',
@@ -14,11 +15,7 @@ OPTIONS = [*SMALL, 'train_cfg.stages.1.max_epochs=1', 'train_cfg.val_begin=9',
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('sample') / 'data'
-    code, out, _ = run_tool('dataset_converters/make_sample_dataset', str(root), '--images', '4',
-                            '--size', '64', '64', '--seed', '1')
-    assert code == 0, out
-    return root
+    return write_sample(tmp_path_factory.mktemp('sample') / 'data', 4, side=64)
 
 
 def test_every_image_is_predicted_by_a_model_that_did_not_see_it(data, tmp_path, monkeypatch):

@@ -22,6 +22,7 @@ rcnn_fine = {**rcnn, 'assigner': dict(
     match_low_quality=False, ignore_iof_thr=-1)}
 
 model = dict(
+    type='FlipTTAMaskRCNN',
     roi_head=dict(
         type='CascadeMaskRoIHead', stage_loss_weights=(1.0, 0.5),
         # The second stage's scores rank cells worse than the first one's (docs/results.md).
@@ -34,4 +35,7 @@ model = dict(
         rpn=dict(sampler=dict(num=1568)),
         rpn_proposal=dict(nms_pre=1531, max_per_img=1225),
         rcnn=[rcnn, rcnn_fine]),
-    test_cfg=dict(rpn=dict(nms_pre=2000, max_per_img=1500, nms=dict(iou_threshold=0.65))))
+    test_cfg=dict(
+        rpn=dict(nms_pre=2000, max_per_img=1500, nms=dict(iou_threshold=0.65)),
+        # Masks are cut where post-processing says (mask_thr), so their probabilities are kept.
+        rcnn=dict(score_by_mask_iou=True, keep_mask_logits=True)))

@@ -1,8 +1,8 @@
 """Everything learns from the first crop on: AdamW, a warm-up, a cosine to rest, averaged weights.
 
-For batches of 4 crops of 448 x 448 pixels; the leaf says how many.
+For batches of 4 crops of 448 x 448 pixels.
 """
-iterations = 1000
+iterations = 2250
 train_cfg = dict(
     type='StagedTrainLoop',
     val_begin=iterations,

@@ -1,22 +1,19 @@
 """Several detectors that answer as one."""
-import copy
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample, SampleList
-from mmengine.config import ConfigDict
-from mmengine.model import BaseModel
+from mmdet.structures import SampleList
 from torch import Tensor, nn
 
-from mmsart.postprocessing.fusion import FUSE_IOU, fuse_detections
-from mmsart.structures.data_samples import to_detections, to_instances
+from mmsart.models.detectors.fusing_detector import FusingDetector, ask, with_soft_masks
+from mmsart.postprocessing.fusion import FUSE_IOU
 from mmsart.structures.detections import Detections
 from mmsart.utils import UserError
 
 
 @MODELS.register_module()
-class MaskEnsemble(BaseModel):
+class MaskEnsemble(FusingDetector):
     """Detectors of any kind with soft masks, whose detections are fused.
 
     Each member normalises and pads the image as it was trained to; what they find is joined by
@@ -34,9 +31,11 @@ class MaskEnsemble(BaseModel):
         UserError: the members are fewer than two, or the other arguments out of range.
     """
 
+    trained_by = 'its members are trained one by one'
+
     def __init__(self, members: Sequence[dict], weights: Sequence[float] | None = None,
                  fuse_iou_thr: float = FUSE_IOU, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(weights, fuse_iou_thr, **kwargs)
         if not isinstance(members, list | tuple) or len(members) < 2:
             raise UserError(f'model.members: found {members!r}, expected a list of two models or '
                             'more')
@@ -44,52 +43,17 @@ class MaskEnsemble(BaseModel):
                 len(weights) != len(members) or not all(weight > 0 for weight in weights)):
             raise UserError(f'model.weights: found {weights!r}, expected {len(members)} numbers '
                             'above 0, one for each member')
-        if not 0 <= fuse_iou_thr < 1:
-            raise UserError(f'model.fuse_iou_thr: found {fuse_iou_thr!r}, expected a number in '
-                            '[0, 1)')
-        self.members = nn.ModuleList(MODELS.build(_with_soft_masks(each)) for each in members)
-        self.weights = weights
-        self.fuse_iou_thr = fuse_iou_thr
+        self.members = nn.ModuleList(MODELS.build(_member(each)) for each in members)
 
-    def forward(self, inputs: Sequence[Tensor], data_samples: SampleList | None = None,
-                mode: str = 'tensor') -> SampleList:
-        """Detect cells.
-
-        Args:
-            inputs: images as the test pipeline packs them, (3, h, w) each.
-            data_samples: meta information of each image.
-            mode: ``'predict'``.
-
-        Returns:
-            ``data_samples`` with ``pred_instances``.
-
-        Raises:
-            UserError: another mode is asked for: an ensemble is not trained.
-        """
-        if mode != 'predict' or data_samples is None:
-            raise UserError('MaskEnsemble: found a training, expected a test: its members are '
-                            'trained one by one')
-        found = [self._ask(member, inputs, data_samples) for member in self.members]
-        device = inputs[0].device
-        for sample, *answers in zip(data_samples, *found, strict=True):
-            fused = fuse_detections(answers, self.weights, self.fuse_iou_thr)
-            sample.pred_instances = to_instances(fused, device)
-        return data_samples
-
-    @staticmethod
-    def _ask(member: Any, inputs: Sequence[Tensor], samples: SampleList) -> list[Detections]:
-        # Copies, since what a member pads and finds is written into the samples.
-        own = [DetDataSample(metainfo=sample.metainfo) for sample in samples]
-        data = member.data_preprocessor(dict(inputs=list(inputs), data_samples=own), False)
-        return [to_detections(sample)
-                for sample in member.predict(data['inputs'], data['data_samples'])]
+    def answers(self, inputs: Sequence[Tensor],
+                samples: SampleList) -> Sequence[list[Detections]]:
+        """Ask each member; see :class:`FusingDetector`."""
+        return [ask(member, inputs, samples) for member in self.members]
 
 
-def _with_soft_masks(member: dict) -> dict:
-    member = cast(dict, copy.deepcopy(ConfigDict(member)))
-    rcnn = (member.get('test_cfg') or {}).get('rcnn')
-    if rcnn is None:
+def _member(config: dict) -> dict:
+    member = with_soft_masks(config)
+    if (member.get('test_cfg') or {}).get('rcnn') is None:
         raise UserError(f'model.members: found a {member.get("type")} without test_cfg.rcnn, '
                         'expected a two-stage detector with masks')
-    rcnn['keep_mask_logits'] = True
     return member

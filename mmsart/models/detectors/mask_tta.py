@@ -1,7 +1,6 @@
 """Any detector with masks, asked about several views of an image."""
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,12 +9,10 @@ import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
-from mmengine.config import ConfigDict
-from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmsart.postprocessing.fusion import FUSE_IOU, MASK_THR, fuse_detections
-from mmsart.structures.data_samples import to_detections, to_instances
+from mmsart.models.detectors.fusing_detector import FusingDetector, ask, with_soft_masks
+from mmsart.postprocessing.fusion import FUSE_IOU, MASK_THR
 from mmsart.structures.detections import Detections
 from mmsart.structures.orientation import FLIPS, Orientation
 from mmsart.utils import UserError
@@ -81,7 +78,7 @@ class View:
 
 
 @MODELS.register_module()
-class MaskTTA(BaseModel):
+class MaskTTA(FusingDetector):
     """Any detector with masks that looks at mirrored, turned and scaled views of each image.
 
     The detector is asked about each view as if it were an image of its own; what it finds is
@@ -103,20 +100,19 @@ class MaskTTA(BaseModel):
         UserError: a view or the threshold is out of range.
     """
 
+    trained_by = 'the detector is trained by its own config'
+
     def __init__(
             self, detector: dict,
             views: Sequence[dict] = ({}, {'flip': 'horizontal'}, {'flip': 'vertical'},
                                      {'flip': 'diagonal'}),
             fuse_iou_thr: float = FUSE_IOU, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if not 0 <= fuse_iou_thr < 1:
-            raise UserError(f'model.fuse_iou_thr: found {fuse_iou_thr!r}, expected a number in '
-                            '[0, 1)')
-        self.views = _read_views(views)
-        self.fuse_iou_thr = fuse_iou_thr
-        rcnn = (detector.get('test_cfg') or {}).get('rcnn')
-        self._mask_thr = MASK_THR if rcnn is None else rcnn.get('mask_thr_binary', MASK_THR)
-        self.detector = MODELS.build(_with_soft_masks(detector))
+        looks = _read_views(views)
+        rcnn = (detector.get('test_cfg') or {}).get('rcnn') or {}
+        super().__init__([view.weight for view in looks], fuse_iou_thr,
+                         rcnn.get('mask_thr_binary', MASK_THR), **kwargs)
+        self.views = looks
+        self.detector = MODELS.build(with_soft_masks(detector))
         self.register_load_state_dict_pre_hook(_add_prefix)
 
     @property
@@ -128,38 +124,15 @@ class MaskTTA(BaseModel):
         """Return the detector's weights under its own names."""
         return self.detector.state_dict(*args, **kwargs)
 
-    def forward(self, inputs: Sequence[Tensor], data_samples: SampleList | None = None,
-                mode: str = 'tensor') -> SampleList:
-        """Detect cells.
+    def answers(self, inputs: Sequence[Tensor],
+                samples: SampleList) -> Sequence[list[Detections]]:
+        """Ask about each view; see :class:`FusingDetector`."""
+        return [self._look(view, inputs, samples) for view in self.views]
 
-        Args:
-            inputs: images as the test pipeline packs them, (3, h, w) each.
-            data_samples: meta information of each image.
-            mode: ``'predict'``.
-
-        Returns:
-            ``data_samples`` with ``pred_instances``.
-
-        Raises:
-            UserError: another mode is asked for.
-        """
-        if mode != 'predict' or data_samples is None:
-            raise UserError('MaskTTA: found a training, expected a test: the detector is trained '
-                            'by its own config')
-        found = [self._ask(view, inputs, data_samples) for view in self.views]
-        weights = [view.weight for view in self.views]
-        for image, sample, *answers in zip(inputs, data_samples, *found, strict=True):
-            fused = fuse_detections(answers, weights, self.fuse_iou_thr, self._mask_thr)
-            sample.pred_instances = to_instances(fused, image.device)
-        return data_samples
-
-    def _ask(self, view: View, inputs: Sequence[Tensor],
-             samples: SampleList) -> list[Detections]:
+    def _look(self, view: View, inputs: Sequence[Tensor],
+              samples: SampleList) -> list[Detections]:
         shown, laid = zip(*map(view.show, inputs, samples), strict=True)
-        data = self.detector.data_preprocessor(
-            dict(inputs=list(shown), data_samples=list(laid)), False)
-        found = self.detector.predict(data['inputs'], data['data_samples'])
-        return [view.orientation.undo(to_detections(sample)) for sample in found]
+        return [view.orientation.undo(found) for found in ask(self.detector, shown, laid)]
 
 
 def _read_views(views: Sequence[dict]) -> list[View]:
@@ -169,14 +142,6 @@ def _read_views(views: Sequence[dict]) -> list[View]:
         raise UserError(f'model.views: found {views!r}, expected a list of one or more dicts with '
                         f'some of {", ".join(names)}')
     return [View(**view) for view in views]
-
-
-def _with_soft_masks(detector: dict) -> dict:
-    detector = copy.deepcopy(ConfigDict(detector))
-    rcnn = (detector.get('test_cfg') or {}).get('rcnn')
-    if rcnn is not None:
-        rcnn['keep_mask_logits'] = True
-    return detector
 
 
 def _add_prefix(module: nn.Module, state_dict: dict, prefix: str, *_: Any) -> None:
