@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from mmsart.apis.inference import Request, Segmentation
-from mmsart.app.items import DONE, FAILED, RUNNING, STOPPED, WAITING, Facts, Item
+from mmsart.app.items import DONE, FAILED, RUNNING, WAITING, Facts, Item
 from mmsart.app.results import save_kept
 from mmsart.app.workspace import Workspace
 from mmsart.utils import UserError
@@ -105,8 +105,9 @@ class Worker(threading.Thread):
                 found.close()
         except Stopped:
             with self.workspace.update(item):
-                item.state = WAITING if item.state == RUNNING else STOPPED
                 item.progress = 0.0
+                if item.state == RUNNING:  # the program ends
+                    item.state = WAITING
         except UserError as error:
             self._fail(item, str(error).replace(item.path, item.name))
         except Exception as error:  # one image must not end the queue
@@ -115,7 +116,8 @@ class Worker(threading.Thread):
         else:
             self._learn((time.perf_counter() - started - rested) / max(item.megapixels, 1e-6))
             with self.workspace.update(item):
-                item.facts, item.progress, item.state = facts, 1.0, DONE
+                if item.state == RUNNING:  # else it was stopped, and perhaps asked for anew
+                    item.facts, item.progress, item.state = facts, 1.0, DONE
         self.workspace.tidy(item)
 
     def _rest(self, item: Item) -> None:
@@ -145,7 +147,8 @@ class Worker(threading.Thread):
 
     def _fail(self, item: Item, reason: str) -> None:
         with self.workspace.update(item):
-            item.state, item.error = FAILED, ' '.join(reason.split())
+            if item.state == RUNNING:
+                item.state, item.error = FAILED, ' '.join(reason.split())
 
     def _learn(self, speed: float) -> None:
         known = self._seconds_per_megapixel

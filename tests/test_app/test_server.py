@@ -67,6 +67,31 @@ def test_pause_cancel_and_run_again(client, segmenter):
     assert client.wait()[0]['state'] == 'stopped'
 
 
+@pytest.mark.parametrize('watched', [True, False], ids=['in-time', 'too-late'])
+def test_run_again_right_after_a_cancel(client, segmenter, watched):
+    """The worker may hear of the cancel when the picture waits already, or not at all."""
+    asked = []
+    stream = segmenter.stream
+
+    def cancel_and_ask_again(requests, watch):
+        for request in requests:
+            if not asked:
+                item = client.state()['items'][0]['id']
+                for action in ('cancel', 'again'):
+                    asked.append(client.post(f'/api/items/{item}', json=dict(
+                        action=action, read=dict(pixel_size=2.0))).status_code)
+                yield from stream([request], watch if watched else None)
+            else:
+                asked.append(request.read.pixel_size)
+                yield from stream([request], watch)
+
+    segmenter.stream = cancel_and_ask_again
+    client.add('discs.png', png(draw_discs()[0]))
+    item, = client.wait()
+    assert item['state'] == 'done'
+    assert asked == [200, 200, 2.0]
+
+
 def test_a_file_that_cannot_be_read_fails_alone(client):
     image = np.zeros((5, 40, 40), np.uint16)
     file = io.BytesIO()
