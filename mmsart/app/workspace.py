@@ -40,9 +40,9 @@ class Workspace:
         self.folder = check_writable(folder)
         self.changed = threading.Condition(threading.RLock())
         self.version = 1
+        # What is left there is of uploads and exports that a stop has cut off.
+        shutil.rmtree(self.folder / INCOMING, ignore_errors=True)
         self.incoming = check_writable(self.folder / INCOMING)
-        for leftover in self.incoming.iterdir():  # of uploads that a stop has cut off
-            leftover.unlink(missing_ok=True)
         self._items: dict[str, Item] = {}
         check_writable(self.folder / 'items')
         for path in sorted((self.folder / 'items').glob(f'*/{ITEM_FILE}')):
@@ -175,4 +175,5 @@ class Workspace:
         try:
             return bool(json.loads(path.read_text())['paused'])
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f'{path}: not the state of a queue: {error}') from error
+            raise UserError(f'{path}: unreadable, expected the state of a queue: {error}'
+                            ) from error

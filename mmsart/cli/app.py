@@ -15,7 +15,7 @@ import threading
 import webbrowser
 from pathlib import Path
 
-from mmsart.utils import UserError, add_model_options, cli_main, make_parser
+from mmsart.utils import UserError, add_model_options, check_writable, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
 
 PORT = 8577
@@ -83,6 +83,10 @@ def main(args: list[str] | None = None) -> int:
                         '"mmsart[app]"') from error
     if not 0 < options.port < 1 << 16:
         raise UserError(f'--port: found {options.port}, expected 1 to 65535')
+    if options.max_upload < 1:
+        raise UserError(f'--max-upload: found {options.max_upload}, expected at least 1')
+    if options.keep_days < 0:
+        raise UserError(f'--keep-days: found {options.keep_days}, expected 0 or more')
     host = options.host or '127.0.0.1'
     _check_free(host, options.port)
     print('loading the model ...', file=sys.stderr)
@@ -97,10 +101,10 @@ def main(args: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     loopback = options.host is None
     token = None if loopback and not options.token else secrets.token_urlsafe(24)
-    workspace = Workspace(options.workspace or default_workspace())
-    with locked(workspace.folder, 'page'):
+    folder = check_writable(options.workspace or default_workspace())
+    with locked(folder, 'page'):  # first: to open a workspace removes unfinished uploads
         app = create_app(
-            workspace, CellSegmenter(
+            Workspace(folder), CellSegmenter(
                 options.weights, options.device, config=options.config,
                 cfg_options=options.cfg_options, postprocess=options.postprocess,
                 flips=False if options.no_flips else None, keep=KEEP),
@@ -110,7 +114,7 @@ def main(args: list[str] | None = None) -> int:
             limits=Limits(upload_bytes=options.max_upload << 20, keep_days=options.keep_days))
         address = f'http://{f"[{host}]" if ":" in host else host}:{options.port}/' + (
             f'?token={token}' if token else '')
-        print(f'the page: {address}\nresults:  {workspace.folder}\nCtrl-C ends it', flush=True)
+        print(f'the page: {address}\nresults:  {folder}\nCtrl-C ends it', flush=True)
         if not options.no_browser:
             threading.Timer(1, webbrowser.open, [address]).start()
         uvicorn.run(app, host=host, port=options.port, log_level='warning', access_log=False,
