@@ -29,11 +29,11 @@ class Truths:
 
     def __init__(self, path: Path | None, folder: Path) -> None:
         self._folder, self._lock = folder, threading.Lock()
-        self._known: dict[str, Truth] = {}
+        self._given = read_truth(path) if path is not None else {}
+        self._known = dict(self._given)
         self.version = 0
-        for each in [path, *sorted(folder.glob('truth.*'))]:
-            if each is not None:
-                self._known |= read_truth(each)
+        for each in sorted(folder.glob('truth.*')):
+            self._known |= read_truth(each)
 
     def take(self, path: Path, suffix: str) -> int:
         """Take annotations that were sent, in place of those sent before.
@@ -53,7 +53,7 @@ class Truths:
             for old in self._folder.glob('truth.*'):
                 old.unlink()
             path.replace(self._folder / f'truth{suffix}')
-            self._known = self._known | found
+            self._known = self._given | found
             self.version += 1
         return len(found)
 

@@ -116,11 +116,11 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
             with open_result(library, item) as result:
                 files += save_result(result, out, stem, formats, options)
                 rows.append(summarize_image(result, stem))
-        classes = {results_of(item).classes for item in items}
+        classes = dict.fromkeys(results_of(item).classes for item in items)
         if len(items) > 1 and len(classes) == 1:
             files += _merge(out, files, formats)
-        for each in classes:
-            write_summary(out / 'summary.csv', rows, each)
+        names = dict.fromkeys(name for each in classes for name in each)
+        write_summary(out / 'summary.csv', rows, list(names))
         files.append(out / 'summary.csv')
         with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for file in files:

@@ -14,7 +14,7 @@ from mmsart.app.limits import Limits
 from mmsart.app.server import create_app
 from mmsart.app.workspace import Workspace
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
-from mmsart.postprocessing import PostProcessor
+from mmsart.postprocessing import PostProcessor, complete_config
 from tests.test_app.conftest import Client, decode, png
 from tests.test_app.fakes import CLASSES, DiscSegmenter, draw_discs
 
@@ -191,6 +191,20 @@ def test_every_format_is_written_as_predict_writes_it(client, segmenter, done, t
     assert {'submission.csv', 'coco.json', 'summary.csv'} <= set(names)
 
 
+def test_models_of_other_classes_stand_in_one_summary(tmp_path):
+    workspace = Workspace(tmp_path / 'w')
+    with Client(create_app(workspace, DiscSegmenter(), folders=[tmp_path])) as client:
+        for seed in range(2):
+            client.add(f'{seed}.png', png(draw_discs(seed=seed)[0]))
+        facts = workspace.get(client.wait()[1]['id']).facts
+        facts.classes = ('flat', 'long')
+        facts.postprocess = complete_config(dict(score_thr=0.4), facts.classes)
+        summary = export(client, 'all', ['table']).read('summary.csv').decode()
+    first, second = csv.DictReader(io.StringIO(summary))
+    assert (first['cells_round'], first['cells_flat']) == ('12', '')
+    assert (second['cells_round'], second['cells_flat']) == ('', second['cells'])
+
+
 def test_a_restart_finds_everything(tmp_path, pictures):
     segmenter = DiscSegmenter()
     app = create_app(Workspace(tmp_path / 'w'), segmenter, folders=[pictures])
@@ -217,6 +231,14 @@ def test_work_cut_off_by_the_end_waits_again(tmp_path):
         client.add('discs.png', png(draw_discs()[0]))
         client.wait(lambda items: items[0]['state'] == 'running')
     assert [item.state for item in Workspace(tmp_path / 'w').items()] == ['waiting']
+
+
+def test_what_a_stop_has_cut_off_is_removed(tmp_path):
+    incoming = Workspace(tmp_path / 'w').incoming
+    (incoming / 'upload.png').touch()
+    (incoming / 'export').mkdir()
+    (incoming / 'export/mmsart.zip').touch()
+    assert list(Workspace(tmp_path / 'w').incoming.iterdir()) == []
 
 
 def test_what_is_removed_is_gone(client, tmp_path, done):
@@ -280,6 +302,10 @@ def test_truth_beside_results(client, done, tmp_path):
     true = decode(client.get(f'/api/items/{done}/truth'))
     assert (true['met'], true['missed'], true['extra']) == (9, 3, 0)
     assert client.post('/api/truth?name=truth.json', content='{}').status_code == 400
+    assert client.state()['items'][0]['truth'], 'what was known stays'
+    data['images'][0]['file_name'] = 'other.png'  # in place of what was sent before
+    client.post('/api/truth?name=truth.json', content=json.dumps(data)).raise_for_status()
+    assert not client.state()['items'][0]['truth']
     assert client.post('/api/truth?name=truth.txt', content='{}').status_code == 400
 
 
