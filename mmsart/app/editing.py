@@ -15,6 +15,8 @@ from mmsart.structures.mask.patches import Box, tight_patch
 from mmsart.utils import UserError
 
 DRAWN_SCORE = 1.0
+MOST_POINTS = 100_000
+FARTHEST = 1e6  # pixels: OpenCV's coordinates, in sixteenths, have 31 bits
 
 
 class Editor:
@@ -70,14 +72,14 @@ class Editor:
         rows = self._places(ids)
         best = max(rows, key=lambda row: float(self._cells.scores[row]))
         patch, box = unite_patches([self._cells.masks.patch(row) for row in rows],
-                            self._cells.masks.boxes[rows])
+                                   self._cells.masks.boxes[rows])
         return Edit('merge', ids, (self._cell(
             int(self._cells.labels[best]), float(self._cells.scores[best]), patch, _box(box)),))
 
     def _split(self, request: dict[str, Any]) -> Edit:
         points = _points(request)
-        given = request.get('id')
-        rows = self._near(points) if given is None else self._places([int(given)])
+        rows = (self._near(points) if request.get('id') is None
+                else self._places([_cell_id(request)]))
         divided, added = [], []
         for row in rows:
             try:
@@ -99,16 +101,15 @@ class Editor:
         return Edit('draw', (), (self._cell(self._label(request), DRAWN_SCORE, patch, box),))
 
     def _extend(self, request: dict[str, Any]) -> Edit:
-        row = self._places([int(request.get('id', -1))])[0]
-        shape = self._shape(request)
+        row = self._places([_cell_id(request)])[0]
         others = np.flatnonzero(np.arange(len(self._cells)) != row)
-        painted = self._free(*shape, others=self._cells.masks[others])
-        patch, box = unite_patches([self._cells.masks.patch(row), painted[0]],
-                            np.array([self._box(row), painted[1]]))
+        painted, place = self._free(*self._shape(request), others=self._cells.masks[others])
+        patch, box = unite_patches([self._cells.masks.patch(row), painted],
+                                   np.array([self._box(row), place]))
         return self._changed('extend', row, patch, _box(box))
 
     def _erase(self, request: dict[str, Any]) -> Edit:
-        row = self._places([int(request.get('id', -1))])[0]
+        row = self._places([_cell_id(request)])[0]
         patch, box = self._shape(request)
         region = PatchMasks.from_patches([patch], np.array([box]), *self._size)
         rest = _minus(self._cells.masks.patch(row), self._box(row), region)
@@ -185,12 +186,20 @@ def _box(box: np.ndarray) -> Box:
     return x1, y1, x2, y2
 
 
+def _cell_id(request: dict[str, Any]) -> int:
+    given = request.get('id')
+    if not isinstance(given, int):
+        raise UserError(f'id: found {given!r}, expected the number of a cell')
+    return given
+
+
 def _points(request: dict[str, Any]) -> list[list[float]]:
     points = request.get('points')
-    if not isinstance(points, list) or not points or len(points) > 100_000 or not all(
+    if not isinstance(points, list) or not 0 < len(points) <= MOST_POINTS or not all(
             isinstance(point, list) and len(point) == 2
-            and all(isinstance(value, int | float) for value in point) for point in points):
-        raise UserError('points: expected a list of [x, y]')
+            and all(isinstance(value, int | float) and abs(value) <= FARTHEST for value in point)
+            for point in points):
+        raise UserError(f'points: expected 1 to {MOST_POINTS:,} [x, y] in pixels')
     return points
 
 

@@ -127,6 +127,9 @@ def test_extend_and_erase(client, done):
     (dict(kind='draw', shape='brush', points=[[9, 9]], radius=0, label=0), 'radius'),
     (dict(kind='draw', shape='star', points=[[9, 9]], label=0), 'polygon or brush'),
     (dict(kind='draw', shape='polygon', points='all', label=0), 'points'),
+    (dict(kind='split', points=[[0, 0], [10 ** 400, 0]], id=0), 'points'),
+    (dict(kind='split', points=[[0, 0], [9, 9]], id='first'), "id: found 'first'"),
+    (dict(kind='erase', shape='brush', points=[[9, 9]], radius=2), 'id: found None'),
     (dict(kind='delete', ids=[0], done=7), 'another window')])
 def test_what_cannot_be_done_changes_nothing(client, done, request_, problem):
     before = client.cells(done)
