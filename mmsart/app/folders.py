@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmsart.imaging.inputs import find_inputs
 from mmsart.imaging.readers import IMAGE_SUFFIXES
-from mmsart.utils import MissingFileError, UserError, missing
+from mmsart.utils import UserError, missing
 
 MOST_SHOWN = 500
 
@@ -72,9 +72,7 @@ class Folders:
         Raises:
             UserError: it is outside, or cannot be read.
         """
-        folder = self.inside(path)
-        if not folder.is_dir():
-            raise missing(path, 'a folder of images', 'folder')
+        folder = self._folder(path)
         folders, images = [], []
         try:
             for entry in sorted(folder.iterdir(), key=lambda each: each.name.lower()):
@@ -103,14 +101,18 @@ class Folders:
         Raises:
             UserError: it is outside, or holds no image.
         """
-        folder = self.inside(path)
-        if not folder.is_dir():
-            raise MissingFileError(f'{path}: no such folder, expected a folder of images')
+        folder = self._folder(path)
         found = find_inputs([folder], recursive)
         admitted = [(each.path, each.name) for each in found if self._admits(each.path)]
         if not admitted:
             raise UserError(f'{path}: found no image inside the folders that this page may read')
         return admitted
+
+    def _folder(self, path: str | Path) -> Path:
+        folder = self.inside(path)
+        if not folder.is_dir():
+            raise missing(path, 'a folder of images', 'folder')
+        return folder
 
     def _admits(self, path: Path) -> bool:
         try:

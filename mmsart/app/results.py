@@ -12,6 +12,9 @@ from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError, atomic_write
 
+ARRAYS = ('size', 'img_id', 'splits', 'crop_sizes', 'crops', 'scores', 'labels', 'bboxes', 'boxes',
+          'bits')
+
 
 def save_kept(path: Path, frame: KeptFrame) -> None:
     """Write the kept detections of a frame as NPZ, masks with a bit per pixel.
@@ -46,8 +49,8 @@ def load_kept(path: Path) -> KeptFrame:
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            data = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            data = {name: stored[name] for name in ARRAYS}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f'{path}: unreadable, expected kept detections: {error}') from error
     splits = data['splits'].tolist()
     boxes = data['boxes']

@@ -341,7 +341,10 @@ def _add_viewer(app: FastAPI, page: _Page) -> None:
         settings = asked.get('settings')
         if not isinstance(settings, dict):
             raise UserError(f'settings: found {settings!r}, expected settings by name')
-        for item in page.items(asked.get('items')):
+        items = page.items(asked.get('items'))
+        for item in items:  # all of them or none
+            library.settings(item, settings)
+        for item in items:
             await run_in_threadpool(library.change_settings, item, settings)
         return dict(version=page.workspace.version)
 

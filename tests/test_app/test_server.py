@@ -191,7 +191,7 @@ def test_every_format_is_written_as_predict_writes_it(client, segmenter, done, t
     assert {'submission.csv', 'coco.json', 'summary.csv'} <= set(names)
 
 
-def test_models_of_other_classes_stand_in_one_summary(tmp_path):
+def test_models_of_other_classes_stand_side_by_side(tmp_path):
     workspace = Workspace(tmp_path / 'w')
     with Client(create_app(workspace, DiscSegmenter(), folders=[tmp_path])) as client:
         for seed in range(2):
@@ -199,6 +199,9 @@ def test_models_of_other_classes_stand_in_one_summary(tmp_path):
         facts = workspace.get(client.wait()[1]['id']).facts
         facts.classes = ('flat', 'long')
         facts.postprocess = complete_config(dict(score_thr=0.4), facts.classes)
+        settings = dict(score_thr=dict.fromkeys(CLASSES, 0.7))
+        assert client.post('/api/settings', json=dict(settings=settings, items='all')
+                           ).status_code == 400  # for all of them or none
         summary = export(client, 'all', ['table']).read('summary.csv').decode()
     first, second = csv.DictReader(io.StringIO(summary))
     assert (first['cells_round'], first['cells_flat']) == ('12', '')
@@ -231,6 +234,13 @@ def test_work_cut_off_by_the_end_waits_again(tmp_path):
         client.add('discs.png', png(draw_discs()[0]))
         client.wait(lambda items: items[0]['state'] == 'running')
     assert [item.state for item in Workspace(tmp_path / 'w').items()] == ['waiting']
+
+
+def test_damaged_results_are_named(client, tmp_path, done):
+    np.savez(tmp_path / f'workspace/items/{done}/kept_00000.npz', scores=[1.0])
+    answer = client.post(f'/api/items/{done}/frames/0/cells', json={})
+    assert answer.status_code == 400
+    assert 'kept_00000.npz: unreadable, expected kept detections' in answer.json()['detail']
 
 
 def test_what_a_stop_has_cut_off_is_removed(tmp_path):
