@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
 # Make a model of the package from nothing:
-#   SARTORIUS_ROOT=... PHASE_CONTRAST_ROOT=... tools/train_zoo_model.sh cascade_mobilenetv2 OUT
+#   SARTORIUS_ROOT=... PHASE_CONTRAST_ROOT=... \
+#     tools/train_zoo_model.sh cascade_mobilenetv2 OUT [KEY=VALUE ...]
 # 1. pre-training, 2. training on four of five fields of view, its test and tuning: the score that
 # the card gives, 3. training on everything: the weights, 4. the folder OUT/NAME with its card.
 # What the card says is in configs/sartorius/NAME.facts.json. Started again, it goes on where it was.
-# PYTHON names another interpreter than `python`.
+# KEY=VALUE are --cfg-options of the three trainings and the test. PYTHON names another interpreter
+# than `python`.
 set -eu
-if [ $# -ne 2 ]; then
-    echo 'usage: tools/train_zoo_model.sh NAME OUT    (NAME as in configs/sartorius/NAME.py)' >&2
+if [ $# -lt 2 ]; then
+    echo 'usage: tools/train_zoo_model.sh NAME OUT [KEY=VALUE ...]' \
+        '   (NAME as in configs/sartorius/NAME.py)' >&2
     exit 2
 fi
 name=$1
 out=$2
+given=()
+if [ $# -gt 2 ]; then given=(--cfg-options "${@:3}"); fi
 root=$(dirname "$(dirname "$(readlink -f "$0")")")
 config=$root/configs/sartorius/$name.py
 python=${PYTHON:-python}
@@ -26,7 +31,8 @@ train() {  # CONFIG WORK_DIR [options]: begun, gone on with, or done already
     if [ ! -e "$2/done" ]; then
         local resume=()
         if [ -e "$2/last_checkpoint" ]; then resume=(--resume); fi
-        "$python" "$root/tools/train.py" "$1" --work-dir "$2" ${resume[@]+"${resume[@]}"} "${@:3}"
+        "$python" "$root/tools/train.py" "$1" --work-dir "$2" ${resume[@]+"${resume[@]}"} \
+            ${given[@]+"${given[@]}"} "${@:3}"
         touch "$2/done"
     fi
 }
@@ -35,7 +41,8 @@ train "${config%.py}_pretrain.py" "$out/pretrain"
 pretrained=load_from=$(cat "$out/pretrain/last_checkpoint")
 train "$config" "$out/holdout" --cfg-options "$pretrained"
 if [ ! -e "$out/postprocess.json" ]; then
-    "$python" "$root/tools/test.py" "$config" "$out/holdout" --out "$out/predictions.pkl"
+    "$python" "$root/tools/test.py" "$config" "$out/holdout" --out "$out/predictions.pkl" \
+        ${given[@]+"${given[@]}"}
     "$python" "$root/tools/tune_postprocess.py" "$root/configs/_base_/datasets/sartorius_native.py" \
         "$out/predictions.pkl" --out "$out/postprocess.json"
 fi
