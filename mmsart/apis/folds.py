@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmsart.apis.config import find_datasets, load_config
+from mmsart.apis.config import LOADERS, find_datasets, load_config
 from mmsart.apis.merging import join_predictions
 from mmsart.apis.runs import test_model, train_model
 from mmsart.utils import UserError, atomic_write, check_writable
@@ -16,7 +16,6 @@ from mmsart.utils import UserError, atomic_write, check_writable
 SETTINGS_FILE = 'folds.json'
 PREDICTIONS_FILE = 'predictions.pkl'
 JOINED_FILE = 'out_of_fold.pkl'
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def train_folds(config: str, work_dir: str | os.PathLike, folds: int = 5, seed: int = 0,
@@ -44,12 +43,14 @@ def train_folds(config: str, work_dir: str | os.PathLike, folds: int = 5, seed: 
         RunStopped: Ctrl-C or SIGTERM has come; a checkpoint is written.
     """
     chosen = range(folds) if only is None else only
-    if folds < 2 or not all(0 <= fold < folds for fold in chosen):
-        raise UserError(f'--folds: found {folds} folds and of these {list(chosen)}, expected at '
-                        'least 2, counted from 0')
+    if folds < 2:
+        raise UserError(f'--folds: found {folds}, expected at least 2')
+    if not all(0 <= fold < folds for fold in chosen):
+        raise UserError(f'--only: found {" ".join(map(str, chosen))}, expected numbers from 0 to '
+                        f'{folds - 1}')
     folder = Path(work_dir)
     _fold_config(config, folder, folds, 0, seed, cfg_options)  # refused before anything is written
-    _check_settings(folder, dict(folds=folds, seed=seed))
+    _check_settings(folder, dict(config=Path(config).name, folds=folds, seed=seed))
     for fold in chosen:
         target = _predictions(folder, fold)
         if target.is_file():
@@ -89,8 +90,8 @@ def _fold_config(config: str, folder: Path, folds: int, fold: int, seed: int,
     return cfg
 
 
-def _check_settings(folder: Path, settings: dict[str, int]) -> None:
-    """Note how the images are split, and refuse to mix with folds of another split."""
+def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Note what is trained on which split, and refuse to mix with folds of another kind."""
     path = check_writable(folder) / SETTINGS_FILE
     if path.is_file():
         known = json.loads(path.read_text())

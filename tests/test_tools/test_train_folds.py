@@ -5,7 +5,7 @@ import pytest
 
 from mmsart.apis import folds
 from mmsart.formats.predictions import load_predictions
-from tests.run_tool import run_tool
+from tests.run_tool import ROOT, run_tool
 from tests.sample_data import write_sample
 from tests.test_tools.test_end_to_end import CONFIG, SMALL
 
@@ -57,12 +57,17 @@ def test_every_image_is_predicted_by_a_model_that_did_not_see_it(data, tmp_path,
 
     code, _, err = run_tool(*command, '--seed', '1', *options)
     assert code == 2
-    assert "folds.json: found {'folds': 2, 'seed': 0}, expected {'folds': 2, 'seed': 1}" in err
+    assert "found {'config': 'maskrcnn_r18_two_stage.py', 'folds': 2, 'seed': 0}, expected" in err
+    other = tmp_path / 'other.py'
+    other.write_text(f"_base_ = '{ROOT / CONFIG}'\n")
+    code, _, err = run_tool('train_folds', other, *command[2:], *options)
+    assert code == 2
+    assert "expected {'config': 'other.py', 'folds': 2, 'seed': 0}; another --work-dir" in err
 
 
 @pytest.mark.parametrize(('config', 'arguments', 'message'), [
-    (CONFIG, ['--folds', '1'], '--folds: found 1 folds'),
-    (CONFIG, ['--only', '5'], '--folds: found 5 folds and of these [5]'),
+    (CONFIG, ['--folds', '1'], '--folds: found 1, expected at least 2'),
+    (CONFIG, ['--only', '0', '5'], '--only: found 0 5, expected numbers from 0 to 4'),
     ('configs/sartorius/cascade_lite2_pretrain.py', [], 'found no data set with a split')])
 def test_what_cannot_be_split(tmp_path, config, arguments, message):
     code, _, err = run_tool('train_folds', config, *arguments, '--work-dir', tmp_path / 'cv')
