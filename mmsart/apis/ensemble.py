@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmsart.apis.config import load_config
-from mmsart.apis.models import ModelSource, find_source
+from mmsart.apis.models import ModelSource, NoConfigError, find_source
 from mmsart.engine.runner.checkpoint_files import write_last_checkpoint
 from mmsart.postprocessing.fusion import FUSE_IOU
 from mmsart.utils import UserError, atomic_write, check_writable
@@ -42,7 +42,7 @@ def make_ensemble(config: str, weights: Sequence[str | os.PathLike], out: str | 
         UserError: the members do not fit together.
     """
     cfg = load_config(config, cfg_options)
-    members = [_find_member(each, config) for each in weights]
+    members = [_find_member(each, config, cfg_options) for each in weights]
     _check_alike(members)
     model = dict(type='MaskEnsemble', members=[member.model.to_dict() for member in members],
                  weights=shares and list(shares), fuse_iou_thr=iou_thr)
@@ -62,13 +62,12 @@ def make_ensemble(config: str, weights: Sequence[str | os.PathLike], out: str | 
     return folder / WEIGHTS_FILE
 
 
-def _find_member(weights: str | os.PathLike, config: str) -> ModelSource:
+def _find_member(weights: str | os.PathLike, config: str,
+                 cfg_options: Sequence[str]) -> ModelSource:
     try:
         return find_source(weights)
-    except UserError as error:
-        if 'found no config in the checkpoint' not in str(error):
-            raise
-    return find_source(weights, config)
+    except NoConfigError:
+        return find_source(weights, config, cfg_options)
 
 
 def _check_alike(members: Sequence[ModelSource]) -> None:

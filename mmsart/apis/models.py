@@ -33,6 +33,10 @@ TILE_SIZE = (704, 704)
 TILE_OVERLAP = 192
 
 
+class NoConfigError(UserError):
+    """A checkpoint carries no config, and none was named."""
+
+
 @dataclass(frozen=True)
 class Tiles:
     """How a model looks at images that are larger than those it knows.
@@ -126,6 +130,7 @@ def find_source(
 
     Raises:
         MissingFileError: there is no such model.
+        NoConfigError: the checkpoint carries no config, and `config` is None.
         UserError: its files do not fit together.
     """
     init_default_scope('mmdet')
@@ -179,7 +184,8 @@ def _from_checkpoint(
         if cfg_options:
             raise UserError('--cfg-options: found no --config, expected one to change')
     else:
-        raise UserError(f'{checkpoint}: found no config in the checkpoint, expected --config')
+        raise NoConfigError(
+            f'{checkpoint}: found no config in the checkpoint, expected --config')
     data = next((dataset for dataset in find_datasets(cfg.get('test_dataloader'))
                  if dataset.get('pipeline')), None)
     if data is None or 'model' not in cfg:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmsart.apis.config import load_config
 from mmsart.apis.inference import CellSegmenter
 from mmsart.formats.predictions import load_predictions, save_predictions
 from mmsart.postprocessing import PostProcessor
@@ -134,6 +135,19 @@ def test_files_that_do_not_fit(tested, tmp_path, change, options, message):
     assert code == 2
     assert re.search(message, err)
     assert not (tmp_path / 'm.pkl').exists()
+
+
+def test_a_member_without_a_config_is_built_by_the_one_given(data, members, tmp_path):
+    content = torch.load(members[1], weights_only=False)
+    del content['meta']['cfg']
+    torch.save(content, tmp_path / 'bare.pth')
+    code, _, err = run_tool(
+        'ensemble', CONFIG, members[0], tmp_path / 'bare.pth', '--out', tmp_path / 'both',
+        '--cfg-options', f'data_root={data}', *SMALL, 'model.test_cfg.rcnn.max_per_img=7')
+    assert code == 0, err
+    limits = [member.test_cfg.rcnn.max_per_img
+              for member in load_config(str(tmp_path / 'both' / 'ensemble.py')).model.members]
+    assert limits == [60, 7]
 
 
 def test_members_that_do_not_fit(data, members, tmp_path):
