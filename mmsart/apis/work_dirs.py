@@ -30,12 +30,19 @@ def check_work_dir(cfg: Config, begun: str | None, overwrite: bool) -> None:
         overwrite: whether it may take the place of another.
 
     Raises:
-        UserError: its folders hold a training, and not the one that goes on.
+        UserError: its folders hold a training, and not the one that goes on; or the weights to
+            begin with are among the files to remove.
     """
     if begun and overwrite:
         raise UserError('--overwrite: found --resume too, expected one of them')
     files = run_files(cfg)
-    if not files or overwrite:
+    if overwrite:
+        start = cfg.get('load_from')
+        if start and Path(start).resolve() in {file.resolve() for file in files}:
+            raise UserError(f'load_from: found {start}, which --overwrite removes, expected a copy '
+                            'elsewhere, or another --work-dir')
+        return
+    if not files:
         return
     holds = f'{cfg.work_dir}: found a training already ({files[0].name})'
     if begun is None:
@@ -62,7 +69,7 @@ def remove_run(cfg: Config) -> None:
 
 
 def _folders(cfg: Config) -> list[Path]:
-    """Give the work dir and, where checkpoints go elsewhere, their folder."""
+    """Return the work dir and, where checkpoints go elsewhere, their folder."""
     work_dir = Path(cfg.work_dir)
     hook: Any = (cfg.get('default_hooks') or {}).get('checkpoint')
     out_dir = hook.get('out_dir') if isinstance(hook, Mapping) else None

@@ -56,6 +56,17 @@ def test_going_on_and_beginning_anew_are_two_things(work_dir):
         check_work_dir(config(work_dir), str(work_dir / 'epoch_1.pth'), overwrite=True)
 
 
+def test_the_weights_to_begin_with_are_not_removed(work_dir, tmp_path):
+    for file in (work_dir / 'epoch_3.pth', tmp_path / 'epoch_3.pth'):
+        file.write_text('')
+    cfg = config(work_dir)
+    cfg.load_from = str(work_dir / '..' / 'run' / 'epoch_3.pth')
+    with pytest.raises(UserError, match=r'load_from: found .*epoch_3\.pth, which --overwrite rem'):
+        check_work_dir(cfg, None, overwrite=True)
+    cfg.load_from = str(tmp_path / 'epoch_3.pth')
+    check_work_dir(cfg, None, overwrite=True)
+
+
 def test_checkpoints_that_go_elsewhere_count(work_dir, tmp_path):
     """mmengine puts them into a folder of the work dir's name."""
     elsewhere = tmp_path / 'big disk' / 'run'
