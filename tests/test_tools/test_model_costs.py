@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from mmsart.models import fast_inference
 from tests.run_tool import ROOT, run_tool
 
 CONFIG = f"""
@@ -49,13 +50,16 @@ def test_operations_are_those_of_the_convolutions(config):
     assert int(operations) == round(by_hand(4096) / 1e9) > 5
 
 
-def test_an_image_is_timed_if_wanted(config):
+def test_an_image_is_timed_if_wanted(config, monkeypatch):
+    looked = []
+    monkeypatch.setattr(fast_inference, 'fold_for_inference', looked.append)
     code, out, err = run_tool(
         'analysis_tools/model_costs', config, config, '--size', '64', '96', '--time')
     assert code == 0, err
     rows = re.findall(r'\| small \| [\d.]+ \| \d+ \| ([\d.]+) \| (\d+) \|', out)
     assert len(rows) == 2
-    assert rows[0] == rows[1]  # one detector is looked at once
+    assert rows[0] == rows[1]
+    assert len(looked) == 1  # the detector of both
     assert 'one thread of' in out
 
 
