@@ -86,4 +86,3 @@ def _fuse_image(paths: Sequence[str | os.PathLike], images: Sequence[Predictions
                             'a test with model.test_cfg.rcnn.keep_mask_logits=True')
     found = fuse_detections([image.detections for image in images], shares, iou_thr)
     return replace(images[0], detections=found)
-

@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,9 +90,10 @@ def export_onnx(source: ModelSource, path: str | os.PathLike,
         'classes': json.dumps(source.classes), 'postprocess': json.dumps(source.postprocess),
         'colours': 'RGB, 0 to 255', 'model': source.name})
     onnx.checker.check_model(model)
-    differences = _compare(module, onnxruntime, model.SerializeToString(), image)
+    content = model.SerializeToString()
+    differences = _compare(module, onnxruntime, content, image)
     with atomic_write(path) as temporary:
-        temporary.write_bytes(model.SerializeToString())
+        temporary.write_bytes(content)
     return differences
 
 
@@ -112,10 +114,9 @@ def _picture(height: int, width: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _compare(module: ExportableDetector, onnxruntime: object, model: bytes,
+def _compare(module: ExportableDetector, onnxruntime: Any, model: bytes,
              image: torch.Tensor) -> dict[str, float]:
-    session = onnxruntime.InferenceSession(  # type: ignore[attr-defined]
-        model, providers=['CPUExecutionProvider'])
+    session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
     found = session.run(None, {'image': image.numpy()})
     expected = [each.numpy() for each in module(image)]
     differences = _differences(found, expected, max(image.shape))
@@ -139,8 +140,8 @@ def _differences(found: Sequence[np.ndarray], expected: Sequence[np.ndarray],
     Returns:
         Greatest differences by output; ``cells`` is the share of those without a partner.
     """
-    tree = cKDTree(_places(*expected))
-    distances, partners = tree.query(_places(*found), distance_upper_bound=SAME_CELL)
+    tree = cKDTree(_places(expected))
+    distances, partners = tree.query(_places(found), distance_upper_bound=SAME_CELL)
     paired = np.isfinite(distances)
     most = max(len(found[0]), len(expected[0]))
     differences = {'cells': (most - len(np.unique(partners[paired]))) / max(most, 1)}
@@ -151,7 +152,7 @@ def _differences(found: Sequence[np.ndarray], expected: Sequence[np.ndarray],
     return differences
 
 
-def _places(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray,
-            masks: np.ndarray) -> np.ndarray:
+def _places(outputs: Sequence[np.ndarray]) -> np.ndarray:
     """Return where cells lie, those of different classes far apart, (n, 5)."""
+    boxes, _, labels, _ = outputs
     return np.column_stack([boxes, labels * 1e6])

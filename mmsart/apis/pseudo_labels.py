@@ -52,11 +52,11 @@ def write_pseudo_labels(
             if not sure.any():
                 continue
             height, width = image.size
+            name = process.classes[label]
             texts = runs_to_texts(final.masks[sure].to_runs())
             for text, weight in zip(texts, weights[sure].tolist(), strict=True):
-                writer.writerow([image.img_id, text, width, height, process.classes[label],
+                writer.writerow([image.img_id, text, width, height, name,
                                  image.sample_id or image.img_id, f'{weight:.3f}'])
-            name = process.classes[label]
             before = counts.get(name, (0, 0))
             counts[name] = (before[0] + 1, before[1] + len(texts))
     return counts

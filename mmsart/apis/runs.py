@@ -186,7 +186,8 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         checkpoint = find_checkpoint(checkpoint)
         cfg.load_from, cfg.resume = checkpoint, False
         if true_boxes and images:
-            raise UserError('--true-boxes: found --images too, whose boxes are unknown')
+            raise UserError('--true-boxes: found --images too, whose boxes are unknown, expected '
+                            'one of them')
         unreadable = _predict_folder(cfg, images) if images else []
         check_data(cfg, ('test_dataloader',))
         check_loggers(cfg)
