@@ -157,6 +157,20 @@ def test_mask_rcnn_asked_by_hand():
 
 
 @torch.no_grad()
+def test_an_ensemble_is_a_detector():
+    one, other = config(ours=True), config(ours=True)
+    other.data_preprocessor.mean = [150.0] * 3
+    torch.manual_seed(0)
+    tta = MODELS.build(dict(type='MaskTTA', views=[dict()], fuse_iou_thr=0.99, detector=dict(
+        type='MaskEnsemble', members=[one, other]))).eval()
+    assert detectors_of(tta) == list(tta.detector.members)
+    found, plain = (to_detections(model.test_step(pictures())[0]) for model in (tta, tta.detector))
+    assert len(found) > 5
+    np.testing.assert_array_equal(found.scores, plain.scores)
+    np.testing.assert_array_equal(found.bboxes, plain.bboxes)
+
+
+@torch.no_grad()
 def test_one_view_is_the_detector():
     tta = mask_rcnn(views=[dict()], fuse_iou_thr=0.99)
     for found, expected in zip(tta.test_step(pictures()), tta.detector.test_step(pictures()),

@@ -84,7 +84,7 @@ def ask(detector: Any, inputs: Sequence[Tensor], samples: SampleList) -> list[De
     """Ask a detector about images, by its own normalisation and padding.
 
     Args:
-        detector: a detector of mmdet.
+        detector: a detector of mmdet, or what asks detectors itself.
         inputs: images as the test pipeline packs them, (3, h, w) each.
         samples: their meta information. What is padded and found is written into copies.
 
@@ -92,9 +92,8 @@ def ask(detector: Any, inputs: Sequence[Tensor], samples: SampleList) -> list[De
         The detections of each image.
     """
     own = [DetDataSample(metainfo=sample.metainfo) for sample in samples]
-    data = detector.data_preprocessor(dict(inputs=list(inputs), data_samples=own), False)
     return [to_detections(sample)
-            for sample in detector.predict(data['inputs'], data['data_samples'])]
+            for sample in detector.test_step(dict(inputs=list(inputs), data_samples=own))]
 
 
 def with_soft_masks(detector: dict) -> dict:
