@@ -1,4 +1,5 @@
 """Box-local masks from heads that paint whole images."""
+import math
 from collections.abc import Callable
 
 from torch import Tensor
@@ -30,12 +31,12 @@ def paint_in_parts(count: int, size: tuple[int, int], work_size: tuple[int, int]
     Args:
         count: number of masks.
         size: (h, w) of the masks.
-        work_size: (h, w) of the largest map that `paint` makes on the way.
+        work_size: (h, w) of the largest map that `paint` makes on the way to them.
         paint: gives the masks of a slice, bool (n, h, w).
 
     Returns:
         All masks.
     """
     painted = [CroppedMasks.from_bitmaps(paint(part).cpu().numpy())
-               for part in parts(count, work_size)]
+               for part in parts(count, max(size, work_size, key=math.prod))]
     return CroppedMasks.cat(painted) if painted else CroppedMasks.empty(*size)

@@ -117,5 +117,6 @@ class CroppedRTMDetInsSepBNHead(RTMDetInsSepBNHead):
                 logits = F.interpolate(logits, size=scaled, mode='bilinear', align_corners=False)
             return logits[0, :, :height, :width].sigmoid() > cfg.mask_thr_binary
 
-        found.masks = paint_in_parts(len(found), (height, width), max(padded, scaled), paint)
+        found.masks = paint_in_parts(
+            len(found), (height, width), max(padded, scaled, key=math.prod), paint)
         return found

@@ -62,7 +62,7 @@ class CroppedMaskFormerFusionHead(MaskFormerFusionHead):
                 inside.sum((1, 2)) + 1e-6)
             return inside
 
-        painted = paint_in_parts(len(best), (height, width), max(padded, (height, width)), paint)
+        painted = paint_in_parts(len(best), (height, width), padded, paint)
         return InstanceData(
             bboxes=painted.get_bboxes().tensor.to(best.device), labels=labels,
             scores=best * certainty, masks=painted)
