@@ -60,8 +60,8 @@ def fold_for_inference(detector: nn.Module) -> Callable[[], None]:
             # mmcv's RoIAlign misreads channels_last maps on a CPU.
             last: Any = getattr(detector, 'neck', None) or detector.backbone
             handles.append(last.register_forward_hook(_usual_order))
-    fused = fuse_calls(detector) if reordered else []
-    if before is None or not _alike(before, _probe(detector)):
+    fused = fuse_calls(detector) if reordered and before is not None else []
+    if before is not None and fused and not _alike(before, _probe(detector)):
         while fused:
             fused.pop()()
 

@@ -29,8 +29,10 @@ def member_configs(model: Mapping[str, Any]) -> Iterator[Any]:
     Yields:
         ``members``, ``detector``, and theirs, else the config itself.
     """
-    inner = model.get('members') or [model[key] for key in ('detector',) if key in model]
-    for each in inner:
-        yield from member_configs(each)
-    if not inner:
+    if 'members' in model:
+        for each in model['members']:
+            yield from member_configs(each)
+    elif 'detector' in model:
+        yield from member_configs(model['detector'])
+    else:
         yield model
