@@ -3,11 +3,11 @@ from collections.abc import Callable
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from mmsart.models.fast_inference import fold_for_inference
+from mmsart.utils.bare_model import bare_model
 
 
 @HOOKS.register_module()
@@ -26,8 +26,7 @@ class FastInferenceHook(Hook):
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Fold before the first batch of a validation."""
         if batch_idx == 0:
-            model: Any = runner.model
-            self._undo = fold_for_inference(model.module if is_model_wrapper(model) else model)
+            self._undo = fold_for_inference(bare_model(runner.model))
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                        outputs: Any = None) -> None:

@@ -3,15 +3,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmdet.models.roi_heads import SparseRoIHead
 from mmdet.utils import InstanceList
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmsart.utils import UserError
+from mmsart.utils.bare_model import bare_model
 
 
 @HOOKS.register_module()
@@ -27,11 +28,14 @@ class TrueBoxesHook(Hook):
         """Put the truth in the place of the box head.
 
         Raises:
-            UserError: the detector has no RoI head with masks.
+            UserError: the detector has no RoI head with masks, or masks of queries, not of boxes.
         """
         head = self._roi_head(runner)
         if not getattr(head, 'with_mask', False):
             raise UserError('--true-boxes: found a model without RoI head and masks, expected both')
+        if isinstance(head, SparseRoIHead):
+            raise UserError(f'--true-boxes: found a {type(head).__name__}, whose masks come from '
+                            'queries, expected a RoI head whose masks come from boxes')
         head.predict_bbox = _true_boxes
 
     def after_test(self, runner: Runner) -> None:
@@ -40,14 +44,16 @@ class TrueBoxesHook(Hook):
 
     @staticmethod
     def _roi_head(runner: Runner) -> Any:
-        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        return getattr(model, 'roi_head', None)
+        return getattr(bare_model(runner.model), 'roi_head', None)
 
 
 def _true_boxes(x: Sequence[Any], batch_img_metas: Sequence[Mapping[str, Any]],
                 rpn_results_list: InstanceList, rcnn_test_cfg: Any,
-                rescale: bool = False) -> InstanceList:
-    """Stand in for ``predict_bbox``; see `CascadeMaskRoIHead.predict_bbox` for the arguments."""
+                rescale: bool = False, **branches: Any) -> InstanceList:
+    """Stand in for ``predict_bbox``; see `CascadeMaskRoIHead.predict_bbox` for the arguments.
+
+    That of HTC gets the maps of another branch too.
+    """
     device = rpn_results_list[0].bboxes.device
     return [_read_boxes(meta, device, rescale) for meta in batch_img_metas]
 
