@@ -5,7 +5,7 @@ python tools/train.py configs/sartorius/maskrcnn_lite_synthetic.py
 
 Then train maskrcnn_lite_cpu.py with --cfg-options load_from=CHECKPOINT. In equal time, 8 min 48 s
 on one core, it gave a mix-weighted mAP of .210 instead of .206 on 28 real images, which is no more
-than chance (docs/results.md).
+than chance (docs/attempts.md).
 """
 _base_ = [
     '../_base_/models/mask-rcnn_mobilenetv2_fpn_lite.py',

@@ -25,7 +25,7 @@ model = dict(
     type='FlipTTAMaskRCNN',
     roi_head=dict(
         type='CascadeMaskRoIHead', stage_loss_weights=(1.0, 0.5),
-        # The second stage's scores rank cells worse than the first one's (docs/results.md).
+        # The second stage's scores rank cells worse than the first one's (docs/attempts.md).
         stage_score_weights=(1.0, 0.0),
         bbox_head=[
             bbox_head,
