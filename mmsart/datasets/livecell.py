@@ -48,14 +48,17 @@ class LIVECellDataset(CheckedCocoDataset):
         images = [dict(image, file_name=self._place(coco.path, image))
                   if isinstance(image.get('file_name'), str) else image for image in coco.images]
         classes = set(self.metainfo['classes'])
-        if classes & {category.get('name') for category in coco.categories}:
+        # What is no name or number at all is left to the check of what was read.
+        if any(_is_key(category.get('name')) and category['name'] in classes
+               for category in coco.categories):
             return replace(coco, images=images)
-        types = {image.get('id'): self._type(coco.path, image) for image in images
-                 if isinstance(image.get('file_name'), str)}
+        types = {image['id']: self._type(coco.path, image) for image in images
+                 if isinstance(image.get('file_name'), str) and _is_key(image.get('id'))}
         numbers = {name: number for number, name in enumerate(self.METAINFO['classes'], 1)}
         annotations = [
             dict(record, category_id=numbers[types[record['image_id']]])
-            if record.get('image_id') in types else record for record in coco.annotations]
+            if _is_key(record.get('image_id')) and record['image_id'] in types else record
+            for record in coco.annotations]
         categories: list[dict[str, Any]] = [
             dict(id=number, name=name) for name, number in numbers.items()]
         return replace(coco, images=images, annotations=annotations, categories=categories)
@@ -80,3 +83,8 @@ class LIVECellDataset(CheckedCocoDataset):
                         and (folder / parent / name).is_file():
                     return f'{parent}/{name}'
         return name
+
+
+def _is_key(value: Any) -> bool:
+    """Return whether a value of a file can be a name or an id."""
+    return isinstance(value, int | str)

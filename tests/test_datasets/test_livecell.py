@@ -56,10 +56,15 @@ def test_a_missing_image_is_named(tmp_path):
         read(root)
 
 
-def test_an_image_without_a_name_is_an_error_of_the_file(tmp_path):
-    root = write_livecell(tmp_path / 'data')
+@pytest.mark.parametrize(('part', 'change', 'message'), [
+    ('images', dict(file_name=None), 'file_name'),
+    ('images', dict(id=[1]), r'id: found \[1\], expected a number or text'),
+    ('annotations', dict(image_id={}), 'image_id: found {}, expected a number or text'),
+    ('categories', dict(name=['cell']), r"name: found \['cell'\], expected a text")])
+def test_records_without_a_name_or_id_are_errors_of_the_file(tmp_path, part, change, message):
+    root = write_livecell(tmp_path / 'data', keyed=False)
     content = json.loads((root / TRAIN).read_text())
-    del content['images'][2]['file_name']
+    content[part][0].update(change)
     (root / TRAIN).write_text(json.dumps(content))
-    with pytest.raises(UserError, match='file_name'):
+    with pytest.raises(UserError, match=message):
         read(root)
