@@ -17,7 +17,7 @@ SMALL = {  # numbers of channels and the like in the configs of mmdet's detector
     'num_feats': NARROW // 2, 'num_groups': 2, 'num_heads': 2, 'num_queries': 40,
     'num_proposals': 40, 'num_layers': 2}
 SIZE = 96
-TILE = (40, 60)
+TILE = (56, 60)
 CAPS = {'nms_pre': 150, 'max_per_img': 40, 'max_per_image': 40, 'num_points': 300}
 
 

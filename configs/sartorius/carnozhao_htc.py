@@ -22,6 +22,7 @@ model = dict(
     type='TiledHTC', tile_size=_base_.tile_size, tile_counts=(4, 4), tile_scale=(1066, 1066),
     backbone=dict(type='Res2Net', depth=101, scales=4, base_width=26),
     rpn_head=dict(anchor_generator=dict(scales=[8])))  # cells are 60 to 100 pixels wide there
+tiles = dict(largest=(520, 704), size=(520, 704))  # prediction cuts larger pictures to this first
 postprocess = dict(
     _delete_=True, score_thr=0.3, remove_overlap=True, max_lost_share=0.2, pieces='drop')
 val_evaluator = dict(postprocess=postprocess)

@@ -81,11 +81,19 @@ def even_grid(size: tuple[int, int], tile_size: tuple[int, int],
 
     Returns:
         The tiles, row by row. Cores meet in the middle of the overlap.
+
+    Raises:
+        UserError: so few tiles leave gaps between them.
     """
     rows, columns = (
         _joined([round(number * (length - tile) / max(count - 1, 1)) for number in range(count)],
                 tile, length)
         for length, tile, count in zip(size, map(min, tile_size, size), counts, strict=True))
+    if not all(span.core_begin >= span.begin and span.core_end <= span.end
+               for span in (*rows, *columns)):
+        raise UserError(f'tiles: found {counts[0]} x {counts[1]} of {tile_size[0]} x '
+                        f'{tile_size[1]} pixels for an image of {size[0]} x {size[1]}, expected '
+                        'tiles that cover it')
     return [Tile(each, other) for each in rows for other in columns]
 
 

@@ -55,3 +55,11 @@ def test_an_even_grid_is_spread_over_the_image():
 def test_an_even_grid_of_a_small_image_has_equal_tiles():
     assert {tile.box for tile in even_grid((50, 60), (208, 281), (1, 1))} == {(0, 0, 60, 50)}
     assert {tile.box[3] - tile.box[1] for tile in even_grid((50, 60), (40, 70), (2, 1))} == {40}
+
+
+@pytest.mark.parametrize('size', [(81, 60), (50, 71)])
+def test_an_even_grid_with_gaps_is_refused(size):
+    assert len(even_grid((80, 70), (40, 70), (2, 1))) == 2
+    with pytest.raises(UserError, match=r'tiles: found 2 x 1 of 40 x 70 pixels for an image of '
+                                        rf'{size[0]} x {size[1]}, expected tiles that cover it'):
+        even_grid(size, (40, 70), (2, 1))
