@@ -18,8 +18,8 @@ class RandomTile(BaseTransform):
     draws another.
 
     Required keys: ``img``, ``gt_bboxes``, ``gt_bboxes_labels``, ``gt_ignore_flags`` and
-    ``gt_masks`` (`CroppedMasks`). Modified keys: these and ``img_shape``; boxes become those of
-    what is left of the masks.
+    ``gt_masks`` (`CroppedMasks`). Modified keys: these, ``gt_weights`` where it is there, and
+    ``img_shape``; boxes become those of what is left of the masks.
 
     Args:
         tile_size: (h, w) in pixels.
@@ -57,8 +57,9 @@ class RandomTile(BaseTransform):
         results['gt_masks'] = inside[kept].tighten()
         boxes = results['gt_bboxes']
         results['gt_bboxes'] = results['gt_masks'].get_bboxes(type(boxes))
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
-            results[key] = results[key][kept]
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_weights'):
+            if key in results:
+                results[key] = results[key][kept]
         return results
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ def scene(seed):
     return bitmaps, dict(
         img=np.arange(SIZE[0] * SIZE[1]).reshape(SIZE), gt_masks=masks,
         gt_bboxes=masks.get_bboxes(), gt_bboxes_labels=np.arange(12),
-        gt_ignore_flags=np.arange(12) % 5 == 0)
+        gt_ignore_flags=np.arange(12) % 5 == 0, gt_weights=np.arange(12) / 16)
 
 
 @pytest.mark.parametrize('seed', range(12))
@@ -37,6 +37,7 @@ def test_cells_stay_that_are_in_the_tile_for_more_than_a_quarter(seed):
     assert kept.any()
     assert found['gt_bboxes_labels'].tolist() == np.flatnonzero(kept).tolist()
     assert (found['gt_ignore_flags'] == (np.flatnonzero(kept) % 5 == 0)).all()
+    assert (found['gt_weights'] * 16).tolist() == np.flatnonzero(kept).tolist()
     np.testing.assert_array_equal(found['gt_masks'].to_ndarray(), inside[kept])
     assert isinstance(found['gt_bboxes'], HorizontalBoxes)
     assert found['gt_bboxes'].tensor.tolist() == CroppedMasks.from_bitmaps(
