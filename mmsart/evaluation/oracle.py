@@ -59,7 +59,9 @@ class Oracle:
     def no_false_positives(self, image: Predictions) -> Detections:
         """Drop the final cells that hit no true one."""
         final = self.as_it_is(image)
-        return final[_hits(final.masks, _truth(image))[0]]
+        hits, _ = match_pairs(
+            mask_ious(final.masks.to_runs(), _truth(image).to_runs()), HIT_IOU)
+        return final[hits]
 
     def perfect_scores(self, image: Predictions) -> Detections:
         """Keep of all detections exactly those that hit, the better ones on top.
@@ -67,8 +69,8 @@ class Oracle:
         Whatever their scores: one for each true cell that any detection hits, as many as can be.
         """
         ready = self.process(image.detections, **ALL_PASS, remove_overlap=False)
-        hits, partners = _hits(ready.masks, _truth(image))
         ious = mask_ious(ready.masks.to_runs(), _truth(image).to_runs())
+        hits, partners = match_pairs(ious, HIT_IOU)
         best = replace(ready[hits], scores=ious[hits, partners])
         return PostProcessor(self.classes)(best)
 
@@ -164,11 +166,6 @@ def _score(function: Callable[[Predictions], Detections], images: Sequence[Predi
 def _truth(image: Predictions) -> PatchMasks:
     assert image.truth is not None, f'image {image.img_id}: expected its truth'
     return image.truth
-
-
-def _hits(masks: PatchMasks, truth: PatchMasks) -> tuple[np.ndarray, np.ndarray]:
-    """Return the masks that hit and the true cells they hit, int64 (M,) each."""
-    return match_pairs(mask_ious(masks.to_runs(), truth.to_runs()), HIT_IOU)
 
 
 def _as_detections(masks: PatchMasks) -> Detections:

@@ -99,7 +99,13 @@ def test_the_table():
         images, None, CLASSES, complete_config({}, CLASSES))
 
 
-def test_images_without_cells_or_detections_are_survived():
-    for found, truth in (([], []), ([], TRUTH), (TRUTH, [])):
-        images = [predictions(found, truth, np.ones(len(found)))]
-        oracle_table(images, images, CLASSES, complete_config(dict(mask_thr=0.4), CLASSES))
+@pytest.mark.parametrize(('found', 'truth', 'perfect'), [
+    ([], [], {'as it is', 'perfect types', 'no false positives', 'perfect scores',
+              'true masks in predicted boxes', 'predicted masks in true boxes'}),
+    ([], TRUTH, set()),
+    (TRUTH, [], {'no false positives', 'perfect scores'})])
+def test_images_without_cells_or_detections(found, truth, perfect):
+    images = [predictions(found, truth, np.ones(len(found)))]
+    table = oracle_table(images, images, CLASSES, complete_config({}, CLASSES))
+    assert {name: row['mAP'] for name, row in table.items()} == {
+        name: float(name in perfect or name.startswith('truth')) for name in table}
