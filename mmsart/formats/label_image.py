@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from mmsart.structures.image_result import ImageResult
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.utils import MissingFileError, UserError, atomic_write
+from mmsart.utils import UserError, atomic_write, missing
 
 STRIP_BYTES = 1 << 18  # of pixels, before compression: little to decode for a part of a large image
 
@@ -80,7 +80,7 @@ def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], PatchMask
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected a label image')
+        raise missing(path, 'a label image')
     try:
         with tifffile.TiffFile(path) as tif:
             axes, labels = tif.series[0].axes, tif.series[0].asarray()

@@ -20,7 +20,7 @@ from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.mask.rle import decode_rles, parse_rles, runs_to_texts
 from mmsart.structures.mask.runs import BadRleError, find_bad_runs
 from mmsart.structures.predictions import Predictions
-from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.errors import UserError, missing
 from mmsart.utils.files import atomic_write
 
 _FORMAT = 'mmsart-predictions-1'
@@ -79,7 +79,7 @@ def load_predictions(path: str | os.PathLike) -> SavedPredictions:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected predictions of tools/test.py --out')
+        raise missing(path, 'predictions of tools/test.py --out')
     try:
         plain = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
         if plain['format'] != _FORMAT:

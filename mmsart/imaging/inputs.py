@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmsart.imaging.readers import IMAGE_SUFFIXES, count_series
 from mmsart.imaging.stack import image_id
-from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.errors import MissingFileError, UserError, missing
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _list(given: str | os.PathLike, recursive: bool,
             if file.is_file() and _is_image(file):
                 yield file, file.relative_to(root).as_posix()
     else:
-        raise MissingFileError(f'{given}: no such file or folder, expected images')
+        raise missing(given, 'images', 'file or folder')
 
 
 def _walk(folder: Path, recursive: bool, exclude: Path | None) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from mmsart.imaging.raster import RasterFile
 from mmsart.imaging.source import ImageFile, array_source
 from mmsart.imaging.stack import ImageStack
 from mmsart.imaging.tiff import TiffFile
-from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.errors import UserError, missing
 
 SIGNATURES: tuple[tuple[bytes, Callable[[str], ImageFile]], ...] = (
     (b'II*\0', TiffFile), (b'MM\0*', TiffFile), (b'II+\0', TiffFile), (b'MM\0+', TiffFile),
@@ -42,7 +42,7 @@ def open_file(path: str | os.PathLike) -> ImageFile:
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
-        raise MissingFileError(f'{path}: no such file, expected an image')
+        raise missing(path, 'an image')
     with open(path, 'rb') as file:
         head = file.read(16)
     if not head:

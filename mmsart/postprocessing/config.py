@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmsart.utils import MissingFileError, UserError
+from mmsart.utils import UserError, missing
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def load_postprocess(
         return complete_config(config, classes)
     path = Path(config)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected post-processing settings as JSON')
+        raise missing(path, 'post-processing settings as JSON')
     try:
         loaded = json.loads(path.read_text())
     except ValueError as error:

@@ -19,7 +19,7 @@ from mmsart.imaging import image_id
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.intersections import run_intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.utils import MissingFileError, UserError
+from mmsart.utils import UserError, missing
 
 ALL = 'all'
 
@@ -78,7 +78,7 @@ def read_truth(path: str | os.PathLike) -> dict[str, Truth]:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected train.csv or COCO annotations')
+        raise missing(path, 'train.csv or COCO annotations')
     return _read_coco(path) if path.suffix.lower() == '.json' else _read_csv(path)
 
 

@@ -93,11 +93,15 @@ def missing(path: str | os.PathLike, expected: str, kind: str = 'file') -> Missi
     Args:
         path: what the user named.
         expected: what it should be.
-        kind: ``'file'`` or ``'folder'``.
+        kind: ``'file'``, ``'folder'`` or ``'file or folder'``.
 
     Returns:
-        The error; of a broken symbolic link it says where the link leads.
+        The error; it names a folder in the place of a file, a file in that of a folder, and where
+        a broken symbolic link leads.
     """
+    for other, is_there in (('folder', os.path.isdir), ('file', os.path.isfile)):
+        if is_there(path):
+            return MissingFileError(f'{path}: found a {other}, expected {expected}')
     if os.path.islink(path):
         target = os.readlink(os.fspath(path))
         return MissingFileError(

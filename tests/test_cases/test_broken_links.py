@@ -1,4 +1,4 @@
-"""A symbolic link that leads nowhere is called one, and not a file that is not there."""
+"""A symbolic link that leads nowhere is called one; a folder is no file, and a file no folder."""
 import re
 
 import pytest
@@ -9,13 +9,35 @@ from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.train_csv import read_train_csv
 from mmsart.engine.runner.checkpoint_files import find_checkpoint
+from mmsart.formats.label_image import read_label_image
+from mmsart.formats.predictions import load_predictions
 from mmsart.formats.submission import read_submission
+from mmsart.imaging import open_image
+from mmsart.imaging.inputs import find_inputs
+from mmsart.postprocessing import load_postprocess
+from mmsart.report.truth import read_truth
 from mmsart.utils import MissingFileError
 
 
-@pytest.mark.parametrize('read', [
-    load_config, read_coco, image_size, list_images, read_train_csv, find_checkpoint,
-    read_submission, lambda path: SartoriusDataset(data_prefix=dict(img=path), pipeline=[])])
+def read_settings(path):
+    return load_postprocess(path, ('cell',))
+
+
+def list_inputs(path):
+    return find_inputs([path])
+
+
+def read_data_set(path):
+    return SartoriusDataset(data_prefix=dict(img=path), pipeline=[])
+
+
+FILE_READERS = [load_config, read_coco, read_train_csv, read_submission, read_label_image,
+                load_predictions, open_image, read_settings, read_truth]
+FOLDER_READERS = [list_images, read_data_set]
+
+
+@pytest.mark.parametrize(
+    'read', [*FILE_READERS, *FOLDER_READERS, image_size, find_checkpoint, list_inputs])
 @pytest.mark.parametrize('target', ['moved', 'link'])  # the second is a loop
 def test_a_broken_link_is_called_one(tmp_path, read, target):
     link = tmp_path / 'link'
@@ -23,6 +45,23 @@ def test_a_broken_link_is_called_one(tmp_path, read, target):
     with pytest.raises(MissingFileError, match=re.escape(
             f'{link}: a symbolic link to {target}, which does not exist, expected ')):
         read(str(link))
+
+
+@pytest.mark.parametrize('read', FILE_READERS)
+def test_a_folder_is_no_file(tmp_path, read):
+    (tmp_path / 'link').symlink_to(tmp_path)
+    for path in (tmp_path, tmp_path / 'link'):
+        with pytest.raises(MissingFileError, match=re.escape(f'{path}: found a folder, expected ')):
+            read(str(path))
+
+
+@pytest.mark.parametrize('read', FOLDER_READERS)
+def test_a_file_is_no_folder(tmp_path, read):
+    (tmp_path / 'file').touch()
+    (tmp_path / 'link').symlink_to('file')
+    for path in (tmp_path / 'file', tmp_path / 'link'):
+        with pytest.raises(MissingFileError, match=re.escape(f'{path}: found a file, expected ')):
+            read(str(path))
 
 
 def test_a_broken_checkpoint_is_not_the_best(tmp_path):
