@@ -22,8 +22,8 @@ Reference = dict[str, list[float]]
 
 BRIGHTNESS_SLACK = 30
 """Grey values. Training images may all have one mean, and a network hardly minds another: 25 more
-or less left the cells of six development images within a tenth of their number, 60 less took half
-of them."""
+or less left an earlier model four fifths or more of its cells on six development images, 60 less
+took half of them (docs/prediction.md)."""
 
 CONTRAST_SLACK = (2, 3)
 """Factors below and above the range: on the same images half the contrast took a tenth of the

@@ -69,7 +69,6 @@ def test_two_in_one_process_are_kept_apart_too(tmp_path):
 
 def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
     """Between opening the file and locking it, the last holder may end and remove it."""
-
     flock, removed = fcntl.flock, []
 
     def remove_first(descriptor, operation):
@@ -85,9 +84,6 @@ def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path, monkeyp
 
 
 def test_without_locks_of_the_file_system_there_is_none(tmp_path, monkeypatch):
-
-
-
     def refuse(descriptor, operation):
         raise OSError(errno.ENOLCK, 'No locks available')
 

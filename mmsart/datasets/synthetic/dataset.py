@@ -75,6 +75,9 @@ class SyntheticDataset(BaseDetDataset):
 
         Returns:
             The data list.
+
+        Raises:
+            UserError: ``filter_cfg`` asks for larger images.
         """
         min_size = 0 if self.test_mode else (self.filter_cfg or {}).get('min_size', 0)
         if min(self.size) < min_size:
