@@ -11,21 +11,7 @@ from mmsart.apis.config import load_config
 from mmsart.models.detectors.members import member_configs
 from mmsart.weights import load_weights, read_checkpoint
 from tests.sample_data import write_sample
-from tests.small_configs import ROOT
-
-
-def small(detector):
-    """Shrink the laptop model in place."""
-    detector.backbone.init_cfg = None
-    detector.neck.out_channels = detector.rpn_head.in_channels = 16
-    detector.rpn_head.feat_channels = 16
-    head = detector.roi_head
-    head.bbox_roi_extractor.out_channels = head.mask_roi_extractor.out_channels = 16
-    head.bbox_head.update(in_channels=16, fc_out_channels=16)
-    head.mask_head.update(in_channels=16, conv_out_channels=16)
-    detector.test_cfg.rcnn.update(score_thr=0.0, max_per_img=20)
-    detector.test_cfg.rpn.update(max_per_img=50)
-    return detector
+from tests.small_configs import ROOT, shrink_model
 
 
 def test_it_goes_on_from_a_plain_checkpoint_and_finds_cells(tmp_path):
@@ -36,7 +22,10 @@ def test_it_goes_on_from_a_plain_checkpoint_and_finds_cells(tmp_path):
         'val_dataloader.num_workers=0', 'val_dataloader.dataset.indices=1',
         'val_dataloader.persistent_workers=False',
         'log_level=WARNING', 'default_hooks.logger.interval=1'], str(tmp_path / 'run'))
-    plain = MODELS.build(small(next(member_configs(cfg.model))))
+    detector, = member_configs(cfg.model)
+    shrink_model(detector)
+    detector.test_cfg.rcnn.score_thr = 0.0
+    plain = MODELS.build(detector)
     torch.save(plain.state_dict(), tmp_path / 'plain.pth')
     cfg.load_from = str(tmp_path / 'plain.pth')
     cfg.train_cfg.val_begin = 1
