@@ -25,7 +25,7 @@ PROBE_SIZE = 64
 def fold_for_inference(detector: nn.Module) -> Callable[[], None]:
     """Fold BatchNorm into the convolutions before it and put channels last in memory.
 
-    Both change the order of sums, so that features agree to about 1e-5 of their size and masks to
+    Both change the order of sums, so that features agree to about 1e-6 of their size and masks to
     single pixels. Nothing changes on a GPU, and a backbone or neck whose layers are not in the
     order that folding supposes stays as it is.
 

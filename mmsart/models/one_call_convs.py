@@ -67,13 +67,13 @@ def _has_one_call() -> bool:
 
 
 def _is_plain(module: Any) -> bool:
-    """Tell convolutions whose forward is known."""
+    """Return whether it is a convolution whose forward is known."""
     return type(module) in (nn.Conv2d, Conv2d, Conv2dAdaptivePadding) \
         and module.padding_mode == 'zeros' and not isinstance(module.padding, str)
 
 
 def _ends_in_activation(module: ConvModule) -> bool:
-    """Tell whether nothing but a folded norm is between the convolution and a known activation."""
+    """Return whether only a folded norm may be between the convolution and a known activation."""
     return (_is_plain(module.conv) and module.order == ('conv', 'norm', 'act')
             and module.with_activation and (
                 not module.with_norm or isinstance(module.norm, nn.Identity))
@@ -125,7 +125,7 @@ class _Linear:
 
 
 def _takes(x: Tensor, weight: Tensor, dims: int = 4) -> bool:
-    """Tell whether the one call can do it: it knows neither gradients nor autocast."""
+    """Return whether the one call can do it: it knows neither gradients nor autocast."""
     return (x.device.type == 'cpu' and x.dtype == weight.dtype == torch.float32
             and x.dim() == dims and x.numel() > 0 and not torch.is_grad_enabled()
             and not torch.is_autocast_enabled('cpu'))
@@ -169,7 +169,7 @@ class _MaskForward:
 
     @staticmethod
     def fits(head: FCNMaskHead) -> bool:
-        """Tell whether a head has these layers."""
+        """Return whether a head has these layers."""
         if type(head).forward is not FCNMaskHead.forward:
             return False  # others need not have its layers
         up, last = head.upsample, head.conv_logits

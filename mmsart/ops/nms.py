@@ -148,7 +148,7 @@ def _survivors(over: np.ndarray) -> np.ndarray:
 
 def _free_of(kept: np.ndarray, waiting: np.ndarray, offset: int,
              threshold: np.float32) -> np.ndarray:
-    """Tell which of the waiting boxes no kept one suppresses."""
+    """Return which of the waiting boxes no kept one suppresses, bool (M,)."""
     free = np.empty(waiting.shape[1], dtype=bool)
     step = CHUNK // kept.shape[1]
     for at in range(0, len(free), step):

@@ -81,7 +81,7 @@ class StopHook(Hook):
         return isinstance(runner._train_loop, BaseLoop)
 
     def _asked(self) -> int:
-        """Give the signal that any process has got, or 0."""
+        """Return the signal that any process has got, or 0."""
         signum = self.request.signum or 0
         if get_world_size() == 1:
             return signum
@@ -98,7 +98,7 @@ class StopHook(Hook):
 
     @staticmethod
     def _last_checkpoint(runner: Runner, iteration: int) -> str | None:
-        """Give the checkpoint that has been written of this very iteration, if there is one."""
+        """Return the checkpoint that has been written of this very iteration, if there is one."""
         return next((hook.last_ckpt for hook in runner.hooks
                      if getattr(hook, 'saved_iter', None) == iteration), None)
 

@@ -51,7 +51,7 @@ class CroppedSOLOV2Head(SOLOV2Head):
             [list(chain.from_iterable(level)) for level in zip(*places, strict=True)])
 
     def _last_label(self, grids: tuple[Tensor, ...]) -> Tensor:
-        """Give each place the label of the last cell that wants it."""
+        """Label each place as the last cell that wants it."""
         labels = grids[0]
         for grid in grids[1:]:
             labels = torch.where(grid == self.num_classes, labels, grid)

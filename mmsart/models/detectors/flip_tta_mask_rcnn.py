@@ -19,7 +19,7 @@ class FlipTTAMaskRCNN(MaskRCNN):
 
     Proposals come from the image as it is; :class:`FlipTTARoIHead` asks all mirror images about
     each of them. mmdet's `DetTTAModel` joins finished detections instead and has no masks.
-    Training is that of `MaskRCNN`. All of the network but the proposals runs once an image.
+    Training is that of `MaskRCNN`. All of the network but the proposals runs once per image.
 
     Args:
         flip_directions: mirror images beside the image itself, of ``horizontal``, ``vertical``

@@ -37,7 +37,7 @@ class CroppedFCNMaskHead(FCNMaskHead):
 
     Options of ``test_cfg.rcnn``:
 
-    - ``mask_thr_binary``: a pixel is set where its probability is >= this; a number, or one a
+    - ``mask_thr_binary``: a pixel is set where its probability is >= this; a number, or one per
       class. More than 0, at most 1.
     - ``keep_mask_logits``: keep the probabilities too, as ``pred_instances.mask_probs``, float16
       (N, 28, 28), so that other thresholds can be tried with :func:`paste_masks`.
@@ -164,7 +164,7 @@ class CroppedFCNMaskHead(FCNMaskHead):
             mask_thr: of ``test_cfg.rcnn.mask_thr_binary``.
 
         Returns:
-            One number a class.
+            One number per class.
 
         Raises:
             UserError: it is not a number in (0, 1], nor one per class.

@@ -35,7 +35,8 @@ def weighted_bbox_loss(
     """Compute what ``head.loss_and_target`` computes, with the weights of cells.
 
     The class and box losses of a positive RoI are multiplied by the weight of its cell; what the
-    sums are divided by stays, so that a batch of light cells teaches less.
+    sums are divided by stays, so that a batch of light cells teaches less. Only RoIs whose weight
+    is 0 are left out of the number that class losses are divided by, as in mmdet.
 
     Args:
         head: the box head.

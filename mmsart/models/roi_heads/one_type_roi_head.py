@@ -1,4 +1,4 @@
-"""RoI head for images that show cells of one type each: what a cell is, told once an image."""
+"""RoI head for images that show cells of one type each: what a cell is, told once per image."""
 from collections.abc import Sequence
 from typing import Any
 
