@@ -14,8 +14,7 @@ async function ask(path, options) {
   let response;
   try {
     response = await fetch(path, options);
-  } catch (error) {
-    if (error.name === 'AbortError') throw error;
+  } catch {
     throw new ApiError('the program does not answer: is mmsart app still running?');
   }
   return answer(response);

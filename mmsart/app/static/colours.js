@@ -1,9 +1,9 @@
 // Colours of cells. Classes have those of Okabe and Ito (2008), or the model's own; scores run
 // along viridis. Both are told apart by colour-blind eyes.
 
-export const OKABE_ITO = ['#56b4e9', '#e69f00', '#009e73', '#cc79a7', '#f0e442', '#d55e00', '#0072b2'];
+const OKABE_ITO = ['#56b4e9', '#e69f00', '#009e73', '#cc79a7', '#f0e442', '#d55e00', '#0072b2'];
 const VIRIDIS = ['#440154', '#472c7a', '#3b518b', '#2c718e', '#21908d', '#27ad81', '#5cc863', '#aadc32', '#fde725'];
-export const SCORE_STEPS = VIRIDIS.length;
+const SCORE_STEPS = VIRIDIS.length;
 export const TRUTH = '#ffffff';
 
 export const gradient = `linear-gradient(to right, ${VIRIDIS.join(', ')})`;

@@ -1,5 +1,7 @@
 // Small helpers around the document. Text always goes in as text, never as markup.
 
+import { ApiError } from './api.js';
+
 export const $ = id => document.getElementById(id);
 
 export function element(tag, attributes = {}, ...children) {
@@ -27,8 +29,8 @@ export const guarded = action => async (...given) => {
   try {
     return await action(...given);
   } catch (error) {
-    toast(error.message || String(error));
-    if (error.name !== 'Error' && !(error.message)) throw error;
+    toast(error.message);
+    if (!(error instanceof ApiError)) console.error(error); // a fault of the page's own
     return undefined;
   }
 };

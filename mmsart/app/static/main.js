@@ -85,7 +85,8 @@ async function showFrame(frame, keepPlace) {
   page.frame = frame;
   const ask = ++page.ask;
   view.classColours = item.facts.colours;
-  view.show(new Pyramid(item, frame, page.tile, () => view.draw('picture')), keepPlace);
+  const onFail = () => { if (page.id === item.id) toast(`${item.name}: the picture cannot be read any more; was its file moved?`); };
+  view.show(new Pyramid(item, frame, page.tile, { onLoad: () => view.draw('picture'), onFail }), keepPlace);
   showStack(item);
   showCells();
   $('status').value = 'loading the cells …';
@@ -273,7 +274,7 @@ function showHistograms() {
   const names = cells ? [...new Set(cells.labels)].map(label => done().facts.classes[label]) : [];
   const marks = key => names.map(name => decide.settings?.[key][name]).filter(value => value !== null && value !== undefined);
   drawHistogram(scores, cells?.scores ?? [], 0, 1, marks('score_thr'));
-  const largest = Math.max(100, ...(cells?.areas ?? []));
+  const largest = (cells?.areas ?? []).reduce((most, area) => Math.max(most, area), 100); // too many to be arguments
   drawHistogram(areas, cells?.areas ?? [], 0, largest, [...marks('min_area'), ...marks('max_area')].filter(value => value <= largest), Math.sqrt);
 }
 

@@ -3,16 +3,15 @@
 const MOST = 400; // tiles in memory
 
 export class Pyramid {
-  constructor(item, frame, tile, onLoad) {
+  constructor(item, frame, tile, { onLoad, onFail }) {
     this.base = `/api/items/${item.id}/frames/${frame}/tiles`;
     this.width = item.facts.width;
     this.height = item.facts.height;
     this.tile = tile;
-    this.onLoad = onLoad;
+    Object.assign(this, { onLoad, onFail });
     this.sizes = [[this.width, this.height]];
     while (Math.max(...this.sizes.at(-1)) > tile) this.sizes.push(this.sizes.at(-1).map(side => Math.ceil(side / 2)));
     this.tiles = new Map();
-    this.failed = null;
   }
 
   get top() { return this.sizes.length - 1; }
@@ -50,7 +49,7 @@ export class Pyramid {
     this.tiles.set(key, entry);
     image.decoding = 'async';
     image.src = `${this.base}/${key}`;
-    image.decode().then(() => { entry.ready = true; this.onLoad(); }, () => { this.failed = true; this.onLoad(); });
+    image.decode().then(() => { entry.ready = true; this.onLoad(); }, () => this.onFail());
     if (this.tiles.size > MOST) this.tiles.delete(this.tiles.keys().next().value);
     return null;
   }

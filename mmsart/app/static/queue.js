@@ -25,11 +25,10 @@ export class Queue {
       await postJson('/api/queue', { action: 'clear' });
       this.changed();
     }));
-    for (const target of [document.body]) {
-      target.addEventListener('dragover', event => { event.preventDefault(); this.#over(true); });
-      target.addEventListener('dragleave', event => { if (!event.relatedTarget) this.#over(false); });
-      target.addEventListener('drop', event => { event.preventDefault(); this.#over(false); this.#dropped(event.dataTransfer); });
-    }
+    const { body } = document;
+    body.addEventListener('dragover', event => { event.preventDefault(); this.#over(true); });
+    body.addEventListener('dragleave', event => { if (!event.relatedTarget) this.#over(false); });
+    body.addEventListener('drop', event => { event.preventDefault(); this.#over(false); this.#dropped(event.dataTransfer); });
   }
 
   #over(on) { for (const id of ['drop', 'view']) $(id).classList.toggle('over', on); }

@@ -23,7 +23,6 @@ export class View {
     this.x = this.y = 0; // of the image, at the window's corner
     this.paintTool = () => {};
     this.onView = () => {};
-    this.onPicture = () => {};
     this.dirty = new Set();
     this.paths = new Map();
     new ResizeObserver(() => this.#resize()).observe(this.box);
@@ -44,10 +43,9 @@ export class View {
   }
 
   setCells(cells) {
-    const ids = this.cells ? new Set([...this.selected]) : new Set();
     this.cells = cells;
     this.hovered = -1;
-    this.selected = new Set([...ids].filter(id => cells?.rows.has(id)));
+    this.selected = new Set([...this.selected].filter(id => cells.rows.has(id)));
     this.paths.clear();
     this.draw('cells', 'overlay');
   }
@@ -158,7 +156,6 @@ export class View {
       context.restore();
     }
     this.box.dataset.picture = complete ? 'whole' : 'loading';
-    if (complete) this.onPicture();
   }
 
   #drawCells(context) {
@@ -290,9 +287,6 @@ export class View {
     const fitted = this.width0 === undefined;
     this.width0 = width;
     if (fitted) this.fit();
-    this.drawNowAll();
-  }
-  drawNowAll() {
     this.dirty = new Set(['picture', 'cells', 'overlay']);
     this.drawNow();
   }
