@@ -10,7 +10,14 @@ import numpy as np
 from mmsart.postprocessing.config import complete_config
 from mmsart.postprocessing.kept import KeptFrame
 from mmsart.postprocessing.overlap import largest_loss, uncover
-from mmsart.postprocessing.seams import CORE_SLACK, SAME_IOU, boxes_meet, unite_cells, zone_iou
+from mmsart.postprocessing.seams import (
+    CORE_SLACK,
+    SAME_IOU,
+    boxes_meet,
+    in_core,
+    unite_cells,
+    zone_iou,
+)
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
@@ -111,8 +118,7 @@ class Chooser:
         tiles = np.array([crop.box for crop in crops])
         cores = np.array([crop.core for crop in crops])[tile[rows]]
         centres = (boxes[rows, :2] + boxes[rows, 2:]) / 2
-        rows = rows[np.all((centres >= cores[:, :2] - CORE_SLACK)
-                           & (centres <= cores[:, 2:] + CORE_SLACK), axis=1)]
+        rows = rows[in_core(centres, cores, CORE_SLACK)]
         rows = rows[np.lexsort((self._rank[rows], tile[rows]))]
         height, width = self._frame.size
         edges = tiles[tile[rows]]

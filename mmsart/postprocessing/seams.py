@@ -66,19 +66,20 @@ def take_core(detections: Detections, box: Box, core: Box, size: tuple[int, int]
     return TilePart(box, moved[inside], cut[inside])
 
 
-def in_core(centres: np.ndarray, core: Box, slack: float = 0) -> np.ndarray:
+def in_core(centres: np.ndarray, core: Box | np.ndarray, slack: float = 0) -> np.ndarray:
     """Tell which points lie in the core of a tile.
 
     Args:
         centres: (N, 2) of x and y in the image.
-        core: half-open xyxy.
+        core: half-open xyxy, one for all or (N, 4).
         slack: pixels by which they may lie outside.
 
     Returns:
         bool (N,).
     """
-    return np.all((centres >= np.array(core[:2]) - slack)
-                  & (centres <= np.array(core[2:]) + slack), axis=1)
+    core = np.asarray(core)
+    return np.all((centres >= core[..., :2] - slack)
+                  & (centres <= core[..., 2:] + slack), axis=1)
 
 
 def join_parts(parts: Sequence[TilePart], img_id: str, size: tuple[int, int]) -> Detections:
