@@ -95,7 +95,9 @@ def _fill(folder: Path, library: Library, items: Sequence[Item]) -> tuple[int, i
                 for frame in result.frames:
                     name = f'{stem}{result.frame_suffix(frame)}'
                     picture = to_display(np.asarray(frame.image), result.display_range)
-                    cv2.imwrite(str(folder / 'train' / f'{name}.png'), picture)
+                    path = folder / 'train' / f'{name}.png'
+                    if not cv2.imwrite(str(path), picture):
+                        raise UserError(f'{path}: cannot be written')
                     if len(np.unique(frame.detections.labels)) > 1:
                         mixed.append(name)
                     else:
