@@ -12,6 +12,7 @@ pytest.importorskip('httpx')
 
 from fastapi.testclient import TestClient
 
+from mmsart.app.guard import LOOPBACK
 from mmsart.app.server import create_app
 from mmsart.app.workspace import Workspace
 from tests.test_app.fakes import DiscSegmenter, draw_discs
@@ -92,7 +93,7 @@ def segmenter():
 @pytest.fixture
 def client(tmp_path, segmenter, pictures):
     app = create_app(Workspace(tmp_path / 'workspace'), segmenter, folders=[pictures],
-                     hosts=('127.0.0.1', 'localhost'))
+                     hosts=LOOPBACK)
     with Client(app, base_url='http://127.0.0.1:8577') as client:
         yield client
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmsart.app.guard import COOKIE, LOOPBACK
+from mmsart.app.guard import COOKIE
 from mmsart.app.limits import Limits
 from mmsart.app.server import create_app
 from mmsart.app.workspace import Workspace
@@ -152,8 +152,11 @@ def test_a_hundred_requests_at_once(client, done):
 
 def test_other_sites_cannot_ask(client, done):
     """DNS rebinding comes with another host name, CSRF with another origin."""
-    for host in ('evil.example', 'evil.example:8577', '127.0.0.1.evil.example', ''):
+    for host in ('evil.example', 'evil.example:8577', '127.0.0.1.evil.example',
+                 '[::2]:8577', '192.168.0.1', '0.0.0.0', ''):
         assert client.get('/api/state', headers=dict(host=host)).status_code == 403
+    for host in ('127.0.0.1:8577', 'localhost:8577', 'localhost', '[::1]:8577', '[::1]'):
+        assert client.get('/api/state', headers=dict(host=host)).status_code == 200
     for headers in ({'origin': 'http://evil.example'}, {'origin': 'null'},
                     {'origin': 'http://127.0.0.1:9999'}, {'sec-fetch-site': 'cross-site'},
                     {'sec-fetch-site': 'same-site'}):
@@ -220,7 +223,3 @@ def test_records_are_plain_text(tmp_path, client, done):
     assert json.loads((tmp_path / 'workspace/items/000001/item.json').read_text())['id'] == done
     with np.load(tmp_path / 'workspace/items/000001/kept_00000.npz', allow_pickle=False) as kept:
         assert len(kept['scores']) == 18
-
-
-def test_loopback_is_loopback():
-    assert all(name in ('127.0.0.1', 'localhost', '[::1]') for name in LOOPBACK)
