@@ -1,7 +1,6 @@
 """Results of the page as files: the same code as `mmsart predict`, and truth to train on."""
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import zipfile
@@ -13,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from mmsart.apis.inference import RawPlane
-from mmsart.app.items import Item
+from mmsart.app.items import Item, open_item
 from mmsart.app.library import Library, results_of
 from mmsart.formats.cell_table import cell_table
 from mmsart.formats.coco import merge_coco
 from mmsart.formats.saving import SAVERS, SaveOptions, check_formats, save_result
 from mmsart.formats.submission import merge_submissions
 from mmsart.formats.summary import summarize_image, write_summary
-from mmsart.imaging import ImageStack, image_id
+from mmsart.imaging import image_id
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.utils import UserError
 
@@ -44,7 +43,7 @@ def open_result(library: Library, item: Item) -> Iterator[ImageResult]:
         UserError: the item has no results, or its file is not there any more.
     """
     facts = results_of(item)
-    with _open(item) as stack:
+    with open_item(item) as stack:
         if (stack.height, stack.width, len(stack)) != (facts.height, facts.width, facts.frames):
             raise UserError(f'{item.name}: the file has changed since the cells were found, '
                             'expected the same; run it again')
@@ -75,7 +74,7 @@ def measure(library: Library, item: Item, frame: int, ids: Sequence[int],
     rows = np.flatnonzero(np.isin(cells.ids, ids))
     if not len(rows):
         return []
-    with _open(item) as stack:
+    with open_item(item) as stack:
         raw = stack.read_raw(frame)
     time, depth = facts.place(frame)
     # Alone, the frame is a whole image: tables of stacks have all their frames.
@@ -158,16 +157,3 @@ def _merge(out: Path, files: Sequence[Path], formats: Sequence[str]) -> list[Pat
         merge_coco([file for file in files if file.name.endswith(SAVERS[COCO].ending)],
                    *merged[-2:])
     return merged
-
-
-@contextmanager
-def _open(item: Item) -> Iterator[ImageStack]:
-    if not os.path.isfile(item.path):
-        raise UserError(f'{item.name}: the file is not there any more, expected it at '
-                        f'{item.path}' if not item.uploaded else
-                        f'{item.name}: the file is not there any more, expected the upload')
-    try:
-        with item.read_options.open(item.path) as stack:
-            yield stack
-    except UserError as error:
-        raise UserError(str(error).replace(item.path, item.name)) from error

@@ -1,11 +1,15 @@
 """An image in the workspace, from its place in the queue to its results."""
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mmsart.apis.inference import ReadOptions
+from mmsart.imaging import ImageStack
+from mmsart.utils import UserError
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = 'waiting', 'running', 'done', 'failed', 'stopped'
 STATES = (WAITING, RUNNING, DONE, FAILED, STOPPED)
@@ -118,7 +122,23 @@ class Item:
             item.facts = Facts(**facts)
         return item
 
-    @property
-    def file(self) -> Path:
-        """The image's file."""
-        return Path(self.path)
+
+@contextmanager
+def open_item(item: Item) -> Iterator[ImageStack]:
+    """Open an item's file.
+
+    Yields:
+        Its frames.
+
+    Raises:
+        UserError: the file is not there any more, or unreadable; the message has the item's name.
+    """
+    if not os.path.isfile(item.path):
+        raise UserError(f'{item.name}: the file is not there any more, expected it at '
+                        f'{item.path}' if not item.uploaded else
+                        f'{item.name}: the file is not there any more, expected the upload')
+    try:
+        with item.read_options.open(item.path) as stack:
+            yield stack
+    except UserError as error:
+        raise UserError(str(error).replace(item.path, item.name)) from error

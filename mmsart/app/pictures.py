@@ -3,15 +3,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from mmsart.app.items import Item
-from mmsart.imaging import ImageStack
-from mmsart.utils import UserError
+from mmsart.app.items import Item, open_item
 
 TILE = 512
 THUMBNAIL_SIDE = 160
@@ -37,7 +34,7 @@ class Pyramid:
         levels = [np.ascontiguousarray(picture)]
         while max(levels[-1].shape[:2]) > TILE:
             height, width = levels[-1].shape[:2]
-            size = max(1, (width + 1) // 2), max(1, (height + 1) // 2)
+            size = (width + 1) // 2, (height + 1) // 2
             levels.append(cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA))
         return cls(tuple(levels))
 
@@ -104,17 +101,26 @@ class Pictures:
         key = (item.id, frame)
         with self._lock:
             mine = self._reading.setdefault(key, threading.Lock())
-        with mine:  # many tiles are asked for at once: the first reads the file
+        try:
+            with mine:  # many tiles are asked for at once: the first reads the file
+                return self._read(item, frame)
+        finally:
             with self._lock:
-                if key in self._known:
-                    self._known.move_to_end(key)
-                    return self._known[key]
-            pyramid = Pyramid.build(with_stack(item, lambda stack: _picture(stack, frame)))
-            with self._lock:
-                self._known[key] = pyramid
-                while len(self._known) > 1 and sum(
-                        each.nbytes for each in self._known.values()) > self._limit:
-                    self._known.popitem(last=False)
+                self._reading.pop(key, None)
+
+    def _read(self, item: Item, frame: int) -> Pyramid:
+        """Look a frame up, or read it and keep it."""
+        key = (item.id, frame)
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        pyramid = _build(item, frame)
+        with self._lock:
+            self._known[key] = pyramid
+            while len(self._known) > 1 and sum(
+                    each.nbytes for each in self._known.values()) > self._limit:
+                self._known.popitem(last=False)
         return pyramid
 
     def forget(self, item: Item) -> None:
@@ -124,23 +130,11 @@ class Pictures:
                 del self._known[key]
 
 
-def with_stack(item: Item, function: Callable[[ImageStack], np.ndarray]) -> np.ndarray:
-    """Open an item's file for a function.
-
-    Raises:
-        UserError: the file is not there any more, or unreadable; the message has the item's name.
-    """
-    try:
-        with item.read_options.open(item.path) as stack:
-            return function(stack)
-    except UserError as error:
-        raise UserError(str(error).replace(item.path, item.name)) from error
-
-
-def _picture(stack: ImageStack, frame: int) -> np.ndarray:
-    if not 0 <= frame < len(stack):
-        raise KeyError(frame)
-    return stack[frame].image
+def _build(item: Item, frame: int) -> Pyramid:
+    with open_item(item) as stack:
+        if not 0 <= frame < len(stack):
+            raise KeyError(frame)
+        return Pyramid.build(stack[frame].image)
 
 
 def _png(picture: np.ndarray) -> bytes:
