@@ -8,6 +8,7 @@ the one of processor time.
 Example: ``python benchmarks/app.py``
 """
 import argparse
+import shutil
 import socket
 import tempfile
 import threading
@@ -42,7 +43,7 @@ CLASSES = ('shsy5y', 'astro', 'cort')
 POSTPROCESS = complete_config(dict(
     score_thr=0.2, min_area=30, max_area=6_000, nms_iou_thr=0.4, remove_overlap=True,
     max_lost_share=0.6), CLASSES)
-CHROMIUM = '/usr/bin/chromium'
+CHROMIUM = shutil.which('chromium')  # without one, what playwright has installed
 
 
 def draw_cells(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
@@ -168,12 +169,13 @@ def page_rows(address: str, rounds: int) -> list[Row]:
     """Time the page in a browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        pages = [browser.new_page(viewport=dict(width=1600, height=1000))
+                 for _ in range(max(3, rounds // 2))]
         firsts = []
-        for _ in range(max(3, rounds // 2)):
-            page = browser.new_page(viewport=dict(width=1600, height=1000))
+        for page in pages:
             page.goto(address)
             firsts.append(first_picture(page))
-            if len(firsts) < max(3, rounds // 2):
+            if page is not pages[-1]:
                 page.close()
         count = int(page.locator('#view').get_attribute('data-cells') or 0)
         answers, busy = [], []
