@@ -6,8 +6,6 @@ import re
 import unicodedata
 from pathlib import Path
 
-import tifffile
-
 from mmsart.app.limits import Limits
 from mmsart.imaging.raster import RasterFile
 from mmsart.imaging.readers import IMAGE_SUFFIXES, open_file
@@ -72,26 +70,18 @@ def count_megapixels(path: Path, name: str, limits: Limits, series: int | None =
 
 
 def _read_size(path: Path, series: int) -> tuple[int, int]:
-    """Return pixels of a plane and number of planes, from the header alone."""
+    """Return pixels of a plane and number of planes, from the header where it tells."""
     opened = open_file(path)  # checks that it is an image
     try:
-        if isinstance(opened, TiffFile):
-            return _tiff_size(path, series)
         if isinstance(opened, RasterFile):
             return math.prod(opened.size), opened.frames
-        source = opened.source(min(series, len(opened.series) - 1))
+        number = min(series, len(opened.series) - 1)
+        if isinstance(opened, TiffFile):
+            axes = opened.axes(number)
+        else:
+            source = opened.source(number)
+            axes = list(zip(source.axes, source.shape, strict=True))
     finally:
         opened.close()
-    lengths = dict(zip(source.axes, source.shape, strict=True))
-    return lengths['Y'] * lengths['X'], lengths.get('T', 1) * lengths.get('Z', 1)
-
-
-def _tiff_size(path: Path, series: int) -> tuple[int, int]:
-    with tifffile.TiffFile(path) as tif:
-        chosen = tif.series[min(series, len(tif.series) - 1)]
-        lengths = dict(zip(chosen.axes, chosen.shape, strict=True))
-        plane = lengths.get('Y', 1) * lengths.get('X', 1)
-        frames = 1
-        for axis, length in lengths.items():
-            frames *= 1 if axis in 'YXSC' else length
-    return int(plane), int(frames)
+    return (math.prod(length for axis, length in axes if axis in 'YX'),
+            math.prod(length for axis, length in axes if axis not in 'YXSC'))

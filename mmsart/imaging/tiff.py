@@ -66,6 +66,11 @@ class TiffFile:
             self._tif.close()
             raise UserError(f'{self.path}: found a TIFF file without an image, expected one')
 
+    def axes(self, number: int) -> list[tuple[str, int]]:
+        """List the axes of a series and their lengths, from its header alone."""
+        series = self._tif.series[self._numbers[number]]
+        return list(zip(series.axes, series.shape, strict=True))
+
     def source(self, number: int) -> Source:
         """Open one series."""
         series = self._tif.series[self._numbers[number]]

@@ -10,11 +10,13 @@ import pytest
 import tifffile
 
 from mmsart.apis.inference import Request
+from mmsart.app.admission import count_megapixels
 from mmsart.app.limits import Limits
 from mmsart.app.server import create_app
 from mmsart.app.workspace import Workspace
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
 from mmsart.postprocessing import PostProcessor, complete_config
+from mmsart.utils import UserError
 from tests.test_app.conftest import Client, decode, png
 from tests.test_app.fakes import CLASSES, DiscSegmenter, draw_discs
 
@@ -328,6 +330,18 @@ def test_limits_on_pictures(tmp_path):
         assert client.add('a.png', png(draw_discs(side=100)[0])).status_code == 200
         assert 'found 2 images' in client.add(
             'b.png', png(draw_discs(side=100)[0])).json()['detail']
+
+
+def test_sizes_are_those_of_what_is_read(tmp_path):
+    path = tmp_path / 'stack.tif'
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(np.zeros((50, 50), np.uint8), subfiletype=1)  # a preview is no series
+        writer.write(np.zeros((3, 400, 500), np.uint8), metadata=dict(axes='TYX'))
+    assert count_megapixels(path, 'stack.tif', Limits()) == pytest.approx(0.6)
+    with pytest.raises(UserError, match='0 megapixels, expected at most 0'):
+        count_megapixels(path, 'stack.tif', Limits(pixels=199_999))
+    with pytest.raises(UserError, match='found 3 frames, expected at most 2'):
+        count_megapixels(path, 'stack.tif', Limits(frames=2))
 
 
 def export(client, items, formats, **options):
