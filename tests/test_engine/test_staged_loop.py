@@ -249,6 +249,19 @@ def test_wrong_stages_give_one_line(tmp_path, change, message):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_a_schedule_that_outlasts_a_later_stage_is_refused_at_once(tmp_path, by_epoch):
+    warm_up = dict(type='LinearLR', start_factor=0.1, by_epoch=by_epoch, begin=999)
+    stages = toy_run.stages(param_scheduler=warm_up)
+    runner = toy_run.build(tmp_path, train_cfg=dict(type='StagedTrainLoop', stages=stages))
+    recorder = Recorder()
+    runner.register_hook(recorder)
+    with pytest.raises(UserError, match=r'^train_cfg\.stages\[1\]\.param_scheduler\[0\]\.begin: '
+                       r'found 999, expected less than \d+, its end or that of the stage$'):
+        runner.train()
+    assert recorder.losses == []
+
+
 def test_every_second_validation_of_each_stage_has_a_loss(tmp_path):
     """Counted by the stage's own position, by iterations or epochs, and the run's last one."""
     optimizer = dict(optimizer=dict(type='SGD', lr=0.1))

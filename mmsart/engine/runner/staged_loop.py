@@ -55,6 +55,7 @@ class StagedTrainLoop(BaseLoop):
                             'number of at least 1')
         super().__init__(runner, seeded_dataloader(dataloader, runner.seed))
         self.stages = read_stages(stages)
+        self._check_schedulers()
         self.val_begin, self.val_interval = val_begin, val_interval
         self.stop_training = False  # set by EarlyStoppingHook
         self._epoch = self._iter = 0  # runner.resume sets these two
@@ -219,18 +220,28 @@ class StagedTrainLoop(BaseLoop):
         runner.param_schedulers = None  # scale_lr refuses to work on built ones
         runner.optim_wrapper = runner.build_optim_wrapper(copy.deepcopy(self.stage.optim_wrapper))
         runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
-        runner.param_schedulers = runner.build_param_scheduler(self._scheduler_configs())
+        runner.param_schedulers = runner.build_param_scheduler(self._scheduler_configs(self.stage))
         self._switch_pipeline()
         runner.call_hook('before_train_stage')
         runner.logger.info(describe_trainable(model, self.stage),
                            extra=dict(console=sum_trainable(model, self.stage)))
 
-    def _scheduler_configs(self) -> list[dict]:
+    def _scheduler_configs(self, stage: Stage) -> list[dict]:
         """Schedulers without an end last to the end of the stage, not of the run."""
         length = len(self.dataloader)
-        ends = {True: self.stage.epochs(length), False: self.stage.iters(length)}
+        ends = {True: stage.epochs(length), False: stage.iters(length)}
         return [{'end': ends[config.get('by_epoch', True)], **config}
-                for config in copy.deepcopy(self.stage.param_scheduler)]
+                for config in copy.deepcopy(stage.param_scheduler)]
+
+    def _check_schedulers(self) -> None:
+        """Refuse schedulers that mmengine would refuse when their stage begins, hours later."""
+        for stage_number, stage in enumerate(self.stages):
+            for number, config in enumerate(self._scheduler_configs(stage)):
+                begin, end = config.get('begin', 0), config['end']
+                if begin >= end:
+                    raise UserError(
+                        f'train_cfg.stages[{stage_number}].param_scheduler[{number}].begin: found '
+                        f'{begin}, expected less than {end}, its end or that of the stage')
 
     def _switch_pipeline(self) -> None:
         for dataset, own in self._own_pipelines:
