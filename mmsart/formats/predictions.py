@@ -20,7 +20,7 @@ from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.mask.rle import decode_rles, parse_rles, runs_to_texts
 from mmsart.structures.mask.runs import BadRleError, find_bad_runs
 from mmsart.structures.predictions import Predictions
-from mmsart.utils.errors import UserError, missing
+from mmsart.utils.errors import UserError, missing, shown
 from mmsart.utils.files import atomic_write
 
 _FORMAT = 'mmsart-predictions-1'
@@ -89,9 +89,11 @@ def load_predictions(path: str | os.PathLike) -> SavedPredictions:
             each['img_id'] for each in plain['images']).items() if count > 1]
         if doubles:
             raise UserError(f'image {doubles[0]}: found twice, expected each image once')
+        settings = plain.get('postprocess')
+        if not isinstance(settings, dict | None):  # a text would be read as the path of a file
+            raise UserError(f'postprocess: found {shown(settings)}, expected settings by name')
         return SavedPredictions(
-            classes, [_from_plain(each, len(classes)) for each in plain['images']],
-            plain.get('postprocess'))
+            classes, [_from_plain(each, len(classes)) for each in plain['images']], settings)
     except UserError as error:
         raise UserError(f'{path}: {error}') from None
     except Exception as error:  # pickle raises nearly anything on a damaged file

@@ -83,6 +83,12 @@ def test_settings_are_kept_as_plain_data(tmp_path):
     assert load_predictions(tmp_path / 'p.pkl').postprocess == settings
 
 
+def test_settings_that_are_none_are_refused(tmp_path):
+    save_predictions(tmp_path / 'p.pkl', [make()], CLASSES, 'settings.json')
+    with pytest.raises(UserError, match=r"p\.pkl: postprocess: found 'settings\.json', expected"):
+        load_predictions(tmp_path / 'p.pkl')
+
+
 class Hostile:
     def __init__(self, canary):
         self.canary = canary
