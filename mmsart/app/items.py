@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmsart.apis.inference import ReadOptions
@@ -104,8 +104,8 @@ class Item:
         return ReadOptions(**options)
 
     def to_plain(self) -> dict[str, Any]:
-        """Describe the item as plain data."""
-        return asdict(self)
+        """Describe the item as plain data; what is in it belongs to the item."""
+        return vars(self) | dict(facts=self.facts and vars(self.facts).copy())
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Item:

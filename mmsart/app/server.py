@@ -204,19 +204,19 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
     workspace = page.workspace
 
     @app.get('/api/state')
-    def state(since: str = '') -> dict[str, Any]:
+    def state(since: str = '') -> JSONResponse:
         version = f'{workspace.version}.{page.truths.version}'
         known = dict(version=version, paused=workspace.paused,
                      seconds_left=page.worker.seconds_left())
         if since == version:
-            return known
-        return known | dict(
+            return JSONResponse(known)
+        return JSONResponse(known | dict(  # as it is: FastAPI would copy all items first
             items=[page.describe(item) for item in workspace.items()], model=page.model(),
             formats=[dict(name=name, what=what, default=name in DEFAULT_FORMATS)
                      for name, what in FORMATS.items()],
             roots=[str(root) for root in page.folders.roots], tile=TILE,
             keep_days=page.limits.keep_days, upload_bytes=page.limits.upload_bytes,
-            program=f'mmsart {__version__}')
+            program=f'mmsart {__version__}'))
 
     @app.post('/api/files')
     async def add_file(request: Request, name: str, read: str = '{}') -> dict[str, Any]:
