@@ -89,6 +89,9 @@ class ExportableDetector(nn.Module):
             deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4)
             scores, order = scores.topk(min(cfg.nms_pre, scores.shape[0]))
             boxes = _clip(head.bbox_coder.decode(priors[order], deltas[order]), limit)
+            # Nothing is left of those in the padding.
+            large = (boxes[:, 2:] - boxes[:, :2] > cfg.min_bbox_size).all(1).nonzero()[:, 0]
+            boxes, scores = boxes[large], scores[large]
             kept = _Nms.apply(boxes, scores, cfg.nms_pre, cfg.nms.iou_threshold, 0.0)
             found.append((boxes[kept], scores[kept]))
         boxes, scores = (torch.cat(parts) for parts in zip(*found, strict=True))

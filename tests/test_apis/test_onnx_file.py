@@ -93,6 +93,23 @@ def test_operators_are_those_of_onnx_and_the_file_says_what_it_is(case):
     assert json.loads(properties['postprocess']) == source.postprocess
 
 
+@torch.no_grad()
+def test_proposals_in_the_padding_are_left_out_as_in_mmdet(mask_rcnn):
+    detector = mask_rcnn.build('cpu')
+    for cfg in (detector.test_cfg.rpn, detector.rpn_head.test_cfg):
+        cfg.update(nms_pre=5000, max_per_img=5000)
+    image = torch.nn.functional.pad(cells()[None].float(), (0, 24, 0, 48))
+    features = detector.extract_feat(image)
+    sample = DetDataSample(metainfo=dict(img_shape=SIZE))
+    expected = detector.rpn_head.predict(features, [sample])[0].bboxes
+    limit = torch.tensor([SIZE[1], SIZE[0], SIZE[1], SIZE[0]], dtype=torch.float32)
+    found = ExportableDetector(detector)._propose(features, limit)
+    assert len(found) == len(expected) > 80
+    found, expected = (  # scores may tie
+        boxes[np.lexsort(boxes.numpy().T)] for boxes in (found, expected))
+    torch.testing.assert_close(found, expected)
+
+
 def test_an_image_without_cells(mask_rcnn, tmp_path):
     mask_rcnn.model.test_cfg.rcnn.score_thr = 2.0
     try:
