@@ -134,6 +134,7 @@ def test_training_goes_on_where_no_image_has_a_proposal():
     (dict(stage_loss_weights=[1.0]), 'one entry for each stage'),
     (dict(bbox_head=cascade_config().roi_head.bbox_head[0]), 'one entry for each stage'),
     (dict(stage_score_weights=[1.0]), 'expected a list of 2 numbers'),
+    (dict(stage_score_weights=[]), 'expected a list of 2 numbers'),
     (dict(stage_score_weights=[0.0, 0.0]), 'not all of them 0')])
 def test_lists_of_other_lengths_are_named(change, message):
     model = cascade_config()

@@ -233,6 +233,7 @@ def test_it_is_not_trained():
     (dict(views=[dict(flip='up')]), "model.views: flip: found 'up', expected one of '', 'hori"),
     (dict(views=[dict(turns=4)]), 'model.views: turns: found 4, expected a whole number from 0'),
     (dict(views=[dict(scale=0)]), 'model.views: scale: found 0, expected a number above 0'),
+    (dict(views=[dict(scale='2x')]), "model.views: scale: found '2x', expected a number above 0"),
     (dict(views=[dict(weight=-1)]), 'model.views: weight: found -1, expected a number above 0'),
     (dict(fuse_iou_thr=1), 'model.fuse_iou_thr: found 1, expected'),
 ])

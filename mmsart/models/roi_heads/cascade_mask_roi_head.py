@@ -49,7 +49,8 @@ class CascadeMaskRoIHead(FlipTTARoIHead):
             raise UserError(
                 'CascadeMaskRoIHead: expected bbox_head, stage_loss_weights and train_cfg.rcnn as '
                 'lists with one entry for each stage')
-        score_weights = stage_score_weights or (1.0,) * len(bbox_head)
+        score_weights = (
+            (1.0,) * len(bbox_head) if stage_score_weights is None else stage_score_weights)
         if len(score_weights) != len(bbox_head) or min(score_weights) < 0 or not sum(score_weights):
             raise UserError(
                 f'CascadeMaskRoIHead: stage_score_weights is {stage_score_weights!r}, expected a '
