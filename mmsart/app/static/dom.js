@@ -35,9 +35,10 @@ export const guarded = action => async (...given) => {
   }
 };
 
-export function confirmed(text) {
+export function confirmed(text, yes = 'Remove') {
   const dialog = $('confirm-dialog');
   $('confirm-text').textContent = text;
+  $('confirm-yes').textContent = yes;
   dialog.returnValue = 'no';
   dialog.showModal();
   return new Promise(resolve => dialog.addEventListener(

@@ -160,7 +160,7 @@ export class Queue {
 
   async #again(id) {
     const item = this.items.find(each => each.id === id);
-    if (item.edits && !await confirmed(`Find the cells of ${item.name} anew? Its corrections are lost then.`)) return;
+    if (item.edits && !await confirmed(`Find the cells of ${item.name} anew? Its corrections are lost then.`, 'Find anew')) return;
     if (item.state === 'failed') { this.reread(item); return; }
     await postJson(`/api/items/${id}`, { action: 'again' });
     this.changed();
