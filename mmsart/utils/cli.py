@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mmsart.utils.errors import UserError
@@ -40,7 +42,9 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
                         else error.problems)
             exit_code = error.exit_code
         except (OSError, EOFError, RuntimeError) as error:
-            if (lost := _lost_worker(error)) is not None:
+            with _torch_quiet():
+                lost = _lost_worker(error)
+            if lost is not None:
                 problems = (f'{lost}; expected it to live: where the memory was full, a smaller '
                             'num_workers of the data loaders needs less',)
             elif isinstance(error, OSError) and error.filename is not None:
@@ -114,6 +118,20 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add_config_options(parser)
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help="post-processing settings, overriding the model's own")
+
+
+@contextmanager
+def _torch_quiet() -> Iterator[None]:
+    """Keep torch from raising here what is being told: its loaders do when they hear of a death."""
+    if threading.current_thread() is not threading.main_thread():  # signals come to that one alone
+        yield
+        return
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if handler is not None:  # one that was not set by Python can't be put back
+            signal.signal(signal.SIGCHLD, handler)
 
 
 def _lost_worker(error: Exception) -> str | None:

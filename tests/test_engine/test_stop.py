@@ -20,7 +20,7 @@ from mmsart.engine.hooks.stop_hook import StopHook
 from mmsart.engine.runner.checkpoint_files import INTERRUPTED, find_resumable
 from mmsart.engine.runner.loader_workers import begin_worker, end_workers
 from mmsart.engine.runner.stop_request import StopRequest
-from mmsart.utils import RunStopped, cli_main
+from mmsart.utils import RunStopped, cli, cli_main
 from tests.test_engine import toy_run
 from tests.test_engine.test_processes import in_two_processes
 from tests.test_engine.test_resume import outcome, variants
@@ -241,6 +241,29 @@ def test_a_killed_worker_gets_one_line(tmp_path, where):
     assert 'DataLoader worker' in lines[-1]
     assert 'num_workers' in lines[-1]
     assert not any('Traceback' in line for line in lines)
+
+
+def test_a_death_that_torch_hears_of_late_gets_one_line(monkeypatch, capsys):
+    """Torch's handler of SIGCHLD raises wherever Python stands, in what tells of it too."""
+    def torch_hears(*_):
+        raise RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.')
+
+    def tell(error):
+        os.kill(os.getpid(), signal.SIGCHLD)
+        return 'a DataLoader worker ended unexpectedly'
+
+    @cli_main
+    def lose_a_worker():
+        raise ConnectionResetError
+
+    monkeypatch.setattr(cli, '_lost_worker', tell)
+    before = signal.signal(signal.SIGCHLD, torch_hears)
+    try:
+        assert lose_a_worker() == 2
+        assert signal.getsignal(signal.SIGCHLD) is torch_hears
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert capsys.readouterr().err.startswith('error: a DataLoader worker ended unexpectedly')
 
 
 def stop_one(folder, at):
