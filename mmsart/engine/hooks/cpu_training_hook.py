@@ -106,8 +106,12 @@ class CpuTrainingHook(Hook):
 
 
 def has_bfloat16_instructions() -> bool:
-    """Return whether the CPU multiplies bfloat16 natively (AVX512-BF16 or AMX)."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    """Return whether the CPU multiplies bfloat16 natively (AVX512-BF16 or AMX) and oneDNN may.
+
+    The environment's ``ONEDNN_MAX_CPU_ISA`` can hold oneDNN to fewer instructions than there are.
+    """
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(native and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:

@@ -130,6 +130,17 @@ def test_float32_where_the_cpu_has_no_bfloat16(model, monkeypatch):
     assert set(seen.values()) == {torch.float32}
 
 
+@pytest.mark.parametrize(('native', 'tiles', 'allowed', 'expected'), [
+    (True, False, True, True), (False, True, True, True),
+    (True, True, False, False),  # held to fewer instructions, by ONEDNN_MAX_CPU_ISA
+    (False, False, True, False)])  # oneDNN's bfloat16 without instructions of its own is slow
+def test_which_processors_have_bfloat16(native, tiles, allowed, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported', lambda: native)
+    monkeypatch.setattr(torch.cpu, '_is_amx_tile_supported', lambda: tiles)
+    monkeypatch.setattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', lambda: allowed)
+    assert cpu_training_hook.has_bfloat16_instructions() is expected
+
+
 def test_an_error_inside_a_part_leaves_autocast_off(model, with_bfloat16, monkeypatch):
     model.train()
     CpuTrainingHook().before_train(runner_of(model))
