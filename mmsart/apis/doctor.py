@@ -10,11 +10,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from mmsart.ops import COMPILE_MMCV, are_compiled
+from mmsart.utils.cli import INSTALL_LIBRARIES
 from mmsart.utils.quiet import quiet_imports
 
 _REINSTALL_MMCV = 'pip install --no-cache-dir --no-deps --force-reinstall onedl-mmcv==2.3.6'
 _COMPILE_MMCV = f'make install-ops, or {COMPILE_MMCV}'
-_LIBRARIES = 'where a library such as libGL.so.1 is missing, apt-get install libgl1 libglib2.0-0'
+_LIBRARIES = f'where a library such as libGL.so.1 is missing, {INSTALL_LIBRARIES}'
 _CACHE = ('where numba finds no place for its cache, set NUMBA_CACHE_DIR to a folder that can be '
           'written')
 _MODULES = {  # module: (distribution, what else may help)

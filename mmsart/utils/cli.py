@@ -15,6 +15,7 @@ from typing import Any
 from mmsart.utils.errors import UserError
 
 MOST_PROBLEMS = 100  # lines that are printed of a run's errors
+INSTALL_LIBRARIES = 'apt-get install libgl1 libglib2.0-0'  # what OpenCV needs of a Debian
 
 
 def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
@@ -26,9 +27,9 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
     Returns:
         A function of the same arguments. A :class:`UserError`, or an `OSError` that names a
         file, is printed to stderr as ``error: ...``, one line a problem, and gives exit code 2,
-        or 3 where the work is done but for the inputs named. A killed worker of a data loader is
-        reported in the same way. Ctrl-C gives 130. Other exceptions are defects and keep their
-        traceback.
+        or 3 where the work is done but for the inputs named. A killed worker of a data loader and
+        a missing library of the system are reported in the same way. Ctrl-C gives 130. Other
+        exceptions are defects and keep their traceback.
     """
 
     @functools.wraps(function)
@@ -51,6 +52,12 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
                 problems = (f'{error.filename}: {error.strerror}',)
             else:
                 raise
+            exit_code = 2
+        except ImportError as error:
+            if 'cannot open shared object file' not in str(error):
+                raise
+            problems = (f'{error}, expected the libraries that OpenCV needs: {INSTALL_LIBRARIES} '
+                        '(docs/install.md); mmsart doctor looks at everything',)
             exit_code = 2
         except KeyboardInterrupt as stop:
             if os.environ.get('RANK', '0') == '0':

@@ -22,6 +22,10 @@ from mmsart.utils import (
     (UserError('a.csv: row 2:\n bad'), 'error: a.csv: row 2: bad'),
     (MissingFileError('a.csv: no such file'), 'error: a.csv: no such file'),
     (PermissionError(13, 'Permission denied', 'out.csv'), 'error: out.csv: Permission denied'),
+    (ImportError('libGL.so.1: cannot open shared object file: No such file or directory'),
+     'error: libGL.so.1: cannot open shared object file: No such file or directory, expected the '
+     'libraries that OpenCV needs: apt-get install libgl1 libglib2.0-0 (docs/install.md); mmsart '
+     'doctor looks at everything'),
 ])
 def test_user_errors_are_one_line_and_code_2(capsys, error, line):
     @cli_main
@@ -89,7 +93,8 @@ def test_an_error_in_a_worker_is_one_line_too(capsys):
     assert capsys.readouterr().err == 'error: b.png: unreadable\n'
 
 
-@pytest.mark.parametrize('error', [ValueError('a defect'), OSError('no file named'), KeyError(1)])
+@pytest.mark.parametrize('error', [
+    ValueError('a defect'), OSError('no file named'), KeyError(1), ImportError('no such name')])
 def test_defects_keep_their_traceback(error):
     @cli_main
     def main():
