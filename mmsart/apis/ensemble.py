@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from mmsart.apis.config import load_config
 from mmsart.apis.models import ModelSource, NoConfigError, find_source
+from mmsart.apis.options import split_option
 from mmsart.engine.runner.checkpoint_files import write_last_checkpoint
 from mmsart.postprocessing.fusion import FUSE_IOU
 from mmsart.utils import UserError, atomic_write, check_writable
@@ -32,17 +33,21 @@ def make_ensemble(config: str, weights: Sequence[str | os.PathLike], out: str | 
         out: the folder; gets ``ensemble.pth`` and ``ensemble.py``.
         shares: weights of the members in the fusion, None for equal ones.
         iou_thr: see :func:`~mmsart.postprocessing.fusion.fuse_detections`.
-        cfg_options: ``KEY=VALUE`` strings for `config`.
+        cfg_options: ``KEY=VALUE`` strings for `config`; those of its model for the members that
+            carry no config.
 
     Returns:
         The checkpoint.
 
     Raises:
         MissingFileError: a member is missing.
-        UserError: the members do not fit together.
+        UserError: the members do not fit together, or an option would change nothing.
     """
     cfg = load_config(config, cfg_options)
-    members = [_find_member(each, config, cfg_options) for each in weights]
+    carried = [_carried(each) for each in weights]
+    _check_options(cfg_options, all(carried))
+    members = [own or find_source(each, config, cfg_options)
+               for own, each in zip(carried, weights, strict=True)]
     _check_alike(members)
     model = dict(type='MaskEnsemble', members=[member.model.to_dict() for member in members],
                  weights=shares and list(shares), fuse_iou_thr=iou_thr)
@@ -62,12 +67,24 @@ def make_ensemble(config: str, weights: Sequence[str | os.PathLike], out: str | 
     return folder / WEIGHTS_FILE
 
 
-def _find_member(weights: str | os.PathLike, config: str,
-                 cfg_options: Sequence[str]) -> ModelSource:
+def _carried(weights: str | os.PathLike) -> ModelSource | None:
+    """Find a member by the config that it carries; None where it carries none."""
     try:
         return find_source(weights)
     except NoConfigError:
-        return find_source(weights, config, cfg_options)
+        return None
+
+
+def _check_options(cfg_options: Sequence[str], all_carry_theirs: bool) -> None:
+    """Refuse options that would change nothing."""
+    for option in cfg_options:
+        part = split_option(option)[0].partition('.')[0]
+        if part in TRAINING:
+            raise UserError(f'--cfg-options: found {option}, expected none of {part}: an ensemble '
+                            'is not trained')
+        if part == 'model' and all_carry_theirs:
+            raise UserError(f'--cfg-options: found {option}, expected none of model: each member '
+                            'carries the config of its own')
 
 
 def _check_alike(members: Sequence[ModelSource]) -> None:

@@ -50,7 +50,8 @@ def train_folds(config: str, work_dir: str | os.PathLike, folds: int = 5, seed: 
                         f'{folds - 1}')
     folder = Path(work_dir)
     _fold_config(config, folder, folds, 0, seed, cfg_options)  # refused before anything is written
-    _check_settings(folder, dict(config=Path(config).name, folds=folds, seed=seed))
+    _check_settings(folder, dict(config=Path(config).name, folds=folds, seed=seed,
+                                 cfg_options=list(cfg_options)))
     for fold in chosen:
         target = _predictions(folder, fold)
         if target.is_file():
@@ -95,9 +96,11 @@ def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
     path = check_writable(folder) / SETTINGS_FILE
     if path.is_file():
         known = json.loads(path.read_text())
-        if known != settings:
-            raise UserError(f'{path}: found {known}, expected {settings}; another --work-dir keeps '
-                            'these folds apart from those that are there')
+        for name, value in settings.items():
+            if known.get(name) != value:
+                raise UserError(f'{path}: {name}: found {known.get(name)}, expected {value}; '
+                                'another --work-dir keeps these folds apart from those that are '
+                                'there')
         return
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(settings) + '\n')

@@ -24,7 +24,7 @@ def ensemble(**options):
     torch.manual_seed(0)
     detector = MODELS.build(dict(
         type='MaskEnsemble', members=[member(100.), member(150.)]) | options)
-    for each in detector.members:
+    for each in (part for one in detector.members for part in detectors_of(one)):
         each.init_weights()
         torch.nn.init.normal_(each.roi_head.bbox_head.fc_reg.weight, std=0.1)
         torch.nn.init.constant_(each.roi_head.mask_head.conv_logits.bias, 2)  # fills its box
@@ -72,6 +72,28 @@ def test_what_acts_on_a_detector_acts_on_each_member():
     assert [cap.key for cap in caps].count('model.test_cfg.rcnn.max_per_img') == 4
 
 
+@torch.no_grad()
+def test_a_member_may_have_views_of_its_own():
+    views = dict(type='MaskTTA', detector=member(150.), views=[dict(), dict(flip='horizontal')])
+    detector, data = ensemble(members=[member(100.), views]), pictures()
+    alone = [to_detections(each.test_step(pictures())[0]) for each in detector.members]
+    found = to_detections(detector.test_step(data)[0])
+    expected = fuse_detections(alone)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
+    assert found.masks.to_rles() == expected.masks.to_rles()
+
+
+@torch.no_grad()
+def test_a_member_without_masks_is_named():
+    boxes = member(150.)
+    boxes.roi_head = dict(type='StandardRoIHead', **{
+        key: boxes.roi_head[key] for key in ('bbox_roi_extractor', 'bbox_head')})
+    detector = ensemble()
+    detector.members[1] = MODELS.build(boxes).eval()
+    with pytest.raises(UserError, match='found a MaskRCNN that gives boxes alone'):
+        detector.test_step(pictures())
+
+
 def test_it_is_not_trained():
     with pytest.raises(UserError, match='members are trained one by one'):
         ensemble()(*pictures().values(), mode='loss')
@@ -79,9 +101,10 @@ def test_it_is_not_trained():
 
 @pytest.mark.parametrize(('options', 'message'), [
     (dict(members=[member(1.)]), 'model.members: found .* expected a list of two'),
-    (dict(members=[member(1.), dict(type='FCOS')]), 'found a FCOS without test_cfg.rcnn'),
     (dict(weights=[1]), r'model.weights: found \[1\], expected 2 numbers above 0'),
     (dict(weights=[1, 0]), 'model.weights'),
+    (dict(weights=[1, '2']), 'model.weights'),
+    (dict(fuse_iou_thr='high'), "model.fuse_iou_thr: found 'high', expected"),
     (dict(fuse_iou_thr=1), 'model.fuse_iou_thr: found 1, expected')])
 def test_bad_arguments(options, message):
     with pytest.raises(UserError, match=message):

@@ -16,6 +16,7 @@ from tests.sample_data import write_sample
 from tests.test_apis.tiny_model import CONFIG, SMALL, write_checkpoint
 from tests.test_zoo.test_zoo import FACTS
 
+SMALL_DATA = [option for option in SMALL if not option.startswith('model.')]
 SOFT = 'model.test_cfg.rcnn.keep_mask_logits=True'
 
 
@@ -42,7 +43,7 @@ def ensemble(data, members, tmp_path_factory):
     folder = tmp_path_factory.mktemp('ensemble') / 'both'
     code, out, err = run_tool(
         'ensemble', CONFIG, *members, '--out', folder, '--shares', '2', '1', '--iou-thr', '0.3',
-        '--cfg-options', f'data_root={data}', *SMALL)
+        '--cfg-options', f'data_root={data}', *SMALL_DATA)
     assert code == 0, err
     assert 'ensemble.pth: 2 members' in out
     return folder
@@ -148,6 +149,17 @@ def test_a_member_without_a_config_is_built_by_the_one_given(data, members, tmp_
     limits = [member.test_cfg.rcnn.max_per_img
               for member in load_config(str(tmp_path / 'both' / 'ensemble.py')).model.members]
     assert limits == [60, 7]
+
+
+@pytest.mark.parametrize(('option', 'message'), [
+    ('model.test_cfg.rcnn.score_thr=0.9', 'expected none of model: each member carries the config'),
+    ('train_dataloader.batch_size=1', 'expected none of train_dataloader: an ensemble is not')])
+def test_options_that_would_change_nothing(members, tmp_path, option, message):
+    code, _, err = run_tool('ensemble', CONFIG, *members, '--out', tmp_path / 'out',
+                            '--cfg-options', option)
+    assert code == 2
+    assert f'--cfg-options: found {option}, {message}' in err
+    assert not (tmp_path / 'out').exists()
 
 
 def test_members_that_do_not_fit(data, members, tmp_path):

@@ -68,3 +68,8 @@ def test_a_missing_config_is_one_line():
     assert code == 2
     assert 'nowhere.py' in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_an_image_without_pixels():
+    code, _, err = run_tool('analysis_tools/model_costs', 'nowhere.py', '--size', '0', '96')
+    assert (code, err) == (2, 'error: --size: found 0 96, expected two numbers above 0\n')

@@ -57,12 +57,15 @@ def test_every_image_is_predicted_by_a_model_that_did_not_see_it(data, tmp_path,
 
     code, _, err = run_tool(*command, '--seed', '1', *options)
     assert code == 2
-    assert "found {'config': 'maskrcnn_r18_two_stage.py', 'folds': 2, 'seed': 0}, expected" in err
+    assert 'folds.json: seed: found 0, expected 1; another --work-dir' in err
+    code, _, err = run_tool(*command, *options, 'model.test_cfg.rcnn.max_per_img=5')
+    assert code == 2
+    assert 'folds.json: cfg_options: found' in err
     other = tmp_path / 'other.py'
     other.write_text(f"_base_ = '{ROOT / CONFIG}'\n")
     code, _, err = run_tool('train_folds', other, *command[2:], *options)
     assert code == 2
-    assert "expected {'config': 'other.py', 'folds': 2, 'seed': 0}; another --work-dir" in err
+    assert 'config: found maskrcnn_r18_two_stage.py, expected other.py' in err
 
 
 @pytest.mark.parametrize(('config', 'arguments', 'message'), [

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmsart.utils import cli_main, make_parser
+from mmsart.utils import UserError, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
 
 SIZE = (520, 704)
@@ -132,6 +132,9 @@ def time_image(model: Any, sample: dict[str, Any]) -> tuple[float, int]:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
+    if min(options.size) < 1:
+        raise UserError(f'--size: found {options.size[0]} {options.size[1]}, expected two numbers '
+                        'above 0')
     import_mmdet()
     from mmengine.registry import init_default_scope
 

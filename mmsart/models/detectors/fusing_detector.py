@@ -35,7 +35,7 @@ class FusingDetector(BaseModel):
     def __init__(self, weights: Sequence[float] | None, fuse_iou_thr: float = FUSE_IOU,
                  mask_thr: float | Sequence[float] = MASK_THR, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0 <= fuse_iou_thr < 1:
+        if not isinstance(fuse_iou_thr, int | float) or not 0 <= fuse_iou_thr < 1:
             raise UserError(f'model.fuse_iou_thr: found {fuse_iou_thr!r}, expected a number in '
                             '[0, 1)')
         self.weights = weights
@@ -90,10 +90,21 @@ def ask(detector: Any, inputs: Sequence[Tensor], samples: SampleList) -> list[De
 
     Returns:
         The detections of each image.
+
+    Raises:
+        UserError: it finds boxes without masks.
     """
     own = [DetDataSample(metainfo=sample.metainfo) for sample in samples]
-    return [to_detections(sample)
-            for sample in detector.test_step(dict(inputs=list(inputs), data_samples=own))]
+    found = detector.test_step(dict(inputs=list(inputs), data_samples=own))
+    if any('masks' not in sample.pred_instances for sample in found):
+        raise UserError(f'model: found a {type(detector).__name__} that gives boxes alone, '
+                        'expected a detector with masks')
+    return [to_detections(sample) for sample in found]
+
+
+def is_positive(value: Any) -> bool:
+    """Return whether a value of a config is a number above 0."""
+    return isinstance(value, int | float) and value > 0
 
 
 def with_soft_masks(detector: dict) -> dict:

@@ -11,7 +11,12 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
 from torch import Tensor, nn
 
-from mmsart.models.detectors.fusing_detector import FusingDetector, ask, with_soft_masks
+from mmsart.models.detectors.fusing_detector import (
+    FusingDetector,
+    ask,
+    is_positive,
+    with_soft_masks,
+)
 from mmsart.postprocessing.fusion import FUSE_IOU, MASK_THR
 from mmsart.structures.detections import Detections
 from mmsart.structures.orientation import FLIPS, Orientation
@@ -41,8 +46,8 @@ class View:
         for name, right, expected in (
                 ('flip', self.flip in FLIPS, f'one of {", ".join(map(repr, FLIPS))}'),
                 ('turns', self.turns in range(4), 'a whole number from 0 to 3'),
-                ('scale', _is_positive(self.scale), 'a number above 0'),
-                ('weight', _is_positive(self.weight), 'a number above 0')):
+                ('scale', is_positive(self.scale), 'a number above 0'),
+                ('weight', is_positive(self.weight), 'a number above 0')):
             if not right:
                 raise UserError(f'model.views: {name}: found {getattr(self, name)!r}, expected '
                                 f'{expected}')
@@ -133,10 +138,6 @@ class MaskTTA(FusingDetector):
               samples: SampleList) -> list[Detections]:
         shown, laid = zip(*map(view.show, inputs, samples), strict=True)
         return [view.orientation.undo(found) for found in ask(self.detector, shown, laid)]
-
-
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, int | float) and value > 0
 
 
 def _read_views(views: Sequence[dict]) -> list[View]:
