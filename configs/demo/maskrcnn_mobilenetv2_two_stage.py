@@ -2,7 +2,7 @@
 
 make demo
 
-mAP .37 on its 24 generated validation images, after 2 min of processor time (docs/results.md).
+mAP .37 on its 24 generated validation images, after 2 min on two cores (docs/results.md).
 """
 _base_ = [
     '../_base_/models/mask-rcnn_mobilenetv2_fpn_lite.py',

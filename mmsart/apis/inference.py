@@ -7,8 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,9 +29,10 @@ from mmsart.models.detectors.members import member_configs
 from mmsart.postprocessing.kept import KeptFrame
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
-from mmsart.utils import UserError
+from mmsart.utils import UnforeseenError, UserError
 
 Image = str | os.PathLike | np.ndarray
+T = TypeVar('T')
 
 PROPOSALS_OF_A_CELL = 4
 """NMS at an IoU of .7 leaves this many of each cell, and more: a limit beyond cuts duplicates."""
@@ -279,24 +281,39 @@ class CellSegmenter:
     def _crops(self, requests: Iterable[Request],
                watch: Callable[[Request, int, int], None] | None) -> Iterator[Crop | _Failed]:
         for request in requests:
-            try:
-                image = _OpenImage(request, self._predictor, self.keep is not None)
-                for number in range(len(image.stack)):
-                    crops = image.cut(number)
-                    for place, crop in enumerate(crops, number * len(crops)):
-                        if watch is not None:
-                            watch(request, place, len(crops) * len(image.stack))
-                        yield crop
-            except UserError as error:
-                yield _Failed(request, error)
-            except OSError as error:
-                yield _Failed(request, UserError(f'{request.image}: {error.strerror or error}'))
+            image = _attempt(request, partial(
+                _OpenImage, request, self._predictor, self.keep is not None))
+            if isinstance(image, _Failed):
+                yield image
+                continue
+            for number in range(len(image.stack)):
+                crops = _attempt(request, partial(image.cut, number))
+                if isinstance(crops, _Failed):
+                    image.stack.close()
+                    yield crops
+                    break
+                for place, crop in enumerate(crops, number * len(crops)):
+                    if watch is not None:
+                        watch(request, place, len(crops) * len(image.stack))
+                    yield crop
 
 
 @dataclass(frozen=True)
 class _Failed:
     request: Request
     error: UserError
+
+
+def _attempt(request: Request, work: Callable[[], T]) -> T | _Failed:
+    """Do a part of the work on one image, whose troubles must not end that on others."""
+    try:
+        return work()
+    except UserError as error:
+        return _Failed(request, error)
+    except OSError as error:
+        return _Failed(request, UserError(f'{request.image}: {error.strerror or error}'))
+    except Exception as error:  # what a reader of files can meet has no end
+        return _Failed(request, UnforeseenError(request.shown_name, error))
 
 
 class _OpenImage:

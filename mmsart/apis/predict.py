@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +34,14 @@ from mmsart.formats.summary import (
 )
 from mmsart.imaging.inputs import InputImage, find_inputs, with_series
 from mmsart.structures.image_result import class_colours
-from mmsart.utils import IncompleteError, UserError, atomic_write, check_writable
+from mmsart.utils import (
+    IncompleteError,
+    UnforeseenError,
+    UserError,
+    atomic_write,
+    check_writable,
+    readable,
+)
 
 RECORDS = '.mmsart'
 """Folder of records in the folder of results: one JSON file per image, written last."""
@@ -208,12 +216,19 @@ class _Batch:
                 record['row'] = summarize_image(result, image.stem)
                 record['caps'] = result.caps
                 self._say(_line(result))
-            except UserError as error:
-                result = error
+            except UserError as wrong:
+                result = wrong
+            except OSError:  # such as a full disk, which the next image meets too
+                raise
+            except Exception as defect:
+                result = UnforeseenError(image.name, defect)
             else:
                 result.close()
+        if isinstance(result, UnforeseenError):
+            traceback.print_exception(result.__cause__)
         if isinstance(result, UserError):
-            record |= dict(row=failed_image(image.name, str(result)), error=str(result), files=[])
+            error = readable(str(result))
+            record |= dict(row=failed_image(image.name, error), error=error, files=[])
             self._say(f'{image.name}: failed')
         path = self._record_path(image)
         check_writable(path.parent)
@@ -261,7 +276,7 @@ class _Batch:
         except OSError:
             known = (0, 0)
         text = f'{self._settings} {image.path.resolve()} {image.series} {known}'
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(os.fsencode(text)).hexdigest()
 
     def _record_path(self, image: InputImage) -> Path:
         return self.out / RECORDS / f'{image.stem}.json'

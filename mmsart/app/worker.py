@@ -11,7 +11,7 @@ from mmsart.apis.inference import Request, Segmentation
 from mmsart.app.items import DONE, FAILED, RUNNING, WAITING, Facts, Item
 from mmsart.app.results import save_kept
 from mmsart.app.workspace import Workspace
-from mmsart.utils import UserError
+from mmsart.utils import UnforeseenError, UserError
 
 MEMORY = 0.7
 """Weight of what the estimate of the speed was before an image."""
@@ -109,6 +109,8 @@ class Worker(threading.Thread):
                 if item.state == RUNNING:  # the program ends
                     item.state = WAITING
         except UserError as error:
+            if isinstance(error, UnforeseenError):
+                log.error('%s: failed', item.name, exc_info=error.__cause__)
             self._fail(item, str(error).replace(item.path, item.name))
         except Exception as error:  # one image must not end the queue
             log.exception('%s: failed', item.name)

@@ -185,7 +185,9 @@ def _footer(frame: FrameResult, result: ImageResult, scale: int) -> np.ndarray:
     counts = np.bincount(cells.labels, minlength=len(result.classes))
     place = ' '.join(f'{axis} {index}' for axis, index, count in zip(
         'tz', (frame.t, frame.z), result.stack_size, strict=True) if count > 1)
-    title = f'{os.path.basename(result.name)} {place}'.strip()
+    # A font has no picture of a line break.
+    name = ''.join(each if each.isprintable() else ' ' for each in os.path.basename(result.name))
+    title = f'{name} {place}'.strip()
     items: list[tuple[str, tuple[int, int, int] | float | None]] = [
         (_shorten(title, font, width - 2 * gap), None),
         (f'{len(cells):,} cell{"" if len(cells) == 1 else "s"}', None)]

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from pathlib import Path
 
 from mmsart.imaging.readers import IMAGE_SUFFIXES, count_series
 from mmsart.imaging.stack import image_id
-from mmsart.utils.errors import MissingFileError, UserError, missing
+from mmsart.utils import MissingFileError, UserError, missing, readable
+
+LONGEST_STEM = 200  # bytes, of the 255 that a file's name may have
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def find_inputs(
 
     Returns:
         The images in the order of `inputs`, in folders by name, each once. Names that differ in
-        nothing but their ending keep it in their stem, as ``a_png`` and ``a_tif``.
+        nothing but their ending keep it in their stem, as ``a_png`` and ``a_tif``; very long ones
+        are cut there.
 
     Raises:
         MissingFileError: there is no such file or folder, or no image in it.
@@ -56,7 +60,7 @@ def find_inputs(
             raise MissingFileError(
                 f'{given}: found no image, expected files ending in {", ".join(IMAGE_SUFFIXES)}')
         for path, name in listed:
-            found.setdefault(path, name)
+            found.setdefault(path, readable(name))
     by_name: dict[str, Path] = {}
     for path, name in found.items():
         if (other := by_name.setdefault(name, path)) != path:
@@ -132,7 +136,11 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def _stem(name: str) -> str:
-    return str(Path(name).parent / image_id(name))
+    """Return how results begin; what would leave no room for their endings is cut and hashed."""
+    own = image_id(name)
+    if len(os.fsencode(own)) > LONGEST_STEM:
+        own = own[:LONGEST_STEM // 4] + '_' + hashlib.sha256(name.encode()).hexdigest()[:12]
+    return str(Path(name).parent / own)
 
 
 def _stem_with_ending(name: str) -> str:

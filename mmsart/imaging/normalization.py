@@ -36,7 +36,8 @@ class Normalization:
         """Scale grey values.
 
         Args:
-            values: of any shape and numeric dtype; what is not finite becomes 0.
+            values: of any shape and numeric dtype; NaN becomes 0, an infinite value the end beyond
+                which it lies.
 
         Returns:
             uint8 of the same shape.
@@ -57,8 +58,8 @@ class Normalization:
     def _scale(self, values: np.ndarray) -> np.ndarray:
         finite = np.nan_to_num(values.astype(np.float64), nan=self.low)
         span = self.high - self.low
-        shares = (finite - self.low) / span if span > 0 else np.zeros_like(finite)
-        return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+        within = np.clip(finite, self.low, self.high) - self.low
+        return np.rint(within / span * 255 if span > 0 else within).astype(np.uint8)
 
     def __str__(self) -> str:
         return f'grey values {self.low:g} to {self.high:g} as 0 to 255 ({self.source})'

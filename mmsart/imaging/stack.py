@@ -81,6 +81,9 @@ class ImageStack:
         self.sizes = {axis: self._lengths[axis] for axis in self.axes}
         self.pixel_size = self._choose_pixel_size(pixel_size)
         first = self._plane(0)
+        if first.dtype.kind not in 'uif':
+            raise UserError(f'{self.name}: found values of type {first.dtype}, expected whole or '
+                            'floating-point grey values')
         self.normalization: Normalization = find_normalization(
             self.name, first.dtype, self._planes(first), first.size * len(self), normalize)
         if self.normalization.low == self.normalization.high:

@@ -10,6 +10,7 @@ from mmsart.utils.errors import (
     IncompleteError,
     MissingFileError,
     RunStopped,
+    UnforeseenError,
     UserError,
     UserErrors,
     as_user_error,
@@ -18,9 +19,9 @@ from mmsart.utils.errors import (
     raise_all,
     shown,
 )
-from mmsart.utils.files import atomic_write, check_target, check_writable
+from mmsart.utils.files import atomic_write, check_target, check_writable, readable
 
-__all__ = ['IncompleteError', 'MissingFileError', 'RunStopped', 'UserError', 'UserErrors',
-           'add_config_options', 'add_model_options', 'add_run_arguments', 'as_user_error',
+__all__ = ['IncompleteError', 'MissingFileError', 'RunStopped', 'UnforeseenError', 'UserError',
+           'UserErrors', 'add_config_options', 'add_model_options', 'add_run_arguments', 'as_user_error',
            'atomic_write', 'check_target', 'check_writable', 'cli_main', 'make_parser', 'missing',
-           'named', 'raise_all', 'shown']
+           'named', 'raise_all', 'readable', 'shown']

@@ -56,6 +56,19 @@ class MissingFileError(UserError, FileNotFoundError):
     """A file or folder that the user named does not exist."""
 
 
+class UnforeseenError(UserError):
+    """A defect that showed on one of many images, whose fault it need not be: the others go on.
+
+    Args:
+        place: the image.
+        cause: what was raised; it becomes ``__cause__`` and keeps its traceback.
+    """
+
+    def __init__(self, place: str, cause: Exception) -> None:
+        super().__init__(f'{place}: found an unforeseen {type(cause).__name__}: {cause}')
+        self.__cause__ = cause
+
+
 class RunStopped(KeyboardInterrupt):
     """A run has ended early because somebody asked it to; the message says how to go on.
 

@@ -81,3 +81,16 @@ def check_writable(folder: str | os.PathLike) -> Path:
         raise UserError(
             f'{folder}: expected a folder that can be written, found: {found}') from error
     return folder
+
+
+def readable(name: str) -> str:
+    """Write a file's name as text that can be printed and saved.
+
+    Args:
+        name: as Python gives it; bytes that are no UTF-8, from older disks, are surrogates there.
+
+    Returns:
+        The name with these bytes as the characters that they are in Latin-1.
+    """
+    return ''.join(chr(ord(each) - 0xDC00) if '\udc80' <= each <= '\udcff' else each
+                   for each in name)

@@ -1,4 +1,5 @@
 """Which images files, folders and patterns stand for, and what their results are called."""
+import os
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +74,24 @@ def test_images_of_one_file(tmp_path):
 def _broken(folder: Path) -> Path:
     (folder / 'broken.tif').write_bytes(b'II*\0')
     return folder / 'broken.tif'
+
+
+def test_names_that_are_no_utf8_are_written_in_latin1(tmp_path):
+    """As disks of older systems have them: 10 µm.png."""
+    path = os.path.join(os.fsencode(tmp_path), b'10 \xb5m.png')
+    with open(path, 'wb'):
+        pass
+    image, = find_inputs([tmp_path])
+    assert (image.name, image.stem) == ('10 µm.png', '10 µm')
+    assert image.path.is_file()
+
+
+def test_long_names_leave_room_for_endings(tmp_path):
+    names = ['é' * 120 + f'{number}.png' for number in (1, 2)]
+    for name in names:
+        (tmp_path / name).touch()
+    one, other = find_inputs([tmp_path])
+    assert [one.name, other.name] == names
+    assert one.stem != other.stem
+    assert one.stem.startswith('é' * 50)
+    assert len(os.fsencode(one.stem)) < 150

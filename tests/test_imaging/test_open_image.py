@@ -315,6 +315,12 @@ def test_no_image(tmp_path, content):
         open_image(tmp_path / 'a.png')
 
 
+def test_complex_values_are_no_grey_values(tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', GREY.astype(np.complex64))
+    with pytest.raises(UserError, match=r'a.tif: found values of type complex64, expected whole'):
+        open_image(tmp_path / 'a.tif')
+
+
 def test_no_file(tmp_path):
     with pytest.raises(MissingFileError, match='no such file, expected an image'):
         open_image(tmp_path / 'a.png')

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from mmsart.apis import predict
+from mmsart.apis import inference, predict
 from mmsart.formats.saving import SAVERS
 from tests.run_tool import run_tool
 from tests.test_apis.tiny_model import write_checkpoint
@@ -166,6 +166,53 @@ def test_overwrite_takes_its_own_files_away_and_no_others(images, weights, tmp_p
     assert run(images / 'deep.tif', out, weights, '--overwrite', '--save', 'labels')[0] == 0
     assert sorted(path.name for path in out.iterdir()) == [
         '.mmsart', 'deep_masks.tif', 'summary.csv', 'thesis.txt']
+
+
+@pytest.mark.parametrize('place', ['reading', 'writing'])
+def test_a_defect_that_one_image_shows_does_not_end_the_others(weights, tmp_path, monkeypatch,
+                                                               place):
+    for name in 'abc':
+        cv2.imwrite(str(tmp_path / f'{name}.png'), np.full((64, 64), 90, np.uint8))
+    module, name = {'reading': (inference, '_OpenImage'),
+                    'writing': (predict, 'summarize_image')}[place]
+    right = getattr(module, name)
+
+    def fail_for_b(image, *others):
+        if (image.name or '').startswith('b'):
+            raise ZeroDivisionError('of nobody')
+        return right(image, *others)
+
+    monkeypatch.setattr(module, name, fail_for_b)
+    code, printed, err = run([tmp_path], tmp_path / 'out', weights)
+    assert code == 3
+    assert 'b.png: failed' in printed
+    assert err.count('Traceback') == 1
+    assert 'in fail_for_b' in err
+    assert err.splitlines()[-1] == (
+        'error: b.png: found an unforeseen ZeroDivisionError: of nobody')
+    assert pd.read_csv(tmp_path / 'out' / 'summary.csv').status.tolist() == [
+        'ok', 'failed: b.png: found an unforeseen ZeroDivisionError: of nobody', 'ok']
+
+
+def test_names_of_any_bytes(weights, tmp_path):
+    folder = os.fsencode(tmp_path)
+    for name in (b'10 \xb5m.png', b'a\nb.png', b'c' * 240 + b'.png'):
+        with open(os.path.join(folder, name), 'wb') as file:
+            file.write(cv2.imencode('.png', np.full((64, 64), 90, np.uint8))[1].tobytes())
+    with open(os.path.join(folder, b'broken \xb5m.png'), 'wb'):
+        pass
+    out = tmp_path / 'out'
+    for _ in range(2):
+        code, printed, err = run([tmp_path], out, weights, '--save', EVERYTHING, '--resume')
+        assert code == 3
+        assert 'found an empty file' in err
+    assert '3 of 4 images are already done' in printed
+    table = pd.read_csv(out / 'summary.csv')
+    assert table.image.tolist() == [
+        '10 µm.png', 'a\nb.png', 'broken µm.png', 'c' * 240 + '.png']
+    assert (table.status == 'ok').sum() == 3
+    assert 'broken µm.png' in table.status[2]
+    assert all((out / f'{stem}_outlines.png').is_file() for stem in table.stem.dropna())
 
 
 def test_patterns_and_several_inputs(images, weights, tmp_path):
