@@ -6,14 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsart.app.items import Item
+from mmsart.app.items import Facts, Item
 from mmsart.app.library import Library, results_of
 from mmsart.app.wire import encode_cells
 from mmsart.report.truth import Truth, compare, find_truth, read_truth
 from mmsart.structures.detections import Detections
+from mmsart.structures.image_result import OKABE_ITO, class_colours
 from mmsart.utils import UserError
 
 TRUTH_SUFFIXES = ('.csv', '.json')
+UNKNOWN = 'of no class'
+"""What is shown of true cells whose file names no class."""
+
+GREY = (153, 153, 153)
 
 
 class Truths:
@@ -31,6 +36,7 @@ class Truths:
         self._folder, self._lock = folder, threading.Lock()
         self._given = read_truth(path) if path is not None else {}
         self._known = dict(self._given)
+        self._found: dict[str, Truth | None] = {}  # by item's name: to look through all is slow
         self.version = 0
         for each in sorted(folder.glob('truth.*')):
             self._known |= read_truth(each)
@@ -53,7 +59,7 @@ class Truths:
             for old in self._folder.glob('truth.*'):
                 old.unlink()
             path.replace(self._folder / f'truth{suffix}')
-            self._known = self._given | found
+            self._known, self._found = self._given | found, {}
             self.version += 1
         return len(found)
 
@@ -61,7 +67,10 @@ class Truths:
         """Find the truth of an image; planes of stacks have none."""
         if item.facts is None or item.facts.frames > 1:
             return None
-        truth = find_truth(self._known, item.name)
+        with self._lock:
+            if item.name not in self._found:
+                self._found[item.name] = find_truth(self._known, item.name)
+            truth = self._found[item.name]
         fits = truth is not None and (truth.masks.height, truth.masks.width) == (
             item.facts.height, item.facts.width)
         return truth if fits else None
@@ -69,8 +78,9 @@ class Truths:
     def encode(self, library: Library, item: Item) -> bytes:
         """Write the true cells of an image as :func:`~mmsart.app.wire.encode_cells` does.
 
-        The header has ``score``, the mean precision of the cells as they stand, and how many were
-        met and missed at an IoU of one half.
+        The header has ``score``, the mean precision of the cells as they stand, how many were
+        met, missed and extra at an IoU of one half, and ``classes`` and ``colours`` of the true
+        cells: those of the results, and behind them what the results do not tell apart.
 
         Raises:
             UserError: there is none.
@@ -78,14 +88,23 @@ class Truths:
         truth = self.find(item)
         if truth is None:
             raise UserError(f'{item.name}: found no truth of this name and size')
-        classes = list(results_of(item).classes)
-        cells = library.cells(item, 0)
-        comparison = compare(cells, truth, classes)
-        labels = np.array([classes.index(name) if name in classes else 0 for name in truth.types],
-                          np.int64)
+        facts = results_of(item)
+        comparison = compare(library.cells(item, 0), truth, facts.classes)
+        types = [name or UNKNOWN for name in truth.types]
+        classes = list(dict.fromkeys([*facts.classes, *types]))
+        labels = np.array([classes.index(name) for name in types], np.int64)
         true = Detections(np.ones(len(labels), np.float32), labels, truth.masks,
                           truth.masks.boxes.astype(np.float32), item.name)
         hits = comparison.score
         return encode_cells(true, dict(
             score=comparison.mean_precision, met=int(hits.tp[0]), missed=int(hits.fn[0]),
-            extra=int(hits.fp[0])))
+            extra=int(hits.fp[0]), classes=classes,
+            colours=_colours(facts, len(classes) - len(facts.classes))))
+
+
+def _colours(facts: Facts, more: int) -> list[tuple[int, int, int]]:
+    """Give the colours of the results' classes, and others for those that only the truth has."""
+    known = [(red, green, blue) for red, green, blue in class_colours(
+        len(facts.classes), facts.palette)]
+    spare = [colour for colour in OKABE_ITO if colour not in known] or [GREY]
+    return known + class_colours(more, spare)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmsart.app.corrections import Corrections
 from mmsart.app.editing import Editor
+from mmsart.app.errors import NotFoundError
 from mmsart.app.items import DONE, Facts, Item
 from mmsart.app.results import load_kept
 from mmsart.app.worker import kept_name
@@ -71,7 +72,7 @@ class Library:
 
         Raises:
             UserError: a setting is wrong.
-            KeyError: there is no such frame.
+            NotFoundError: there is no such frame.
         """
         facts = results_of(item)
         complete = self.settings(item, settings)
@@ -181,7 +182,7 @@ class Library:
 
     def _sheet(self, item: Item, frame: int) -> Sheet:
         if not 0 <= frame < results_of(item).frames:
-            raise KeyError(frame)
+            raise NotFoundError(f'{item.name}: found no frame {frame}')
         key = (item.id, frame)
         with self._lock:
             if key in self._sheets:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mmsart.app.errors import NotFoundError
 from mmsart.app.items import Item, open_item
 
 TILE = 512
@@ -54,13 +55,13 @@ class Pyramid:
             PNG.
 
         Raises:
-            KeyError: there is no such tile.
+            NotFoundError: there is no such tile.
         """
         if not 0 <= level < len(self.levels) or column < 0 or row < 0:
-            raise KeyError(level)
+            raise NotFoundError(f'level {level}: found no such tile')
         part = self.levels[level][row * TILE:(row + 1) * TILE, column * TILE:(column + 1) * TILE]
         if not part.size:
-            raise KeyError((column, row))
+            raise NotFoundError(f'column {column}, row {row}: found no such tile')
         return _png(part)
 
     def thumbnail(self) -> bytes:
@@ -96,7 +97,7 @@ class Pictures:
 
         Raises:
             UserError: the file is not there any more, or unreadable.
-            KeyError: there is no such frame.
+            NotFoundError: there is no such frame.
         """
         key = (item.id, frame)
         with self._lock:
@@ -133,7 +134,7 @@ class Pictures:
 def _build(item: Item, frame: int) -> Pyramid:
     with open_item(item) as stack:
         if not 0 <= frame < len(stack):
-            raise KeyError(frame)
+            raise NotFoundError(f'{item.name}: found no frame {frame}')
         return Pyramid.build(stack[frame].image)
 
 

@@ -19,6 +19,7 @@ from fastapi.staticfiles import StaticFiles
 from mmsart import __version__
 from mmsart.app.admission import clean_name, count_megapixels
 from mmsart.app.comparison import TRUTH_SUFFIXES, Truths
+from mmsart.app.errors import NotFoundError
 from mmsart.app.exports import measure, write_zip
 from mmsart.app.folders import Folders
 from mmsart.app.guard import Guard
@@ -79,7 +80,8 @@ def create_app(
                   openapi_url=None)
     app.add_middleware(Guard, token=token, hosts=hosts, limits=limits)
     app.add_exception_handler(UserError, _answer_user_error)
-    app.add_exception_handler(KeyError, _answer_missing)
+    app.add_exception_handler(NotFoundError, _answer_missing)
+    app.add_exception_handler(Exception, _answer_fault)
     _add_queue(app, page)
     _add_viewer(app, page)
     _add_exports(app, page)
@@ -130,17 +132,6 @@ class _Page:
         plain['truth'] = item.state == DONE and self.truths.find(item) is not None
         return plain
 
-    def item(self, item_id: str) -> Item:
-        """Find an item.
-
-        Raises:
-            HTTPException: 404, there is none.
-        """
-        try:
-            return self.workspace.get(item_id)
-        except KeyError:
-            raise HTTPException(404, 'found no such image, it may have been removed') from None
-
     def items(self, ids: Any) -> list[Item]:
         """Find items by a list of ids, or all that are done."""
         if ids == 'all':
@@ -150,7 +141,7 @@ class _Page:
                     if item.state == DONE and item.checked]
         if not isinstance(ids, list):
             raise UserError(f'items: found {ids!r}, expected a list of ids, "checked" or "all"')
-        return [self.item(str(each)) for each in ids]
+        return [self.workspace.get(str(each)) for each in ids]
 
     def check_room(self, count: int) -> None:
         """Refuse more images than the workspace takes."""
@@ -212,6 +203,7 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
             return JSONResponse(known)
         return JSONResponse(known | dict(  # as it is: FastAPI would copy all items first
             items=[page.describe(item) for item in workspace.items()], model=page.model(),
+            truths=page.truths.version,
             formats=[dict(name=name, what=what, default=name in DEFAULT_FORMATS)
                      for name, what in FORMATS.items()],
             roots=[str(root) for root in page.folders.roots], tile=TILE,
@@ -259,7 +251,7 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
 
     @app.post('/api/items/{item_id}')
     async def change_item(item_id: str, request: Request) -> dict[str, Any]:
-        item, asked = page.item(item_id), await _json(request, page.limits)
+        item, asked = page.workspace.get(item_id), await _json(request, page.limits)
         action = asked.get('action')
         if action == 'cancel':
             _stop(page, item)
@@ -274,7 +266,7 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
 
     @app.delete('/api/items/{item_id}')
     def remove(item_id: str) -> dict[str, Any]:
-        page.remove(page.item(item_id))
+        page.remove(page.workspace.get(item_id))
         return dict(version=workspace.version)
 
     @app.post('/api/truth')
@@ -299,13 +291,13 @@ def _add_viewer(app: FastAPI, page: _Page) -> None:
 
     @app.get('/api/items/{item_id}/frames/{frame}/tiles/{level}/{column}/{row}')
     def tile(item_id: str, frame: int, level: int, column: int, row: int) -> Response:
-        data = page.pictures.pyramid(page.item(item_id), frame).tile(level, column, row)
+        data = page.pictures.pyramid(page.workspace.get(item_id), frame).tile(level, column, row)
         return Response(data, media_type='image/png',
                         headers={'cache-control': 'private, max-age=3600'})
 
     @app.get('/api/items/{item_id}/thumbnail')
     def thumbnail(item_id: str) -> Response:
-        item = page.item(item_id)
+        item = page.workspace.get(item_id)
         try:
             data, keep = page.pictures.pyramid(item, 0).thumbnail(), 'private, max-age=3600'
         except UserError:  # the item itself says what is wrong
@@ -314,18 +306,18 @@ def _add_viewer(app: FastAPI, page: _Page) -> None:
 
     @app.post('/api/items/{item_id}/frames/{frame}/cells')
     async def cells(item_id: str, frame: int, request: Request) -> Response:
-        item, asked = page.item(item_id), await _json(request, page.limits)
+        item, asked = page.workspace.get(item_id), await _json(request, page.limits)
         return await run_in_threadpool(_cells, page, item, frame, asked.get('settings'))
 
     @app.post('/api/items/{item_id}/frames/{frame}/edits')
     async def edit(item_id: str, frame: int, request: Request) -> Response:
-        item, asked = page.item(item_id), await _json(request, page.limits)
+        item, asked = page.workspace.get(item_id), await _json(request, page.limits)
         await run_in_threadpool(library.edit, item, frame, asked)
         return await run_in_threadpool(_cells, page, item, frame)
 
     @app.post('/api/items/{item_id}/frames/{frame}/measurements')
     async def measurements(item_id: str, frame: int, request: Request) -> Any:
-        item, asked = page.item(item_id), await _json(request, page.limits)
+        item, asked = page.workspace.get(item_id), await _json(request, page.limits)
         ids = asked.get('ids')
         if not isinstance(ids, list) or not all(isinstance(each, int) for each in ids):
             raise UserError(f'ids: found {ids!r}, expected a list of cells')
@@ -333,7 +325,7 @@ def _add_viewer(app: FastAPI, page: _Page) -> None:
 
     @app.get('/api/items/{item_id}/truth')
     def truth(item_id: str) -> Response:
-        return Response(page.truths.encode(library, page.item(item_id)), media_type=BINARY)
+        return Response(page.truths.encode(library, page.workspace.get(item_id)), media_type=BINARY)
 
     @app.post('/api/settings')
     async def change_settings(request: Request) -> dict[str, Any]:
@@ -487,4 +479,11 @@ async def _answer_user_error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _answer_missing(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse(dict(detail=f'found nothing there: {error}'), 404)
+    return JSONResponse(dict(detail=str(error)), 404)
+
+
+async def _answer_fault(_: Request, error: Exception) -> JSONResponse:
+    """Answer where the program itself is at fault; the server writes the traceback to its log."""
+    return JSONResponse(dict(
+        detail=f'found a fault of the program, its terminal says more: {type(error).__name__}'),
+        500)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmsart.app.errors import NotFoundError
 from mmsart.app.items import RUNNING, WAITING, Item
 from mmsart.utils import UserError, atomic_write, check_writable
 
@@ -67,10 +68,13 @@ class Workspace:
         """Return an item.
 
         Raises:
-            KeyError: there is none of this id.
+            NotFoundError: there is none of this id.
         """
         with self.changed:
-            return self._items[item_id]
+            item = self._items.get(item_id)
+        if item is None:
+            raise NotFoundError('found no such image, it may have been removed')
+        return item
 
     def path(self, item: Item, *parts: str) -> Path:
         """Name a file of an item."""

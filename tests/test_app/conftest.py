@@ -55,7 +55,7 @@ def decode(response):
     count, at = cells['count'], 4 + length
     padded = -(-count // 4) * 4
     for name, dtype, size in (('ids', '<i4', count), ('boxes', '<i4', 4 * count),
-                              ('scores', '<f4', count), ('labels', 'u1', count),
+                              ('scores', '<f4', count), ('labels', '<i4', count),
                               ('made', 'u1', count)):
         cells[name] = np.frombuffer(block, dtype, size, at)
         at += (padded if dtype == 'u1' else size * 4)

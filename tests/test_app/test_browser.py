@@ -1,6 +1,7 @@
 """The page in a Chromium without a window: drop, run, slide, correct, export, reload."""
 import base64
 import io
+import json
 import os
 import shutil
 import socket
@@ -12,7 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
+from mmsart.structures.detections import Detections
+from mmsart.structures.mask.patch_masks import PatchMasks
 from tests.test_app.fakes import DiscSegmenter, draw_discs
 
 server_module = pytest.importorskip('mmsart.app.server')
@@ -280,6 +284,45 @@ def test_two_windows_do_not_cross(page, served):
     other.keyboard.press('Delete')
     other.wait_for_selector('#toast:has-text("another window")')
     wait_for_cells(other, 11)
+
+
+def test_truth_of_classes_that_the_model_does_not_know(page):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    truth = dict(images=[dict(id=1, file_name='discs.png', height=256, width=256)], categories=[
+        dict(id=1, name='long'), dict(id=2, name='spindle')], annotations=[])
+    for number in range(12):
+        x, y = centre(number)
+        corners = [x - 9, y - 9, x + 9, y - 9, x + 9, y + 9, x - 9, y + 9]
+        truth['annotations'].append(dict(id=number, image_id=1, category_id=1 + number % 2,
+                                         segmentation=[corners]))
+    page.evaluate(DROP, ['truth.json', base64.b64encode(json.dumps(truth).encode()).decode()])
+    page.wait_for_selector('#truth:enabled')
+    page.select_option('#truth', 'beside')
+    page.wait_for_selector('#truth-legend li')
+    assert page.locator('#truth-legend li').all_text_contents() == [
+        'truth:', 'long 6', 'spindle 6']
+    swatches = [page.evaluate('each => getComputedStyle(each).backgroundColor', each)
+                for each in page.locator('.legend .swatch').element_handles()]
+    assert len(set(swatches)) == len(swatches) == 3  # round as found; long and spindle as true
+    box = page.locator('#view').bounding_box()
+    scale = 0.96 * min(box['width'] / 2, box['height']) / 256
+    x, y = ((value - 128) * scale for value in centre(1))
+    page.mouse.move(box['x'] + box['width'] * 3 / 4 + x, box['y'] + box['height'] / 2 + y)
+    page.wait_for_selector('#hover:has-text("truth: spindle")')
+    page.select_option('#truth', 'off')
+    assert page.locator('#truth-legend li').count() == 0
+
+
+def test_labels_beyond_a_byte(page):
+    masks = PatchMasks.from_bitmaps(np.eye(3, dtype=np.uint8)[:, None])
+    cells = Detections(np.ones(3, np.float32), np.array([0, 300, 70_000]), masks, masks.boxes, 'x')
+    block = base64.b64encode(encode_cells(cells, {})).decode()
+    assert page.evaluate('''async block => {
+        const { Cells } = await import('/static/cells.js');
+        const cells = new Cells(Uint8Array.from(atob(block), each => each.charCodeAt(0)).buffer);
+        return [...cells.labels, ...cells.areas];
+    }''', block) == [0, 300, 70_000, 1, 1, 1]
 
 
 def test_the_page_draws_what_the_server_says(page, served):

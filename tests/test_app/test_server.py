@@ -3,6 +3,8 @@ import csv
 import io
 import json
 import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,9 +15,13 @@ from mmsart.apis.inference import Request
 from mmsart.app.admission import count_megapixels
 from mmsart.app.limits import Limits
 from mmsart.app.server import create_app
+from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
 from mmsart.postprocessing import PostProcessor, complete_config
+from mmsart.structures.detections import Detections
+from mmsart.structures.image_result import OKABE_ITO
+from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError
 from tests.test_app.conftest import Client, decode, png
 from tests.test_app.fakes import CLASSES, DiscSegmenter, draw_discs
@@ -318,6 +324,48 @@ def test_truth_beside_results(client, done, tmp_path):
     client.post('/api/truth?name=truth.json', content=json.dumps(data)).raise_for_status()
     assert not client.state()['items'][0]['truth']
     assert client.post('/api/truth?name=truth.txt', content='{}').status_code == 400
+
+
+def test_true_cells_of_other_classes_keep_their_names(client, done, tmp_path):
+    made = training_data(client, [done])
+    data = json.loads(Path(made['folder'], 'annotations.json').read_text())
+    data['images'][0]['file_name'] = 'discs.png'
+    data['categories'] = [dict(id=1, name='long'), dict(id=2, name='spindle'),
+                          dict(id=3, name='giant')]
+    for number, each in enumerate(data['annotations']):
+        each['category_id'] = 1 + number % 3
+    client.post('/api/truth?name=truth.json', content=json.dumps(data)).raise_for_status()
+    true = decode(client.get(f'/api/items/{done}/truth'))
+    assert true['classes'] == [*CLASSES, 'spindle', 'giant']
+    assert np.bincount(true['labels']).tolist() == [0, 4, 4, 4]
+    colours = list(map(tuple, true['colours']))
+    assert colours[:2] == list(OKABE_ITO[:2])
+    assert len(set(colours)) == 4  # none is that of another class
+
+
+def test_a_fault_of_the_program_is_no_missing_picture(tmp_path, monkeypatch):
+    def make_app():
+        return create_app(Workspace(tmp_path / 'w'), DiscSegmenter(), folders=[tmp_path])
+
+    monkeypatch.setattr('mmsart.app.server.encode_cells', lambda *_: {}['typo'])
+    with Client(make_app(), raise_server_exceptions=False) as client:
+        client.add('discs.png', png(draw_discs()[0]))
+        item = client.wait()[0]['id']
+        answer = client.post(f'/api/items/{item}/frames/0/cells', json={})
+        assert (answer.status_code, 'KeyError' in answer.json()['detail']) == (500, True)
+        for path in (f'{item}/frames/7', '9/frames/0'):
+            answer = client.post(f'/api/items/{path}/cells', json={})
+            assert (answer.status_code, 'found no' in answer.json()['detail']) == (404, True)
+    with Client(make_app()) as client, pytest.raises(KeyError):  # for the server's log
+        client.post(f'/api/items/{item}/frames/0/cells', json={})
+
+
+def test_labels_of_many_classes_reach_the_browser():
+    masks = PatchMasks.from_bitmaps(np.eye(3, dtype=np.uint8)[:, None])
+    cells = Detections(np.ones(3, np.float32), np.array([0, 300, 70_000]), masks, masks.boxes, 'x')
+    block = decode(SimpleNamespace(status_code=200, content=encode_cells(cells, {})))
+    assert block['labels'].tolist() == [0, 300, 70_000]
+    assert block['areas'] == [1, 1, 1]
 
 
 def test_limits_on_pictures(tmp_path):

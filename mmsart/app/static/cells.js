@@ -18,7 +18,7 @@ export class Cells {
     this.ids = take(Int32Array, n, 4 * n);
     this.boxes = take(Int32Array, 4 * n, 16 * n);
     this.scores = take(Float32Array, n, 4 * n);
-    this.labels = take(Uint8Array, n, padded);
+    this.labels = take(Int32Array, n, 4 * n);
     this.made = take(Uint8Array, n, padded);
     this.bits = new Uint8Array(buffer, at);
     this.begins = new Float64Array(n + 1);

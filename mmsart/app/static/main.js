@@ -49,6 +49,7 @@ function take(state) {
     showFormats(state.formats);
   }
   if (page.id && !current()) page.id = null;
+  if (page.truths !== state.truths) { page.truths = state.truths; showTruth(); }
 }
 
 // The picture that is shown
@@ -116,11 +117,12 @@ const showTruth = guarded(async () => {
   const item = done();
   $('truth').disabled = !item?.truth;
   $('truth-text').textContent = '';
-  if (!item?.truth || view.look.truth === 'off') { view.setTruth(null); return; }
+  if (!item?.truth || view.look.truth === 'off') { view.setTruth(null); showTruthLegend(); return; }
   const ask = page.ask, beside = view.panes.length;
   const truth = new Cells(await getBlock(`/api/items/${item.id}/truth`));
   if (ask !== page.ask) return;
   view.setTruth(truth);
+  showTruthLegend();
   if (view.panes.length !== beside) view.fit();
   const { score, met, missed, extra } = truth.header;
   $('truth-text').textContent = `Precision ${score.toFixed(3)}; at an IoU of one half ${met} met, ${missed} missed, ${extra} extra.`;
@@ -234,13 +236,8 @@ function showCells() {
     $('undo').title = `Undo${count ? `: ${edits[count - 1]}` : ''} (Ctrl+Z)`;
     $('redo').title = `Redo${edits.length > count ? `: ${edits[count]}` : ''} (Ctrl+Shift+Z)`;
   }
-  const counts = new Map();
-  cells?.labels.forEach(label => counts.set(label, (counts.get(label) ?? 0) + 1));
-  $('legend').replaceChildren(...[...counts].sort().map(([label, count]) => {
-    const swatch = element('span', { class: 'swatch' });
-    swatch.style.background = css(item.facts.colours[label]);
-    return element('li', {}, swatch, `${item.facts.classes[label]} ${number(count)}`);
-  }));
+  showLegend($('legend'), cells, item?.facts, view.look.colour === 'class');
+  showTruthLegend();
   if (cells?.count && view.look.colour === 'score') {
     const bar = element('span', { class: 'bar' });
     bar.style.background = gradient;
@@ -250,6 +247,24 @@ function showCells() {
   $('facts').replaceChildren(...facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]));
   showHistograms();
   showSelected();
+}
+
+// Classes and how many cells of each there are; `coloured` says whether the picture shows the colours.
+function showLegend(list, cells, names, coloured) {
+  const counts = new Map();
+  cells?.labels.forEach(label => counts.set(label, (counts.get(label) ?? 0) + 1));
+  list.replaceChildren(...[...counts].sort(([one], [other]) => one - other).map(([label, count]) => {
+    const swatch = element('span', { class: 'swatch', hidden: !coloured });
+    swatch.style.background = css(names.colours[label]);
+    return element('li', {}, swatch, `${names.classes[label]} ${number(count)}`);
+  }));
+}
+
+// Beside the cells, the true ones have colours of classes unless each has its own; over them, none.
+function showTruthLegend() {
+  const { truth, look } = view;
+  showLegend($('truth-legend'), truth, truth?.header, look.truth === 'beside' && look.colour !== 'instance');
+  if (truth) $('truth-legend').prepend(element('li', { class: 'soft' }, 'truth:'));
 }
 
 function summarize(cells, item) {
@@ -308,12 +323,13 @@ const showSelected = latest(guarded(async () => {
     line('at the border', found.touches_border ? 'yes' : 'no')));
 }));
 
-function showHover(row, x, y) {
-  const box = $('hover'), { cells } = view;
-  box.hidden = row < 0 || !cells;
+function showHover(row, trueRow, x, y) {
+  const box = $('hover'), { cells, truth } = view, lines = [];
+  if (row >= 0) lines.push(`${row + 1} · ${done().facts.classes[cells.labels[row]]} · ${cells.scores[row].toFixed(2)} · ${number(cells.areas[row])} px`);
+  if (trueRow >= 0) lines.push(`truth: ${truth.header.classes[truth.labels[trueRow]]} · ${number(truth.areas[trueRow])} px`);
+  box.hidden = !lines.length;
   if (box.hidden) return;
-  const name = done().facts.classes[cells.labels[row]];
-  box.textContent = `${row + 1} · ${name} · ${cells.scores[row].toFixed(2)} · ${number(cells.areas[row])} px`;
+  box.textContent = lines.join('\n');
   const left = Math.min(x + 14, view.box.clientWidth - box.offsetWidth - 4), top = y + 18 + box.offsetHeight > view.box.clientHeight ? y - box.offsetHeight - 10 : y + 18;
   box.style.transform = `translate(${Math.max(0, left)}px, ${Math.max(0, top)}px)`;
 }

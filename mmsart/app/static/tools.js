@@ -26,7 +26,7 @@ export class Tools {
     box.addEventListener('pointermove', event => this.#move(event));
     box.addEventListener('pointerup', event => this.#up(event));
     box.addEventListener('pointercancel', () => this.cancel());
-    box.addEventListener('pointerleave', () => { this.pointer = null; this.#hover(-1); });
+    box.addEventListener('pointerleave', () => { this.pointer = null; this.#hover(null); });
     box.addEventListener('dblclick', event => { if (this.tool !== 'select' && this.points.length > 1) { event.preventDefault(); this.finish(); } });
     box.addEventListener('wheel', event => {
       event.preventDefault();
@@ -128,7 +128,7 @@ export class Tools {
       this.#cursor();
       return;
     }
-    this.#hover(this.view.cells ? this.view.cells.at(...at) : -1, x, y);
+    this.#hover(at, x, y);
     if (this.tool !== 'select') this.view.draw('overlay');
   }
 
@@ -162,12 +162,14 @@ export class Tools {
     this.onSelect();
   }
 
-  #hover(row, x, y) {
-    if (row !== this.view.hovered) {
-      this.view.hovered = row;
-      this.view.draw('overlay');
+  // What lies at a place of the image, found and true.
+  #hover(at, x, y) {
+    const { view } = this, [row, trueRow] = [view.cells, view.truth].map(cells => (at && cells ? cells.at(...at) : -1));
+    if (row !== view.hovered) {
+      view.hovered = row;
+      view.draw('overlay');
     }
-    this.onHover(row, x, y);
+    this.onHover(row, trueRow, x, y);
     this.#cursor();
   }
 
@@ -200,7 +202,7 @@ export class Tools {
     if (this.stroke) this.stroke.points.push(this.cross);
     view.reveal(...this.cross);
     const [x, y] = view.toScreen(...this.cross);
-    this.#hover(view.cells ? view.cells.at(...this.cross) : -1, x, y);
+    this.#hover(this.cross, x, y);
     view.draw('overlay');
   }
 

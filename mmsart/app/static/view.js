@@ -193,7 +193,7 @@ export class View {
   get step() { return this.scale >= 4 ? 0 : this.scale >= 0.75 ? 1 : 2 ** Math.ceil(Math.log2(1 / this.scale)); }
 
   #drawSet(context, cells, area, name) {
-    const { of, colours } = colouring(name === 'truth' && this.look.colour === 'score' ? 'class' : this.look.colour, cells, this.classColours);
+    const { of, colours } = colouring(name === 'truth' && this.look.colour === 'score' ? 'class' : this.look.colour, cells, cells.header.colours ?? this.classColours);
     const groups = this.#groups(cells, area, of, colours.length, name);
     context.globalAlpha = this.look.opacity;
     context.lineJoin = 'round';
