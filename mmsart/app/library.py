@@ -55,7 +55,7 @@ class Library:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._sheets: OrderedDict[tuple[str, int], Sheet] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock, self._counting = threading.Lock(), threading.Lock()
 
     def cells(self, item: Item, frame: int, settings: Mapping[str, Any] | None = None,
               ) -> Detections:
@@ -74,6 +74,15 @@ class Library:
             UserError: a setting is wrong.
             NotFoundError: there is no such frame.
         """
+        return self.look(item, frame, settings)[0]
+
+    def look(self, item: Item, frame: int, settings: Mapping[str, Any] | None = None,
+             ) -> tuple[Detections, Corrections]:
+        """Choose and correct the cells of a frame, as :meth:`cells` does.
+
+        Returns:
+            The cells, and the corrections that are in them, which are not to be changed.
+        """
         facts = results_of(item)
         complete = self.settings(item, settings)
         sheet = self._sheet(item, frame)
@@ -81,7 +90,8 @@ class Library:
             key = repr(complete)
             if sheet.chosen is None or sheet.chosen[0] != key:
                 sheet.chosen = key, sheet.chooser.choose(facts.classes, complete)
-            return sheet.corrections.apply(sheet.chosen[1], complete['remove_overlap'])
+            cells = sheet.corrections.apply(sheet.chosen[1], complete['remove_overlap'])
+            return cells, sheet.corrections
 
     def settings(self, item: Item, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Complete the settings of post-processing.
@@ -122,10 +132,6 @@ class Library:
             item.settings = copy.deepcopy(settings)
         self._count(item)
 
-    def corrections(self, item: Item, frame: int) -> Corrections:
-        """Return the corrections of a frame; not to be changed."""
-        return self._sheet(item, frame).corrections
-
     def edit(self, item: Item, frame: int, request: dict[str, Any]) -> None:
         """Correct a frame, or undo or redo, and write that down.
 
@@ -154,14 +160,13 @@ class Library:
                 editor = Editor(self.cells(item, frame), changed, facts.classes,
                                 facts.postprocess['remove_overlap'])
                 changed.do(editor.make(request))
-            before, sheet.corrections = sheet.corrections, changed
-            try:
-                changed.save(self.workspace.path(item, edits_name(frame)))
-            except BaseException:
-                sheet.corrections = before
-                raise
             with self.workspace.update(item):
-                item.edits += changed.done - before.done
+                if item.facts is not facts:
+                    raise UserError(f'{item.name}: found that it was run again meanwhile, '
+                                    'expected the same cells')
+                changed.save(self.workspace.path(item, edits_name(frame)))
+                item.edits += changed.done - sheet.corrections.done
+                sheet.corrections = changed
         self._count(item)
 
     def forget(self, item: Item) -> None:
@@ -175,16 +180,18 @@ class Library:
         facts = results_of(item)
         if facts.frames > CACHED_FRAMES:
             return
-        labels = np.concatenate([self.cells(item, frame).labels for frame in range(facts.frames)])
-        counts = tuple(np.bincount(labels, minlength=len(facts.classes)).tolist())
-        with self.workspace.update(item):
-            facts.counts = counts
+        with self._counting:  # of two changes at once the later one must not be overwritten
+            labels = np.concatenate(
+                [self.cells(item, frame).labels for frame in range(facts.frames)])
+            counts = tuple(np.bincount(labels, minlength=len(facts.classes)).tolist())
+            with self.workspace.update(item):
+                facts.counts = counts
 
     def _sheet(self, item: Item, frame: int) -> Sheet:
-        if not 0 <= frame < results_of(item).frames:
-            raise NotFoundError(f'{item.name}: found no frame {frame}')
         key = (item.id, frame)
-        with self._lock:
+        with self._lock:  # from the question on: what is run again is forgotten
+            if not 0 <= frame < results_of(item).frames:
+                raise NotFoundError(f'{item.name}: found no frame {frame}')
             if key in self._sheets:
                 self._sheets.move_to_end(key)
                 return self._sheets[key]

@@ -116,8 +116,11 @@ class Pictures:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
+        read = item.read
         pyramid = _build(item, frame)
         with self._lock:
+            if item.read is not read:  # it is to be read in another way by now
+                return pyramid
             self._known[key] = pyramid
             while len(self._known) > 1 and sum(
                     each.nbytes for each in self._known.values()) > self._limit:

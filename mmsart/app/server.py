@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import tempfile
@@ -113,6 +114,7 @@ class _Page:
         self.worker = Worker(workspace, segmenter)
         self.library, self.pictures = Library(workspace), Pictures()
         self.uploads = asyncio.Semaphore(limits.uploads_at_once)
+        self.training = asyncio.Lock()
 
     def model(self) -> dict[str, Any]:
         """Describe the model."""
@@ -122,14 +124,15 @@ class _Page:
 
     def describe(self, item: Item) -> dict[str, Any]:
         """Describe an item for the page."""
-        plain = item.to_plain()
-        del plain['path']
-        if item.facts is not None:
-            facts = plain['facts']
-            facts['frames'] = item.facts.frames
-            facts['colours'] = class_colours(len(item.facts.classes), item.facts.palette)
-            facts['postprocess'] = {name: item.facts.postprocess[name] for name in CHANGEABLE}
-        plain['truth'] = item.state == DONE and self.truths.find(item) is not None
+        with self.workspace.changed:  # the worker may be about to finish it
+            plain = item.to_plain()
+            del plain['path']
+            if item.facts is not None:
+                facts = plain['facts']
+                facts['frames'] = item.facts.frames
+                facts['colours'] = class_colours(len(item.facts.classes), item.facts.palette)
+                facts['postprocess'] = {name: item.facts.postprocess[name] for name in CHANGEABLE}
+            plain['truth'] = item.state == DONE and self.truths.find(item) is not None
         return plain
 
     def items(self, ids: Any) -> list[Item]:
@@ -364,9 +367,17 @@ def _add_exports(app: FastAPI, page: _Page) -> None:
     @app.post('/api/training-data')
     async def training_data(request: Request) -> dict[str, Any]:
         items = page.items((await _json(request, page.limits)).get('items'))
-        target = page.workspace.folder / 'training_data' / time.strftime('%Y-%m-%d_%H-%M-%S')
-        return vars(await run_in_threadpool(
-            write_training_data, page.library, items, target))
+        async with page.training:  # so that each finds the folder of the one before
+            target = _dated_folder(page.workspace.folder / 'training_data')
+            return vars(await run_in_threadpool(
+                write_training_data, page.library, items, target))
+
+
+def _dated_folder(parent: Path) -> Path:
+    """Name a folder that is not there yet after the time, also for several in a second."""
+    now = time.strftime('%Y-%m-%d_%H-%M-%S')
+    names = itertools.chain([now], (f'{now}_{number}' for number in itertools.count(2)))
+    return next(parent / name for name in names if not (parent / name).exists())
 
 
 class _Once(FileResponse):
@@ -388,8 +399,7 @@ def _cells(page: _Page, item: Item, frame: int, settings: dict[str, Any] | None 
     """Answer with the cells of a frame and what can be undone."""
     if settings is not None and not isinstance(settings, dict):
         raise UserError(f'settings: found {settings!r}, expected settings by name')
-    found = page.library.cells(item, frame, settings)
-    corrections = page.library.corrections(item, frame)
+    found, corrections = page.library.look(item, frame, settings)
     data = encode_cells(found, dict(
         done=corrections.done, edits=[edit.kind for edit in corrections.edits]))
     return Response(data, media_type=BINARY)
@@ -416,24 +426,26 @@ def _add_folder(page: _Page, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _run_again(page: _Page, item: Item, asked: dict[str, Any]) -> None:
     """Put an item into the queue anew, perhaps read in another way."""
-    if item.state in (WAITING, RUNNING):
-        raise UserError(f'{item.name}: found it in the queue, expected an image that is not')
     read = _read_options(asked['read']) if 'read' in asked else item.read
-    for path in page.workspace.path(item).glob('edits_*.json'):
-        path.unlink()
-    page.library.forget(item)
-    page.pictures.forget(item)
     with page.workspace.update(item):
+        if item.state in (WAITING, RUNNING):
+            raise UserError(f'{item.name}: found it in the queue, expected an image that is not')
+        for path in page.workspace.path(item).glob('edits_*.json'):
+            path.unlink()
         item.read, item.state, item.error = read, WAITING, ''
         item.progress, item.facts, item.edits, item.checked = 0.0, None, 0, False
         item.settings = {}
+    # Only now: what is asked for meanwhile would bring the old ones back.
+    page.library.forget(item)
+    page.pictures.forget(item)
 
 
 def _stop(page: _Page, item: Item) -> None:
     """Take an item out of the queue."""
-    if item.state in (WAITING, RUNNING):
-        with page.workspace.update(item):
-            item.state, item.progress = STOPPED, 0.0
+    with page.workspace.changed:
+        if item.state in (WAITING, RUNNING):  # the worker may have finished it meanwhile
+            with page.workspace.update(item):
+                item.state, item.progress = STOPPED, 0.0
 
 
 def _read_options(given: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Writing files so that a reader never meets half of one."""
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,18 +30,27 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """
     check_target(path)
     target = Path(path)
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f'.{target.stem}-', suffix=target.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _make_beside(target)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp's files are private, those of users are not
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _make_beside(target: Path) -> Path:
+    """Make an empty file of a new name, readable by whom the user's umask admits.
+
+    The files of :mod:`tempfile` are private, and what the umask is can only be asked by changing
+    it, for other threads too.
+    """
+    while True:
+        path = target.with_name(f'.{target.stem}-{secrets.token_hex(4)}{target.suffix}')
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            continue
+        return path
 
 
 def check_target(path: str | os.PathLike) -> None:

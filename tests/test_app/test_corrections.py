@@ -169,6 +169,8 @@ def test_corrections_are_truth_to_train_on(client, done):
     made = client.post('/api/training-data', json=dict(items='checked')).json()
     assert (made['images'], made['cells'], made['mixed']) == (3, 24, ['mixed'])
     folder = made['folder']
+    again = client.post('/api/training-data', json=dict(items='checked')).json()
+    assert again['folder'] != folder  # though it may be of the same second
     assert made['command'] == f'mmsart train CONFIG --data {folder}'
     table = read_train_csv(f'{folder}/train.csv', CLASSES)
     assert table.image_ids.tolist() == ['discs', 'other']

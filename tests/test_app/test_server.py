@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import tifffile
 
 from mmsart.apis.inference import Request
 from mmsart.app.admission import count_megapixels
+from mmsart.app.items import Item
 from mmsart.app.limits import Limits
 from mmsart.app.server import create_app
 from mmsart.app.wire import encode_cells
@@ -52,6 +54,57 @@ def test_news_come_once(client, done):
     client.post(f'/api/items/{done}', json=dict(action='check'))
     news = client.get('/api/state', params=dict(since=state['version'])).json()
     assert news['items'][0]['checked']
+
+
+def test_news_show_no_half_of_a_change(tmp_path, monkeypatch):
+    """What changes an item while it is described has to wait."""
+    workspace, to_plain, changes = Workspace(tmp_path / 'w'), Item.to_plain, []
+    with (Client(create_app(workspace, DiscSegmenter(), folders=[tmp_path])) as client,
+          ThreadPoolExecutor(1) as pool):
+        client.add('discs.png', png(draw_discs()[0]))
+        client.wait()
+
+        def forget(item):
+            with workspace.update():
+                item.facts, item.state = None, 'waiting'
+
+        def describe_and_change(item):
+            plain = to_plain(item)
+            changes.append(pool.submit(forget, item))
+            wait(changes, timeout=0.3)
+            return plain
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Item, 'to_plain', describe_and_change)
+            item, = client.state()['items']
+        assert (item['state'], item['facts']['frames']) == ('done', 1)
+
+
+def test_a_picture_is_cancelled_or_done_but_not_both(tmp_path, monkeypatch):
+    """The worker may be done between the click and the server's answer."""
+    workspace, segmenter, done = Workspace(tmp_path / 'w'), DiscSegmenter(), []
+    segmenter.gate.clear()
+    with (Client(create_app(workspace, segmenter, folders=[tmp_path])) as client,
+          ThreadPoolExecutor(1) as pool):
+        client.add('discs.png', png(draw_discs()[0]))
+        item = workspace.get(client.wait(lambda items: items[0]['state'] == 'running')[0]['id'])
+        update = workspace.update
+
+        def finish():
+            with update():
+                if item.state == 'running':
+                    item.state = 'done'
+                    done.append(item)
+
+        def finish_and_update(*args, **kwargs):
+            if kwargs.get('save', True):  # else the worker tells how far it is
+                wait([pool.submit(finish)], timeout=0.3)
+            return update(*args, **kwargs)
+
+        monkeypatch.setattr(workspace, 'update', finish_and_update)
+        client.post(f'/api/items/{item.id}', json=dict(action='cancel')).raise_for_status()
+        monkeypatch.undo()
+        assert item.state == ('done' if done else 'stopped')
 
 
 def test_pause_cancel_and_run_again(client, segmenter):

@@ -4,7 +4,6 @@ import errno
 import fcntl
 import os
 import signal
-import time
 
 import pytest
 
@@ -16,14 +15,18 @@ from mmsart.utils.locks import NAME, locked
 def holding(folder, child_survives=False):
     """Hold the folder in another process, which is killed at the end; gives its id."""
     reader, writer = os.pipe()
+    end, open_until_the_end = os.pipe()
     pid = os.fork()
     if not pid:
+        os.close(open_until_the_end)
         with locked(folder, 'training'):
             if child_survives and not os.fork():  # as a loader's worker does, for seconds
-                time.sleep(3)
+                os.write(writer, b'.')  # it lives, and has let go of what its parent holds
+                os.read(end, 1)
                 os._exit(0)
-            os.write(writer, b'.')
-            time.sleep(60)
+            if not child_survives:
+                os.write(writer, b'.')
+            signal.pause()
         os._exit(0)
     os.read(reader, 1)
     try:
@@ -31,8 +34,8 @@ def holding(folder, child_survives=False):
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        os.close(reader)
-        os.close(writer)
+        for descriptor in (reader, writer, end, open_until_the_end):
+            os.close(descriptor)
 
 
 def test_a_second_process_is_refused_and_the_first_named(tmp_path):
@@ -46,12 +49,13 @@ def test_a_second_process_is_refused_and_the_first_named(tmp_path):
 
 @pytest.mark.parametrize('child_survives', [False, True])
 def test_a_killed_process_leaves_no_lock(tmp_path, child_survives):
-    with holding(tmp_path, child_survives):
-        pass
-    assert (tmp_path / NAME).exists()
-    with locked(tmp_path, 'training'):
-        pass
-    assert not list(tmp_path.iterdir())
+    with holding(tmp_path, child_survives) as pid:
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert (tmp_path / NAME).exists()
+        with locked(tmp_path, 'training'):
+            pass
+        assert not list(tmp_path.iterdir())
 
 
 def test_an_error_releases_it(tmp_path):

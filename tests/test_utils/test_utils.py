@@ -108,15 +108,20 @@ def test_exit_codes_pass(returned, code):
     assert cli_main(lambda: returned)() == code
 
 
-def test_a_file_appears_when_it_is_whole(tmp_path):
+@pytest.mark.parametrize('umask', [0o022, 0o077])
+def test_a_file_appears_when_it_is_whole(tmp_path, monkeypatch, umask):
     target = tmp_path / 'new' / 'a.txt'
-    with atomic_write(target) as temporary:
-        temporary.write_text('whole')
-        assert not target.exists()
-        assert temporary.suffix == '.txt'
+    before = os.umask(umask)
+    try:
+        with monkeypatch.context() as patch:
+            patch.delattr(os, 'umask')  # to ask for it would change it for other threads too
+            with atomic_write(target) as temporary:
+                temporary.write_text('whole')
+                assert not target.exists()
+                assert temporary.suffix == '.txt'
+    finally:
+        os.umask(before)
     assert target.read_text() == 'whole'
-    umask = os.umask(0)
-    os.umask(umask)
     assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~umask
     assert os.listdir(target.parent) == ['a.txt']
 

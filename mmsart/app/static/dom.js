@@ -54,6 +54,12 @@ export function duration(seconds) {
 
 export const number = value => value.toLocaleString('en');
 
+// Call one after another, in the order of the calls; the action must not fail.
+export function inTurn(action) {
+  let before = Promise.resolve();
+  return (...given) => (before = before.then(() => action(...given)));
+}
+
 // Call at most once at a time; of calls made meanwhile only the last one counts.
 export function latest(action) {
   let running = false, waiting = null;

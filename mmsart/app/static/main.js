@@ -5,7 +5,7 @@ import { Cells } from './cells.js';
 import { css, gradient } from './colours.js';
 import { Decide } from './decide.js';
 import { setUpExport, setUpFolders, setUpHelp, setUpReading, showFormats } from './dialogs.js';
-import { $, duration, element, guarded, latest, number, toast } from './dom.js';
+import { $, duration, element, guarded, inTurn, latest, number, toast } from './dom.js';
 import { drawHistogram } from './histogram.js';
 import { Pyramid } from './pyramid.js';
 import { Queue } from './queue.js';
@@ -15,7 +15,7 @@ import { View } from './view.js';
 
 const POLL = 1000; // milliseconds between questions for news
 
-const page = { version: '', items: [], id: null, frame: 0, shown: '', model: null, tile: 512, ask: 0 };
+const page = { version: '', items: [], id: null, frame: 0, shown: '', model: null, tile: 512, ask: 0, polls: 0, answered: 0 };
 const view = new View();
 const current = () => page.items.find(item => item.id === page.id) ?? null;
 const done = () => (current()?.state === 'done' ? current() : null);
@@ -23,8 +23,11 @@ const done = () => (current()?.state === 'done' ? current() : null);
 // News from the server
 
 async function poll() {
+  const asked = ++page.polls;
   try {
     const state = await getJson(`/api/state?since=${page.version}`);
+    if (asked < page.answered) return; // overtaken by an answer to a later question
+    page.answered = asked;
     if (page.lost) { page.lost = false; $('toast').hidden = true; }
     page.version = state.version;
     if (state.items) take(state);
@@ -145,17 +148,35 @@ const choose = latest(guarded(async settings => {
   }
 }));
 
-const decide = new Decide(guarded(async (settings, final) => {
+const decide = new Decide((settings, final) => {
   choose(settings);
-  if (!final) return;
-  await postJson('/api/settings', { settings, items: [page.id] });
+  if (final) keep(page.id, structuredClone(settings));
+});
+
+// Let the server keep settings of a picture, or of 'all': one request after another, so that it
+// ends up with what the sliders show; of several that wait for one picture the last one counts.
+const unkept = new Map();
+const keepNext = inTurn(guarded(async () => {
+  const [next] = unkept;
+  if (!next) return true;
+  const [id, settings] = next;
+  unkept.delete(id);
+  await postJson('/api/settings', { settings, items: id === 'all' ? id : [id] });
   poll();
   if (view.truth) await showTruth();
+  return true;
 }));
 
-const edit = guarded(async request => {
+function keep(id, settings) {
+  unkept.delete(id); // to the end of those that wait
+  unkept.set(id, settings);
+  return keepNext();
+}
+
+// One after another: each says which corrections it has seen.
+const correct = inTurn(guarded(async (request, shown) => {
   const item = done();
-  if (!item || !view.cells) return;
+  if (!item || !view.cells || shown !== `${item.id} ${page.frame}`) return;
   let buffer;
   try {
     buffer = await postForBlock(`/api/items/${item.id}/frames/${page.frame}/edits`, { ...request, done: view.cells.header.done });
@@ -173,7 +194,9 @@ const edit = guarded(async request => {
   showCells();
   poll();
   if (view.truth) await showTruth();
-});
+}));
+
+const edit = request => correct(request, `${page.id} ${page.frame}`);
 
 const selectedIds = () => [...view.selected];
 
@@ -390,13 +413,10 @@ $('truth').addEventListener('change', async () => {
 for (const id of ['black', 'white', 'gamma']) $(id).addEventListener('input', showContrast);
 $('auto-contrast').addEventListener('click', autoContrast);
 $('reset-look').addEventListener('click', () => { [$('black').value, $('white').value, $('gamma').value] = [0, 255, 1]; showContrast(); });
-$('settings-all').addEventListener('click', guarded(async () => {
-  await postJson('/api/settings', { settings: decide.settings, items: 'all' });
-  poll();
-}));
+$('settings-all').addEventListener('click', () => keep('all', structuredClone(decide.settings)));
 $('settings-reset').addEventListener('click', guarded(async () => {
   const item = done();
-  await postJson('/api/settings', { settings: {}, items: [item.id] });
+  if (!await keep(item.id, {})) return;
   item.settings = {};
   decide.show(item);
   choose(decide.settings);
