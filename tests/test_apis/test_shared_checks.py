@@ -27,7 +27,7 @@ def look(folder, known):
         os.environ['LOCAL_WORLD_SIZE'] = '2'
     problems = None
     try:
-        with joined_group('pytorch', Config(dict(dist_cfg=dict(timeout=30)))):
+        with joined_group('pytorch', Config(dict(dist_cfg=dict(timeout=300)))):
             problems = find_unreadable_together([*NAMES, 'a'])
             raise UserErrors(*problems.values())
     except UserErrors:

@@ -2,9 +2,9 @@
 import contextlib
 import os
 import signal
-import socket
 import time
 import traceback
+from functools import partial
 from multiprocessing import get_context
 
 import pytest
@@ -12,13 +12,13 @@ import torch
 from mmengine.hooks import Hook
 
 from mmsart.engine.runner.rank_check import parameter_digest
+from tests.rendezvous import rendezvous
 from tests.test_engine import toy_run
 
 
-def _process(rank, port, folder, function, args):
+def _process(rank, meeting, folder, function, args):
     """Body of a process: join the other one by gloo, call, leave the result in a file."""
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2',
-                      MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    os.environ.update(meeting, RANK=str(rank), LOCAL_RANK=str(rank))
     torch.set_num_threads(1)  # a forked process has none of the threads of its parent
     with open(folder / f'output_{rank}.txt', 'a') as file, contextlib.redirect_stderr(file), \
             contextlib.redirect_stdout(file):
@@ -29,20 +29,21 @@ def _process(rank, port, folder, function, args):
             raise
 
 
-def in_two_processes(folder, function, *args, timeout=60):
-    """Call a function in two processes and return (results, exit codes)."""
+def in_two_processes(folder, function, *args, timeout=300):
+    """Call a function in two processes and return (results, exit codes).
+
+    A process that goes on for longer than `timeout` seconds has None for a code.
+    """
     folder.mkdir(exist_ok=True)
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
     context = get_context('fork')  # importing torch again would take longer than the test
-    processes = [context.Process(target=_process, args=(rank, port, folder, function, args))
-                 for rank in (0, 1)]
-    for process in processes:
-        process.start()
-    end = time.monotonic() + timeout
-    for process in processes:
-        process.join(max(0.1, end - time.monotonic()))
+    with rendezvous() as meeting:
+        processes = [context.Process(target=_process, args=(rank, meeting, folder, function, args))
+                     for rank in (0, 1)]
+        for process in processes:
+            process.start()
+        end = time.monotonic() + timeout
+        for process in processes:
+            process.join(max(0.1, end - time.monotonic()))
     codes = [process.exitcode for process in processes]
     for process in processes:
         process.kill()
@@ -159,9 +160,8 @@ def _train_with_the_first_wrapper(folder):
 
 
 def test_a_death_is_noticed_and_resumed_exactly(pair, tmp_path):
-    begin = time.monotonic()
-    _, codes = in_two_processes(tmp_path / 'run', train, 'pytorch', 6)
-    assert time.monotonic() - begin < 60
+    patient = dict(dist_cfg=dict(backend='gloo', timeout=1800))  # it is not time that tells
+    _, codes = in_two_processes(tmp_path / 'run', partial(train, env_cfg=patient), 'pytorch', 6)
     assert codes == [1, -signal.SIGKILL]
     (first, second), codes = in_two_processes(tmp_path / 'run', _resume)
     assert codes == [0, 0]

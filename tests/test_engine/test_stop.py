@@ -1,5 +1,6 @@
 """A training that is asked to stop writes a checkpoint and goes on to the same bits."""
 import copy
+import multiprocessing
 import os
 import shutil
 import signal
@@ -15,10 +16,16 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from torch.utils.data._utils import signal_handling
 
 from mmsart.engine.hooks.stop_hook import StopHook
+from mmsart.engine.runner import stop_request
 from mmsart.engine.runner.checkpoint_files import INTERRUPTED, find_resumable
-from mmsart.engine.runner.loader_workers import begin_worker, end_workers
+from mmsart.engine.runner.loader_workers import (
+    begin_worker,
+    end_workers,
+    shelter_workers,
+)
 from mmsart.engine.runner.stop_request import StopRequest
 from mmsart.utils import RunStopped, cli, cli_main
 from tests.test_engine import toy_run
@@ -138,7 +145,9 @@ def interruptible():
 
 
 @pytest.mark.usefixtures('interruptible')
-def test_signals_are_noted_once_training_has_begun_and_handlers_come_back():
+def test_signals_are_noted_once_training_has_begun_and_handlers_come_back(monkeypatch):
+    clock = SimpleNamespace(now=50.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(stop_request, 'time', clock)
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest() as request:
         assert signal.getsignal(signal.SIGTERM) == before
@@ -146,18 +155,19 @@ def test_signals_are_noted_once_training_has_begun_and_handlers_come_back():
             os.kill(os.getpid(), signal.SIGINT)
         request.listen()
         os.kill(os.getpid(), signal.SIGINT)
+        clock.now += 0.9
         os.kill(os.getpid(), signal.SIGINT)  # the same key, handed on by a launcher
         assert request.signum == signal.SIGINT
-        request._since -= 5
+        clock.now += 5
         with pytest.raises(RunStopped, match='at once') as stop:
             os.kill(os.getpid(), signal.SIGTERM)
         assert stop.value.exit_code == 143
     assert signal.getsignal(signal.SIGTERM) == before
     with StopRequest(repeatable=False) as request:
         request.listen()
-        request._since = -1e9
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGINT)
+            clock.now += 1e9
 
 
 def fork(folder, function):
@@ -183,7 +193,7 @@ def fork(folder, function):
         os._exit(code)
 
 
-def wait(pid, seconds=30):
+def wait(pid, seconds=300):
     """Give the exit code of a process, which has to end in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -302,11 +312,36 @@ def test_a_worker_obeys_its_process_alone(persistent):
     if persistent:
         assert worker.is_alive()
         worker.terminate()  # as Python does at its end
-        worker.join(20)
+        worker.join(60)
         assert worker.exitcode == 0
     else:
-        worker.join(20)
+        worker.join(60)
         assert not worker.is_alive()
+
+
+@pytest.mark.parametrize('signum', [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_is_just_beginning_obeys_its_process_alone_too(monkeypatch, signum):
+    """Between torch's preparations of a worker, with a handler of SIGTERM, and ours."""
+    begun, go = multiprocessing.Event(), multiprocessing.Event()
+    prepare = signal_handling._set_worker_signal_handlers
+
+    def hold_up():
+        prepare()
+        begun.set()
+        go.wait()
+
+    monkeypatch.setattr(signal_handling, '_set_worker_signal_handlers', hold_up)
+    loader = torch.utils.data.DataLoader(range(9), num_workers=1)
+    shelter_workers(loader)
+    with StopRequest() as request:
+        request.listen()
+        batches = iter(loader)
+        begun.wait()
+        worker = batches._workers[0]
+        subprocess.run([sys.executable, '-c', f'import os; os.kill({worker.pid}, {signum:d})'],
+                       check=True)
+        go.set()
+        assert len(list(batches)) == 9
 
 
 def test_persistent_workers_end_when_a_run_is_stopped():
@@ -316,4 +351,6 @@ def test_persistent_workers_end_when_a_run_is_stopped():
     list(loader)
     workers = loader._iterator._workers
     end_workers(SimpleNamespace(_train_loop=SimpleNamespace(dataloader=loader), _val_loop=dict()))
+    for worker in workers:  # torch gives them 5 s, and does not wait for those it has to end
+        worker.join(60)
     assert not any(worker.is_alive() for worker in workers)

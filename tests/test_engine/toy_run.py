@@ -118,7 +118,7 @@ def config(work_dir, **changes):
             checkpoint=dict(type='AtomicCheckpointHook', interval=1, max_keep_ckpts=1,
                             save_best='score', rule='greater'),
             logger=dict(type='LoggerHook', interval=1)),
-        env_cfg=dict(dist_cfg=dict(backend='gloo', timeout=30)),
+        env_cfg=dict(dist_cfg=dict(backend='gloo', timeout=300)),
         randomness=dict(seed=7, deterministic=True), default_scope='mmengine',
         log_level='INFO')
     return {**base, **changes}

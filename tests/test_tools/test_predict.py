@@ -3,7 +3,7 @@ import json
 import multiprocessing
 import os
 import shutil
-import socket
+import signal
 import time
 
 import cv2
@@ -14,6 +14,7 @@ import tifffile
 
 from mmsart.apis import inference, predict
 from mmsart.formats.saving import SAVERS
+from tests.rendezvous import rendezvous
 from tests.run_tool import run_tool
 from tests.test_apis.tiny_model import write_checkpoint
 
@@ -117,17 +118,21 @@ def test_the_page_about_results_takes_the_folder(whole, tmp_path):
     assert '<dt>mAP</dt><dd>1.000</dd>' in text
 
 
-def test_killed_twice_and_resumed_gives_the_same_files(whole, images, weights, tmp_path):
-    """By a real signal, wherever it falls."""
+def test_killed_twice_and_resumed_gives_the_same_files(
+        whole, images, weights, tmp_path, monkeypatch):
+    """By a real signal, wherever it falls before the files of all images."""
     out = tmp_path / 'out'
     arguments = (images, out, weights, '--recursive', '--resume', '--save', EVERYTHING)
     for done in (1, 3):
         process = FORK.Process(target=run, args=arguments)
-        process.start()
+        with monkeypatch.context() as patch:  # else it may be through before it is hit
+            patch.setattr(predict._Batch, 'finish', lambda self, images: signal.pause())
+            process.start()
         while len(list(out.rglob('*_masks.tif'))) < done and process.is_alive():
             time.sleep(0.001)
         process.kill()
         process.join()
+        assert process.exitcode == -signal.SIGKILL
         assert not (out / 'summary.csv').exists()
     code, printed, _ = run(*arguments)
     assert code == 3
@@ -271,20 +276,16 @@ def test_nothing_to_look_at(weights, tmp_path):
 
 def test_shares_of_several_processes(whole, images, weights, tmp_path):
     """As torchrun starts them; the first writes what belongs to all."""
-    with socket.socket() as free:
-        free.bind(('localhost', 0))
-        port = free.getsockname()[1]
-
-    def share(rank):
-        os.environ.update(RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='localhost',
-                          MASTER_PORT=str(port))
+    def share(rank, meeting):
+        os.environ.update(meeting, RANK=str(rank))
         code, _, _ = run(images, tmp_path / 'out', weights, '--recursive', '--save', EVERYTHING)
         raise SystemExit(code)
 
-    processes = [FORK.Process(target=share, args=(rank,)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
+    with rendezvous() as meeting:
+        processes = [FORK.Process(target=share, args=(rank, meeting)) for rank in range(2)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(300)
     assert [process.exitcode for process in processes] == [3, 0]  # one voice is enough
     assert contents(tmp_path / 'out') == contents(whole[0])

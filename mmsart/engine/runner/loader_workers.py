@@ -3,12 +3,40 @@
 Ctrl-C in a terminal and the signals of Slurm reach the workers too. The training then finishes an
 iteration, for which it needs them.
 """
+import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
+from multiprocessing.context import ForkContext, ForkProcess
 
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+
+def shelter_workers(loader: DataLoader) -> None:
+    """Let nobody but this process end the workers of a loader, from their first moment on."""
+    if not loader.num_workers:
+        return
+    loader.worker_init_fn = partial(begin_worker, loader.worker_init_fn)
+    if multiprocessing.get_start_method() == 'fork':
+        loader.multiprocessing_context = _Context()
+
+
+class _Process(ForkProcess):
+    """A process that is born deaf to SIGTERM: torch's handler would end it before it begins."""
+
+    def start(self) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Context(ForkContext):
+    Process = _Process
 
 
 def begin_worker(then: Callable[[int], None] | None, worker_id: int) -> None:

@@ -1,5 +1,4 @@
 """A runner that resumes exactly and trains on several processes without a GPU."""
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from mmsart.engine.console import tidy_console
 from mmsart.engine.hooks.run_summary_hook import RunSummaryHook
 from mmsart.engine.hooks.schedule_hook import ScheduleHook
 from mmsart.engine.runner.checkpoint_files import find_resumable, publish
-from mmsart.engine.runner.loader_workers import begin_worker
+from mmsart.engine.runner.loader_workers import shelter_workers
 from mmsart.engine.runner.longer_schedules import curves_of, lengthen
 from mmsart.engine.runner.process_group import join_group
 from mmsart.engine.runner.random_state import get_random_state
@@ -81,8 +80,7 @@ class StagedRunner(Runner):
     def build_dataloader(dataloader: Any, *args: Any, **kwargs: Any) -> DataLoader:
         """Build a data loader whose workers end when this process wants it."""
         loader = Runner.build_dataloader(dataloader, *args, **kwargs)
-        if loader.num_workers:
-            loader.worker_init_fn = partial(begin_worker, loader.worker_init_fn)
+        shelter_workers(loader)
         return loader
 
     def load_or_resume(self) -> None:

@@ -1,7 +1,6 @@
 """The two hooks that exchange numbers between processes, on two processes with gloo."""
 import logging
 import os
-import socket
 from types import SimpleNamespace
 
 import torch
@@ -11,6 +10,7 @@ from torch import multiprocessing, nn
 
 from mmsart.engine.hooks.finite_loss_hook import DivergenceError, FiniteLossHook, _check_losses
 from mmsart.engine.hooks.val_loss_hook import mean_losses
+from tests.rendezvous import rendezvous
 
 VALUES = [1.0, 2.0, 6.0]  # three images: two on one process, one on the other
 
@@ -40,9 +40,8 @@ def batches(values):
             for value in values]
 
 
-def run_rank(rank, port, queue):
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank),
-                      WORLD_SIZE='2', LOCAL_RANK=str(rank))
+def run_rank(rank, meeting, queue):
+    os.environ.update(meeting, RANK=str(rank), LOCAL_RANK=str(rank))
     torch.distributed.init_process_group('gloo')
     model = Model()
     means = mean_losses(model, batches(VALUES[rank::2]), seed=0)
@@ -67,18 +66,17 @@ def run_rank(rank, port, queue):
 
 
 def test_two_processes_agree():
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
     context = multiprocessing.get_context('spawn')
     queue = context.Queue()
-    processes = [context.Process(target=run_rank, args=(rank, port, queue)) for rank in (0, 1)]
-    for process in processes:
-        process.start()
-    results = {rank: rest for rank, *rest in (queue.get(timeout=300) for _ in processes)}
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
+    with rendezvous() as meeting:
+        processes = [context.Process(target=run_rank, args=(rank, meeting, queue))
+                     for rank in (0, 1)]
+        for process in processes:
+            process.start()
+        results = {rank: rest for rank, *rest in (queue.get(timeout=300) for _ in processes)}
+        for process in processes:
+            process.join(300)
+            assert process.exitcode == 0
     alone = mean_losses(Model(), batches(VALUES), seed=0)
     for means, (loss, weights) in results.values():
         # The mean over images, not that of the processes' means.
