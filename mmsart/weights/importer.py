@@ -70,7 +70,8 @@ def import_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> Import
         The weights in mmdet's naming.
 
     Raises:
-        UserError: the file is damaged, wants to run code, or is of no known format.
+        UserError: the file is damaged, wants to run code, is of no known format, or its training
+            has diverged.
     """
     return import_content(read_checkpoint(path, map_location), str(path))
 
@@ -80,6 +81,7 @@ def import_content(content: Mapping[str, Any], name: str) -> ImportedWeights:
     source = bare_state_dict(content)
     if not source:
         raise UserError(f'{name}: expected weights, found a dictionary without any tensor')
+    _check_finite(source, name)
     meta = content.get('meta')
     faithful = isinstance(meta, Mapping) and any(key in meta for key in FAITHFUL)
     for label, mark, reader in FORMATS:
@@ -90,6 +92,18 @@ def import_content(content: Mapping[str, Any], name: str) -> ImportedWeights:
             return ImportedWeights(label, weights, ignored + others)
     own, others = _split_off('' if faithful else _prefix_before_backbone(source), source)
     return ImportedWeights(MMDET, own, others)
+
+
+def _check_finite(weights: StateDict, name: str) -> None:
+    """Refuse what a training that diverged leaves; its detector finds nothing, without a word."""
+    for key, value in weights.items():
+        if not value.is_floating_point() or value.is_meta:  # without values, for their shapes
+            continue
+        if not (finite := torch.isfinite(value)).all():
+            raise UserError(
+                f'{name}: {key}: found {value.numel() - int(finite.sum()):,} of '
+                f'{value.numel():,} values that are not finite, expected weights of a training '
+                'that did not diverge')
 
 
 def bare_state_dict(content: Mapping[str, Any]) -> StateDict:
@@ -124,7 +138,8 @@ def _tensors_of(content: Mapping[str, Any]) -> StateDict:
     weights = {}
     for key, value in content.items():
         if isinstance(value, np.ndarray) and value.dtype.kind in 'fiub':
-            value = torch.from_numpy(np.ascontiguousarray(value))
+            plain = np.ascontiguousarray(value, value.dtype.newbyteorder('='))
+            value = torch.from_numpy(plain.reshape(value.shape))  # a number becomes a row of one
         if isinstance(key, str) and isinstance(value, torch.Tensor):
             weights[key] = value
     return weights

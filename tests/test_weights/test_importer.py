@@ -7,6 +7,7 @@ import pickle
 import sys
 import types
 
+import numpy as np
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
@@ -173,3 +174,21 @@ def test_a_dictionary_that_holds_itself_ends_the_search():
     content['model'] = content
     with pytest.raises(UserError, match='without any tensor'):
         import_content(content, 'a file')
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_of_a_training_that_diverged_are_refused(value):
+    weights = weights_of('mmdet')
+    weights['roi_head.bbox_head.fc_cls.weight'][1, 0] = value
+    with pytest.raises(UserError, match=r'a file: roi_head.bbox_head.fc_cls.weight: found 1 of 8 '
+                                        'values that are not finite'):
+        import_content(dict(state_dict=weights), 'a file')
+
+
+def test_numbers_and_byte_orders_of_numpy():
+    weights = {name: value.numpy().astype('>f4') for name, value in weights_of('mmdet').items()}
+    weights['backbone.bn1.num_batches_tracked'] = np.array(3)
+    found = import_content(dict(state_dict=weights), 'a file').state_dict
+    assert found.pop('backbone.bn1.num_batches_tracked').shape == ()
+    for name, value in weights_of('mmdet').items():
+        torch.testing.assert_close(found[name], value)
