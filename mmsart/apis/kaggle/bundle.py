@@ -58,7 +58,7 @@ def write_bundle(source: ModelSource, out: Path, options: BundleOptions) -> Path
 
     ``dataset/`` holds wheels, the model and ``dataset-metadata.json``, all in one folder, as
     Kaggle's uploader passes over folders in it; ``notebook/`` the notebook and
-    ``kernel-metadata.json``. Everything appears at once or not at all.
+    ``kernel-metadata.json``. Both appear when both are complete.
 
     Args:
         source: the trained model.
@@ -70,7 +70,7 @@ def write_bundle(source: ModelSource, out: Path, options: BundleOptions) -> Path
 
     Raises:
         UserError: `out` is in use, the masks of the model may overlap, or a package is missing or
-            compiled.
+            compiled or editable.
     """
     check_folder(out, options.overwrite)
     if not source.postprocess['remove_overlap']:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import shutil
 import subprocess
 import sys
@@ -34,13 +35,17 @@ def pack_wheel(name: str, folder: Path, leave_out: Sequence[str] = ()) -> Path:
         The wheel.
 
     Raises:
-        UserError: it is not installed, or has compiled files.
+        UserError: it is not installed, has compiled files, or lies elsewhere and is only linked.
     """
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         raise UserError(f'{name}: found no such package in this environment, expected it '
                         'installed, as the bundle holds it') from None
+    origin = json.loads(distribution.read_text('direct_url.json') or '{}')
+    if origin.get('dir_info', {}).get('editable'):
+        raise UserError(f'{name}: found an editable installation, expected an ordinary one: the '
+                        'bundle holds the files in it')
     with tempfile.TemporaryDirectory() as temporary:
         for file in distribution.files or ():
             path = str(file)

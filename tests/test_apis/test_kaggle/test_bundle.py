@@ -211,6 +211,18 @@ def test_a_package_that_cannot_be_packed_is_named(name, message, tmp_path):
         pack_wheel(name, tmp_path)
 
 
+def test_an_editable_package_is_refused(tmp_path, monkeypatch):
+    """All that is in site-packages is a link to where its files lie."""
+    info = tmp_path / 'linked-1.0.dist-info'
+    info.mkdir()
+    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: linked\nVersion: 1.0\n')
+    (info / 'direct_url.json').write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match='linked: found an editable installation'):
+        pack_wheel('linked', tmp_path)
+    assert not list(tmp_path.glob('*.whl'))
+
+
 def test_a_packed_package_is_the_installed_one(tmp_path):
     wheel = pack_wheel('addict', tmp_path)
     installed = metadata.distribution('addict')
