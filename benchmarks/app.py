@@ -108,7 +108,7 @@ def make_workspace(folder: Path, frame: KeptFrame, image: np.ndarray) -> Workspa
     with workspace.update(item):
         item.state, item.progress = DONE, 1.0
         item.facts = Facts(SIDE, SIDE, (1, 1), CLASSES, None, None, '', None, None, (),
-                           POSTPROCESS, 0.5, (1, 1, 1))
+                           POSTPROCESS, 0.5, (1, 1, 1), [(1, 1, 1)])
     return workspace
 
 

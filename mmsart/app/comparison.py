@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsart.app.items import Facts, Item
-from mmsart.app.library import Library, results_of
+from mmsart.app.items import Facts, Item, results_of
+from mmsart.app.library import Library
 from mmsart.app.wire import encode_cells
 from mmsart.report.truth import Truth, compare, find_truth, read_truth
 from mmsart.structures.detections import Detections

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from mmsart.apis.inference import RawPlane
-from mmsart.app.items import Item, open_item
-from mmsart.app.library import Library, results_of
+from mmsart.app.items import Item, open_item, results_of
+from mmsart.app.library import Library
 from mmsart.formats.cell_table import cell_table
 from mmsart.formats.coco import merge_coco
 from mmsart.formats.saving import SAVERS, SaveOptions, check_formats, save_result

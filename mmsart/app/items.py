@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from mmsart.apis.inference import ReadOptions
 from mmsart.imaging import ImageStack
+from mmsart.structures.detections import Detections
 from mmsart.utils import UserError
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = 'waiting', 'running', 'done', 'failed', 'stopped'
@@ -31,7 +34,9 @@ class Facts:
         warnings: a line each.
         postprocess: complete settings that the model brought.
         keep: share of its score thresholds down to which detections were kept.
-        counts: cells of each class, with these settings.
+        kept: detections of each class that were.
+        frame_counts: cells of each class in each frame, as thresholds and corrections stand; None
+            where they have not been counted since thresholds changed.
     """
 
     height: int
@@ -46,7 +51,19 @@ class Facts:
     warnings: tuple[str, ...]
     postprocess: dict[str, Any]
     keep: float
-    counts: tuple[int, ...]
+    kept: tuple[int, ...]
+    frame_counts: list[tuple[int, ...] | None]
+
+    @property
+    def counts(self) -> list[int]:
+        """Cells of each class in all frames that are counted."""
+        known = [count for count in self.frame_counts if count is not None]
+        return [sum(column) for column in zip(*known, strict=True)] or [0] * len(self.classes)
+
+    @property
+    def counted(self) -> int:
+        """Number of frames that are counted."""
+        return self.frames - self.frame_counts.count(None)
 
     @property
     def frames(self) -> int:
@@ -113,14 +130,31 @@ class Item:
         facts = plain.pop('facts')
         item = cls(**plain)
         if facts is not None:
-            for name in ('stack', 'classes', 'warnings', 'counts'):
+            for name in ('stack', 'classes', 'warnings', 'kept'):
                 facts[name] = tuple(facts[name])
             if facts['palette'] is not None:
                 facts['palette'] = tuple(tuple(colour) for colour in facts['palette'])
             if facts['display_range'] is not None:
                 facts['display_range'] = tuple(facts['display_range'])
+            facts['frame_counts'] = [each and tuple(each) for each in facts['frame_counts']]
             item.facts = Facts(**facts)
         return item
+
+
+def results_of(item: Item) -> Facts:
+    """Return what was found in an item.
+
+    Raises:
+        UserError: it is not done.
+    """
+    if item.state != DONE or item.facts is None:
+        raise UserError(f'{item.name}: found {item.state}, expected an image that is done')
+    return item.facts
+
+
+def count_labels(cells: Detections, classes: Sequence[str]) -> tuple[int, ...]:
+    """Count the cells of each class."""
+    return tuple(np.bincount(cells.labels, minlength=len(classes)).tolist())
 
 
 @contextmanager

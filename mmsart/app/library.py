@@ -1,48 +1,21 @@
 """The cells of items as they stand: kept detections, thresholds and corrections together."""
 from __future__ import annotations
 
-import copy
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any
-
-import numpy as np
 
 from mmsart.app.corrections import Corrections
 from mmsart.app.editing import Editor
-from mmsart.app.errors import NotFoundError
-from mmsart.app.items import DONE, Facts, Item
-from mmsart.app.results import load_kept
-from mmsart.app.worker import kept_name
+from mmsart.app.items import DONE, Item, count_labels, results_of
+from mmsart.app.sheets import Sheet, Sheets, edits_name
 from mmsart.app.workspace import Workspace
 from mmsart.postprocessing import complete_config
-from mmsart.postprocessing.chooser import Chooser
 from mmsart.structures.detections import Detections
 from mmsart.utils import UserError
 
 CHANGEABLE = ('score_thr', 'min_area', 'max_area')
 """Settings of post-processing that act on kept detections."""
-
-CACHED_FRAMES = 24
-
-
-@dataclass
-class Sheet:
-    """A frame in memory.
-
-    Attributes:
-        chooser: of cells among what was kept.
-        corrections: of the user.
-        chosen: cells for the settings asked for last.
-        lock: for changes.
-    """
-
-    chooser: Chooser
-    corrections: Corrections
-    chosen: tuple[str, Detections] | None = None
-    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 class Library:
@@ -50,12 +23,17 @@ class Library:
 
     Args:
         workspace: with the items.
+
+    Attributes:
+        uncounted: items with frames whose cells wait to be counted; None ends that.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self._sheets: OrderedDict[tuple[str, int], Sheet] = OrderedDict()
-        self._lock, self._counting = threading.Lock(), threading.Lock()
+        self._sheets = Sheets(workspace)
+        self.uncounted: SimpleQueue[Item | None] = SimpleQueue()
+        for item in workspace.items():
+            self._ask_for_counts(item)
 
     def cells(self, item: Item, frame: int, settings: Mapping[str, Any] | None = None,
               ) -> Detections:
@@ -83,15 +61,9 @@ class Library:
         Returns:
             The cells, and the corrections that are in them, which are not to be changed.
         """
-        facts = results_of(item)
         complete = self.settings(item, settings)
-        sheet = self._sheet(item, frame)
-        with sheet.lock:
-            key = repr(complete)
-            if sheet.chosen is None or sheet.chosen[0] != key:
-                sheet.chosen = key, sheet.chooser.choose(facts.classes, complete)
-            cells = sheet.corrections.apply(sheet.chosen[1], complete['remove_overlap'])
-            return cells, sheet.corrections
+        with self._sheets.open(item, frame) as sheet:
+            return _apply(sheet, sheet.corrections, complete), sheet.corrections
 
     def settings(self, item: Item, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Complete the settings of post-processing.
@@ -127,10 +99,29 @@ class Library:
         Raises:
             UserError: a setting is wrong.
         """
-        self.settings(item, settings)
+        complete = self.settings(item, settings)
         with self.workspace.update(item):
-            item.settings = copy.deepcopy(settings)
-        self._count(item)
+            facts = results_of(item)
+            item.settings = {name: complete[name] for name in settings}
+            facts.frame_counts = [None] * facts.frames
+        for frame in self._sheets.kept(item):  # these are at hand
+            self.count(item, frame)
+        self._ask_for_counts(item)
+
+    def count(self, item: Item, frame: int) -> None:
+        """Count the cells of a frame, where they have not been since thresholds changed.
+
+        Args:
+            item: with results.
+            frame: from 0.
+        """
+        if results_of(item).frame_counts[frame] is not None:
+            return
+        with self._sheets.open(item, frame, keep=False) as sheet:
+            settings, counts = self._standing(item)
+            cells = _apply(sheet, sheet.corrections, settings)
+            with self.workspace.update(item, save=counts.count(None) == 1):  # when it is the last
+                counts[frame] = count_labels(cells, sheet.facts.classes)
 
     def edit(self, item: Item, frame: int, request: dict[str, Any]) -> None:
         """Correct a frame, or undo or redo, and write that down.
@@ -144,76 +135,51 @@ class Library:
         Raises:
             UserError: it cannot be done; nothing has changed then.
         """
-        facts = results_of(item)
-        sheet = self._sheet(item, frame)
-        with sheet.lock:
-            if request.get('done', sheet.corrections.done) != sheet.corrections.done:
+        with self._sheets.open(item, frame) as sheet:
+            facts, before = sheet.facts, sheet.corrections
+            if request.get('done', before.done) != before.done:
                 raise UserError('found that another window has corrected this picture meanwhile, '
                                 'expected its newest state: it is loaded now, please try again')
-            changed = copy.copy(sheet.corrections)
-            changed.edits = list(changed.edits)
+            settings, counts = self._standing(item)
+            changed = Corrections(list(before.edits), before.done)
             if request.get('kind') == 'undo':
                 changed.undo()
             elif request.get('kind') == 'redo':
                 changed.redo()
             else:
-                editor = Editor(self.cells(item, frame), changed, facts.classes,
+                editor = Editor(_apply(sheet, before, settings), changed, facts.classes,
                                 facts.postprocess['remove_overlap'])
                 changed.do(editor.make(request))
+            count = count_labels(_apply(sheet, changed, settings), facts.classes)
             with self.workspace.update(item):
-                if item.facts is not facts:
-                    raise UserError(f'{item.name}: found that it was run again meanwhile, '
-                                    'expected the same cells')
+                if item.facts is not facts or item.state != DONE:
+                    raise UserError(f'{item.name}: found that it was removed or run again '
+                                    'meanwhile, expected the same cells')
                 changed.save(self.workspace.path(item, edits_name(frame)))
-                item.edits += changed.done - sheet.corrections.done
-                sheet.corrections = changed
-        self._count(item)
+                item.edits += changed.done - before.done
+                sheet.corrections, counts[frame] = changed, count
 
     def forget(self, item: Item) -> None:
         """Drop an item's frames from memory."""
-        with self._lock:
-            for key in [key for key in self._sheets if key[0] == item.id]:
-                del self._sheets[key]
+        self._sheets.forget(item)
 
-    def _count(self, item: Item) -> None:
-        """Count an item's cells anew, where it has not too many frames to wait for."""
-        facts = results_of(item)
-        if facts.frames > CACHED_FRAMES:
-            return
-        with self._counting:  # of two changes at once the later one must not be overwritten
-            labels = np.concatenate(
-                [self.cells(item, frame).labels for frame in range(facts.frames)])
-            counts = tuple(np.bincount(labels, minlength=len(facts.classes)).tolist())
-            with self.workspace.update(item):
-                facts.counts = counts
+    def _ask_for_counts(self, item: Item) -> None:
+        """Hand an item on to whoever counts, where a count is missing."""
+        if item.facts is not None and None in item.facts.frame_counts:
+            self.uncounted.put(item)
 
-    def _sheet(self, item: Item, frame: int) -> Sheet:
-        key = (item.id, frame)
-        with self._lock:  # from the question on: what is run again is forgotten
-            if not 0 <= frame < results_of(item).frames:
-                raise NotFoundError(f'{item.name}: found no frame {frame}')
-            if key in self._sheets:
-                self._sheets.move_to_end(key)
-                return self._sheets[key]
-            sheet = self._sheets[key] = Sheet(
-                Chooser(load_kept(self.workspace.path(item, kept_name(frame)))),
-                Corrections.load(self.workspace.path(item, edits_name(frame))))
-            while len(self._sheets) > CACHED_FRAMES:
-                self._sheets.popitem(last=False)
-        return sheet
+    def _standing(self, item: Item) -> tuple[dict[str, Any], list[tuple[int, ...] | None]]:
+        """Give the complete settings of an item, and the list of the counts that belong to them.
+
+        Other settings come with another list, so that late counts land in one that is not used.
+        """
+        with self.workspace.changed:
+            return self.settings(item), results_of(item).frame_counts
 
 
-def edits_name(frame: int) -> str:
-    """Name the file of a frame's corrections."""
-    return f'edits_{frame:05d}.json'
-
-
-def results_of(item: Item) -> Facts:
-    """Return what was found in an item.
-
-    Raises:
-        UserError: it is not done.
-    """
-    if item.state != DONE or item.facts is None:
-        raise UserError(f'{item.name}: found {item.state}, expected an image that is done')
-    return item.facts
+def _apply(sheet: Sheet, corrections: Corrections, settings: dict[str, Any]) -> Detections:
+    """Choose the cells of a frame that is open, and put corrections upon them."""
+    key = repr(settings)
+    if sheet.chosen is None or sheet.chosen[0] != key:
+        sheet.chosen = key, sheet.chooser.choose(sheet.facts.classes, settings)
+    return corrections.apply(sheet.chosen[1], settings['remove_overlap'])

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import logging
 import tempfile
@@ -20,6 +19,7 @@ from fastapi.staticfiles import StaticFiles
 from mmsart import __version__
 from mmsart.app.admission import clean_name, count_megapixels
 from mmsart.app.comparison import TRUTH_SUFFIXES, Truths
+from mmsart.app.counter import Counter
 from mmsart.app.errors import NotFoundError
 from mmsart.app.exports import measure, write_zip
 from mmsart.app.folders import Folders
@@ -72,9 +72,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         page.worker.start()
+        page.counter.start()
         cleaning = asyncio.create_task(page.clean())
         yield
         cleaning.cancel()
+        await run_in_threadpool(page.counter.end)
         await run_in_threadpool(page.worker.end)
 
     app = FastAPI(title='mmsart', lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -113,8 +115,8 @@ class _Page:
         self.limits = limits
         self.worker = Worker(workspace, segmenter)
         self.library, self.pictures = Library(workspace), Pictures()
+        self.counter = Counter(self.library)
         self.uploads = asyncio.Semaphore(limits.uploads_at_once)
-        self.training = asyncio.Lock()
 
     def model(self) -> dict[str, Any]:
         """Describe the model."""
@@ -129,6 +131,8 @@ class _Page:
             del plain['path']
             if item.facts is not None:
                 facts = plain['facts']
+                del facts['frame_counts']
+                facts['counts'], facts['counted'] = item.facts.counts, item.facts.counted
                 facts['frames'] = item.facts.frames
                 facts['colours'] = class_colours(len(item.facts.classes), item.facts.palette)
                 facts['postprocess'] = {name: item.facts.postprocess[name] for name in CHANGEABLE}
@@ -155,8 +159,6 @@ class _Page:
 
     def remove(self, item: Item) -> None:
         """Forget an item everywhere."""
-        with self.workspace.update():
-            item.state = STOPPED  # the worker, if it is at it, stops
         self.workspace.remove(item)
         self.library.forget(item)
         self.pictures.forget(item)
@@ -336,11 +338,8 @@ def _add_viewer(app: FastAPI, page: _Page) -> None:
         settings = asked.get('settings')
         if not isinstance(settings, dict):
             raise UserError(f'settings: found {settings!r}, expected settings by name')
-        items = page.items(asked.get('items'))
-        for item in items:  # all of them or none
-            library.settings(item, settings)
-        for item in items:
-            await run_in_threadpool(library.change_settings, item, settings)
+        await run_in_threadpool(
+            _change_settings, library, page.items(asked.get('items')), settings)
         return dict(version=page.workspace.version)
 
 
@@ -367,17 +366,9 @@ def _add_exports(app: FastAPI, page: _Page) -> None:
     @app.post('/api/training-data')
     async def training_data(request: Request) -> dict[str, Any]:
         items = page.items((await _json(request, page.limits)).get('items'))
-        async with page.training:  # so that each finds the folder of the one before
-            target = _dated_folder(page.workspace.folder / 'training_data')
-            return vars(await run_in_threadpool(
-                write_training_data, page.library, items, target))
-
-
-def _dated_folder(parent: Path) -> Path:
-    """Name a folder that is not there yet after the time, also for several in a second."""
-    now = time.strftime('%Y-%m-%d_%H-%M-%S')
-    names = itertools.chain([now], (f'{now}_{number}' for number in itertools.count(2)))
-    return next(parent / name for name in names if not (parent / name).exists())
+        target = page.workspace.folder / 'training_data' / time.strftime('%Y-%m-%d_%H-%M-%S')
+        return vars(await run_in_threadpool(
+            write_training_data, page.library, items, target))
 
 
 class _Once(FileResponse):
@@ -403,6 +394,14 @@ def _cells(page: _Page, item: Item, frame: int, settings: dict[str, Any] | None 
     data = encode_cells(found, dict(
         done=corrections.done, edits=[edit.kind for edit in corrections.edits]))
     return Response(data, media_type=BINARY)
+
+
+def _change_settings(library: Library, items: Sequence[Item], settings: dict[str, Any]) -> None:
+    """Change the thresholds of all items or of none."""
+    for item in items:
+        library.settings(item, settings)
+    for item in items:
+        library.change_settings(item, settings)
 
 
 def _add_folder(page: _Page, asked: dict[str, Any]) -> dict[str, Any]:

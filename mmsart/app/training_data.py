@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import itertools
 import json
 import shlex
 import shutil
@@ -15,8 +17,8 @@ import cv2
 import numpy as np
 
 from mmsart.app.exports import distinct_stems, open_result
-from mmsart.app.items import Item
-from mmsart.app.library import Library, results_of
+from mmsart.app.items import Item, results_of
+from mmsart.app.library import Library
 from mmsart.datasets.classes import CLASSES
 from mmsart.formats.coco import to_coco
 from mmsart.formats.overlay import to_display
@@ -56,7 +58,8 @@ def write_training_data(library: Library, items: Sequence[Item], folder: Path) -
     Args:
         library: of all items.
         items: that are done, of one set of classes.
-        folder: to make; it appears when it is complete.
+        folder: to make; it appears when it is complete, with a number behind its name if the name
+            is taken.
 
     Returns:
         What was written.
@@ -71,16 +74,28 @@ def write_training_data(library: Library, items: Sequence[Item], folder: Path) -
         raise UserError('training data: found images of models with different classes, expected '
                         'the same for all')
     check_writable(folder.parent)
-    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f'.{folder.name}-'))
+    building = Path(tempfile.mkdtemp(dir=library.workspace.incoming))  # which a restart empties
     try:
         images, cells, mixed = _fill(building, library, items)
         building.chmod(0o755)
-        building.replace(folder)
+        folder = _move(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     config = CONFIG if classes == {CLASSES} else 'CONFIG'
     return TrainingData(str(folder), images, cells, tuple(mixed),
                         f'mmsart train {config} --data {shlex.quote(str(folder))}')
+
+
+def _move(building: Path, folder: Path) -> Path:
+    """Move a folder to a name or, where that is taken, to one with a number; give what it is."""
+    for target in itertools.chain([folder], (
+            folder.with_name(f'{folder.name}_{number}') for number in itertools.count(2))):
+        try:
+            return building.rename(target)
+        except OSError as error:  # names are not looked up first: others may take them meanwhile
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+    raise AssertionError
 
 
 def _fill(folder: Path, library: Library, items: Sequence[Item]) -> tuple[int, int, list[str]]:

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
+import numpy as np
+
 from mmsart.apis.inference import Request, Segmentation
-from mmsart.app.items import DONE, FAILED, RUNNING, WAITING, Facts, Item
+from mmsart.app.items import DONE, FAILED, RUNNING, WAITING, Facts, Item, count_labels
 from mmsart.app.results import save_kept
 from mmsart.app.workspace import Workspace
 from mmsart.utils import UnforeseenError, UserError
@@ -139,13 +141,14 @@ class Worker(threading.Thread):
         """Write what was found."""
         for number, frame in enumerate(found.kept):
             save_kept(self.workspace.path(item, kept_name(number)), frame)
-        labels = found.labels
+        kept = [crop.detections.labels for frame in found.kept for crop in frame.crops]
         return Facts(
             *found.size, found.stack_size, tuple(found.classes),
             tuple(found.palette) if found.palette else None, found.pixel_size,
             found.pixel_size_source, found.display_range, found.seconds, tuple(found.warnings),
             self.segmenter.source.postprocess, self.segmenter.keep or 1.0,
-            tuple(int((labels == label).sum()) for label in range(len(found.classes))))
+            tuple(np.bincount(np.concatenate(kept), minlength=len(found.classes)).tolist()),
+            [count_labels(frame.detections, found.classes) for frame in found.frames])
 
     def _fail(self, item: Item, reason: str) -> None:
         with self.workspace.update(item):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsart.app.errors import NotFoundError
-from mmsart.app.items import RUNNING, WAITING, Item
+from mmsart.app.items import RUNNING, STOPPED, WAITING, Item
 from mmsart.utils import UserError, atomic_write, check_writable
 
 ITEM_FILE, QUEUE_FILE, INCOMING = 'item.json', 'queue.json', 'incoming'
@@ -106,6 +106,7 @@ class Workspace:
     def remove(self, item: Item) -> None:
         """Forget an item, with its results and its copy of the file."""
         with self.update():
+            item.state = STOPPED  # the worker, if it is at it, stops
             self._items.pop(item.id, None)
         shutil.rmtree(self.path(item), ignore_errors=True)
 

@@ -42,8 +42,8 @@ class Client(TestClient):
     def cells(self, item_id, frame=0, **asked):
         return decode(self.post(f'/api/items/{item_id}/frames/{frame}/cells', json=asked))
 
-    def edit(self, item_id, **asked):
-        return decode(self.post(f'/api/items/{item_id}/frames/0/edits', json=asked))
+    def edit(self, item_id, frame=0, **asked):
+        return decode(self.post(f'/api/items/{item_id}/frames/{frame}/edits', json=asked))
 
 
 def decode(response):

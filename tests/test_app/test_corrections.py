@@ -1,5 +1,6 @@
 """Corrections: what each does to the pixels, undone and redone, and what is trained on."""
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -169,8 +170,6 @@ def test_corrections_are_truth_to_train_on(client, done):
     made = client.post('/api/training-data', json=dict(items='checked')).json()
     assert (made['images'], made['cells'], made['mixed']) == (3, 24, ['mixed'])
     folder = made['folder']
-    again = client.post('/api/training-data', json=dict(items='checked')).json()
-    assert again['folder'] != folder  # though it may be of the same second
     assert made['command'] == f'mmsart train CONFIG --data {folder}'
     table = read_train_csv(f'{folder}/train.csv', CLASSES)
     assert table.image_ids.tolist() == ['discs', 'other']
@@ -184,6 +183,22 @@ def test_corrections_are_truth_to_train_on(client, done):
     assert 'score' not in coco['annotations'][0]
     cfg = load_config('configs/demo/maskrcnn_r18_two_stage.py', [f'data_root={folder}/'])
     assert cfg.train_dataloader.dataset.data_root == f'{folder}/'
+
+
+def test_data_to_train_on_written_at_once_get_a_folder_each(client, done, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmsart.app.server.time.strftime', lambda _: 'now')
+
+    def write(_):
+        return Path(client.post('/api/training-data', json=dict(items=[done])).json()['folder'])
+
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(write, range(4)))
+    assert sorted(folder.name for folder in folders) == ['now', 'now_2', 'now_3', 'now_4']
+    tables = {(folder / 'train.csv').read_bytes() for folder in folders}
+    assert len(tables) == 1
+    workspace = tmp_path / 'workspace'
+    assert sorted((workspace / 'training_data').iterdir()) == sorted(folders)
+    assert list((workspace / 'incoming').iterdir()) == []
 
 
 def test_polygons_fill_the_pixels_that_they_hold():

@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -16,7 +17,9 @@ from mmsart.apis.inference import Request
 from mmsart.app.admission import count_megapixels
 from mmsart.app.items import Item
 from mmsart.app.limits import Limits
+from mmsart.app.results import load_kept
 from mmsart.app.server import create_app
+from mmsart.app.sheets import Sheets
 from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
@@ -25,7 +28,7 @@ from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import OKABE_ITO
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError
-from tests.test_app.conftest import Client, decode, png
+from tests.test_app.conftest import PATIENCE, Client, decode, png
 from tests.test_app.fakes import CLASSES, DiscSegmenter, draw_discs
 
 
@@ -215,10 +218,77 @@ def test_settings_stay_and_export_shows_them(client, done):
     assert [int(row['area_px']) for row in table] == cells['areas']
     assert len(json.loads(archive.read('discs_coco.json'))['annotations']) == cells['count']
     summary = list(csv.DictReader(io.StringIO(archive.read('summary.csv').decode())))
-    assert int(summary[0]['cells']) == cells['count'] == sum(
-        client.state()['items'][0]['facts']['counts'])
+    item, = client.wait(lambda items: items[0]['facts']['counted'] == 1)
+    assert int(summary[0]['cells']) == cells['count'] == sum(item['facts']['counts'])
     client.post('/api/settings', json=dict(settings={}, items='all'))
     assert client.cells(done)['count'] == 12
+
+
+def test_counts_of_stacks_follow_in_the_background(tmp_path, monkeypatch):
+    """The page goes on meanwhile, says what is not known yet, and a restart counts the rest."""
+    gate, held = threading.Event(), threading.Event()
+
+    def load(path):
+        if path.name == 'kept_00003.npz' and threading.current_thread().name == 'mmsart counts':
+            held.set()
+            assert gate.wait(PATIENCE)
+        return load_kept(path)
+
+    def facts_when(client, counted):
+        return client.wait(lambda items: items[0]['facts'] and items[0]['facts']['counted']
+                           == counted)[0]['facts']
+
+    monkeypatch.setattr('mmsart.app.sheets.load_kept', load)
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.stack([draw_discs(side=64, count=4, seed=seed)[0]
+                                     for seed in range(30)]))
+    workspace = tmp_path / 'w'
+    with Client(create_app(Workspace(workspace), DiscSegmenter(), folders=[tmp_path])) as client:
+        client.add('stack.tif', file.getvalue(), read='{"axes": "TYX"}')
+        item = client.wait()[0]['id']
+        facts = facts_when(client, 30)
+        assert (facts['counts'], facts['kept']) == ([120, 0], [180, 0])
+        client.edit(item, frame=29, kind='delete', ids=client.cells(item, 29)['ids'][:3].tolist())
+        facts = client.state()['items'][0]['facts']
+        assert (facts['counted'], facts['counts']) == (30, [117, 0])  # at once
+        client.post('/api/settings', json=dict(
+            settings=dict(score_thr=dict(round=0.7, long=0.4)), items=[item])).raise_for_status()
+        assert held.wait(PATIENCE)
+        facts = client.state()['items'][0]['facts']
+        assert facts['counted'] == 4  # 0 to 2, and 29, which is in memory
+        cells = [client.cells(item, frame) for frame in (0, 1, 2, 29)]  # nobody waits
+        assert facts['counts'] == [sum(each['count'] for each in cells), 0]
+        client.edit(item, frame=7, kind='draw', shape='brush', points=[[2, 2]], radius=2, label=1)
+        gate.set()
+    app = create_app(Workspace(workspace), DiscSegmenter(), folders=[tmp_path])
+    with Client(app) as client:
+        facts = facts_when(client, 30)
+        labels = np.concatenate([client.cells(item, frame)['labels'] for frame in range(30)])
+        assert facts['counts'] == np.bincount(labels).tolist()
+        assert facts['counts'][1] == 1
+        assert 0 < facts['counts'][0] < 117
+
+
+def test_frames_in_memory_are_bounded_and_the_same_for_all(tmp_path):
+    workspace = Workspace(tmp_path / 'w')
+    with Client(create_app(workspace, DiscSegmenter(), folders=[tmp_path])) as client:
+        for number in range(3):
+            client.add(f'{number}.png', png(draw_discs(side=64, count=4)[0]))
+        client.wait()
+    items = workspace.items()
+    sheets = Sheets(workspace, cached_frames=2)
+    with sheets.open(items[0], 0) as first:
+        for item in items[1:]:
+            with sheets.open(item, 0):
+                pass
+        assert [sheets.kept(item) for item in items] == [[], [0], [0]]
+        with sheets.open(items[0], 0) as again:  # two copies would lose each other's corrections
+            assert again is first
+    few = Sheets(workspace, cached_bytes=1)
+    for item in items:
+        with few.open(item, 0, keep=item is not items[1]):
+            pass
+    assert [few.kept(item) for item in items] == [[], [], [0]]
 
 
 @pytest.mark.parametrize(('settings', 'problem'), [

@@ -38,7 +38,7 @@ export class Decide {
       box.append(group);
       const [red, green, blue] = item.facts.colours[label];
       $(`swatch-${label}`).style.background = `rgb(${red} ${green} ${blue})`;
-      group.hidden = classes.length > 1 && item.facts.counts[label] === 0 && item.facts.counts.some(count => count > 0);
+      group.hidden = classes.length > 1 && item.facts.kept[label] === 0 && item.facts.kept.some(count => count > 0);
     });
   }
 

@@ -172,9 +172,14 @@ function describe(item) {
   if (item.state === 'running') return `looking … ${Math.round(100 * item.progress)} %`;
   if (item.state === 'waiting') return 'waiting';
   if (item.state === 'stopped') return 'cancelled';
-  const count = item.facts.counts.reduce((sum, each) => sum + each, 0);
-  const frames = item.facts.frames > 1 ? ` in ${item.facts.frames} frames` : '';
-  return `${number(count)} cell${count === 1 ? '' : 's'}${frames}${item.edits ? ' · corrected' : ''}${item.checked ? ' · ✓ checked' : ''}`;
+  return `${count(item.facts)}${item.edits ? ' · corrected' : ''}${item.checked ? ' · ✓ checked' : ''}`;
+}
+
+// Counts follow thresholds in the background: they are said when they are known.
+function count({ counts, counted, frames }) {
+  if (counted < frames) return frames > 1 ? `counting … ${Math.floor(100 * counted / frames)} %` : 'counting …';
+  const all = counts.reduce((sum, each) => sum + each, 0);
+  return `${number(all)} cell${all === 1 ? '' : 's'}${frames > 1 ? ` in ${frames} frames` : ''}`;
 }
 
 async function collect(entry, files) {
