@@ -6,6 +6,7 @@ Example:
   mmsart app --folder plates --truth plates/train.csv
 """
 import argparse
+import contextlib
 import logging
 import os
 import secrets
@@ -14,6 +15,7 @@ import sys
 import threading
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 from mmsart.utils import UserError, add_model_options, check_writable, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
@@ -115,8 +117,22 @@ def main(args: list[str] | None = None) -> int:
         address = f'http://{f"[{host}]" if ":" in host else host}:{options.port}/' + (
             f'?token={token}' if token else '')
         print(f'the page: {address}\nresults:  {folder}\nCtrl-C ends it', flush=True)
-        if not options.no_browser:
-            threading.Timer(1, webbrowser.open, [address]).start()
-        uvicorn.run(app, host=host, port=options.port, log_level='warning', access_log=False,
-                    limit_concurrency=256, server_header=False, ws='none')
+        _serve(uvicorn.Config(
+            app, host=host, port=options.port, log_level='warning', access_log=False,
+            limit_concurrency=256, server_header=False, ws='none'),
+            None if options.no_browser else address)
     return 0
+
+
+def _serve(config: Any, address: str | None) -> None:
+    """Serve until Ctrl-C; open a page, if one is given, as soon as it is answered."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started and address:
+                threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        Server(config).run()

@@ -51,7 +51,8 @@ def idle_cores(seconds: float) -> float | None:
     before = _idle_times()
     time.sleep(seconds)
     after = _idle_times()
-    shares = [(after[core][0] - idle) / (after[core][1] - total)
+    # The time that a core waits for disks may decrease (proc(5)).
+    shares = [min(1.0, max(0.0, (after[core][0] - idle) / (after[core][1] - total)))
               for core, (idle, total) in before.items()
               if core in after and after[core][1] > total]
     return sum(shares) if shares else None

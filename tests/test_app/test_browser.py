@@ -47,7 +47,8 @@ addEventListener('DOMContentLoaded', () => {
 def browser():
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=['--no-sandbox'], timeout=PATIENCE)
+            executable_path=CHROMIUM, timeout=PATIENCE,
+            args=['--no-sandbox', '--disable-dev-shm-usage'])  # containers have little of it
         yield browser
         browser.close()
 

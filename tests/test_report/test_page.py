@@ -216,8 +216,9 @@ def test_the_page_runs_in_a_browser_without_an_error(tmp_path):
     results = make_results()
     report(tmp_path, results, truth=[results[0]])
     done = subprocess.run(
-        [CHROMIUM, '--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr',
-         f'--user-data-dir={tmp_path / "profile"}', '--virtual-time-budget=2000', '--dump-dom',
-         (tmp_path / 'report.html').as_uri()], capture_output=True, text=True, timeout=120)
+        [CHROMIUM, '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
+         '--enable-logging=stderr', f'--user-data-dir={tmp_path / "profile"}',
+         '--virtual-time-budget=2000', '--dump-dom', (tmp_path / 'report.html').as_uri()],
+        capture_output=True, text=True, timeout=600)
     assert '3 of 3 images</output>' in done.stdout  # written by the script
     assert 'CONSOLE' not in done.stderr

@@ -74,7 +74,7 @@ def test_all_that_a_training_imports_loads_for_a_user_without_a_home():
     result = subprocess.run(
         [*command, '-B', '-c', 'import mmsart.registration, numba.core.config as config; '
          'print(config.CACHE_DIR)'],
-        cwd='/', capture_output=True, text=True, timeout=120,
+        cwd='/', capture_output=True, text=True, timeout=600,
         env={**environment, 'HOME': '/', 'PYTHONPATH': str(ROOT)})
     assert result.returncode == 0, result.stderr
     folder = Path(result.stdout.split()[-1])

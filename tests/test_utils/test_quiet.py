@@ -2,6 +2,8 @@
 import subprocess
 import sys
 
+import matplotlib.font_manager  # noqa: F401  makes its cache; what takes over 5 s there is told
+
 
 def test_nothing_is_said_when_mmdet_is_imported():
     code = ('from mmsart.utils.quiet import import_mmdet\nimport_mmdet()\n'

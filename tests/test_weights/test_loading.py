@@ -224,6 +224,7 @@ def test_a_download_cut_short_is_not_kept(monkeypatch, tmp_path):
         def log_message(self, *args):
             pass
 
+    monkeypatch.setenv('no_proxy', '*')
     with HTTPServer(('127.0.0.1', 0), HangsUp) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         with pytest.raises(UnreachableError, match='100 bytes received, expected 1000'):
@@ -242,6 +243,7 @@ def test_an_answer_that_is_no_file_counts_as_none(monkeypatch, tmp_path, answer)
             self.request.recv(4096)
             self.request.sendall(answer)
 
+    monkeypatch.setenv('no_proxy', '*')
     with TCPServer(('127.0.0.1', 0), Answers) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         with pytest.raises(UnreachableError, match='cannot be fetched'):
