@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmsart.imaging.inputs import find_inputs
 from mmsart.imaging.readers import IMAGE_SUFFIXES
-from mmsart.utils import UserError, missing
+from mmsart.utils import UserError, missing, readable
 
 MOST_SHOWN = 500
 
@@ -31,6 +31,8 @@ class Listing:
 
 class Folders:
     """Folders below some roots; neither ``..`` nor a link leads out of them.
+
+    A browser knows paths as :func:`~mmsart.utils.readable` writes them.
 
     Args:
         roots: folders.
@@ -79,14 +81,15 @@ class Folders:
                 if entry.name.startswith('.') or not self._admits(entry):
                     continue
                 if entry.is_dir():
-                    folders.append(entry.name)
+                    folders.append(readable(entry.name))
                 elif entry.suffix.lower() in IMAGE_SUFFIXES:
-                    images.append(entry.name)
+                    images.append(readable(entry.name))
         except PermissionError as error:
             raise UserError(f'{path}: found a folder that may not be read, expected one that '
                             'may') from error
-        return Listing(str(folder), None if folder in self.roots else str(folder.parent),
-                       folders[:MOST_SHOWN], images)
+        return Listing(
+            readable(str(folder)), None if folder in self.roots else readable(str(folder.parent)),
+            folders[:MOST_SHOWN], images)
 
     def images(self, path: str | Path, recursive: bool) -> list[tuple[Path, str]]:
         """List the images of a folder.
@@ -109,10 +112,28 @@ class Folders:
         return admitted
 
     def _folder(self, path: str | Path) -> Path:
-        folder = self.inside(path)
+        folder = self.inside(self._on_disk(Path(path)))
         if not folder.is_dir():
             raise missing(path, 'a folder of images', 'folder')
         return folder
+
+    def _on_disk(self, path: Path) -> Path:
+        """Find what a browser's path stands for; one that leads nowhere stays as it is."""
+        for root in self.roots:
+            shown = Path(readable(str(root)))
+            if path.is_relative_to(shown):
+                found = root
+                for name in path.relative_to(shown).parts:
+                    found = self._child(found, name)
+                return found
+        return path
+
+    def _child(self, folder: Path, name: str) -> Path:
+        child = folder / name
+        if name.isascii() or child.exists() or not self._admits(folder) or not folder.is_dir():
+            return child
+        # The bytes of its name are no UTF-8.
+        return next((each for each in folder.iterdir() if readable(each.name) == name), child)
 
     def _admits(self, path: Path) -> bool:
         try:

@@ -35,7 +35,7 @@ from mmsart.app.workspace import SECONDS_PER_DAY, Workspace
 from mmsart.formats.names import DEFAULT_FORMATS, FORMATS
 from mmsart.formats.saving import SaveOptions
 from mmsart.structures.image_result import class_colours
-from mmsart.utils import UserError
+from mmsart.utils import UserError, readable
 
 STATIC = Path(__file__).parent / 'static'
 READ_OPTIONS: dict[str, tuple[type, ...]] = dict(
@@ -211,7 +211,7 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
             truths=page.truths.version,
             formats=[dict(name=name, what=what, default=name in DEFAULT_FORMATS)
                      for name, what in FORMATS.items()],
-            roots=[str(root) for root in page.folders.roots], tile=TILE,
+            roots=[readable(str(root)) for root in page.folders.roots], tile=TILE,
             keep_days=page.limits.keep_days, upload_bytes=page.limits.upload_bytes,
             program=f'mmsart {__version__}'))
 
@@ -416,7 +416,7 @@ def _add_folder(page: _Page, asked: dict[str, Any]) -> dict[str, Any]:
         try:
             size = count_megapixels(path, name, page.limits, options.get('series'))
         except (UserError, OSError) as error:
-            refused.append(str(error))
+            refused.append(readable(str(error)))
             continue
         page.workspace.add(name, path, False, options, size)
         added += 1
@@ -486,7 +486,7 @@ def _parse(text: str | bytes) -> dict[str, Any]:
 
 
 async def _answer_user_error(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse(dict(detail=str(error)), 400)
+    return JSONResponse(dict(detail=readable(str(error))), 400)
 
 
 async def _answer_missing(_: Request, error: Exception) -> JSONResponse:

@@ -13,7 +13,7 @@ from mmsart.apis.inference import Request, Segmentation
 from mmsart.app.items import DONE, FAILED, RUNNING, WAITING, Facts, Item, count_labels
 from mmsart.app.results import save_kept
 from mmsart.app.workspace import Workspace
-from mmsart.utils import UnforeseenError, UserError
+from mmsart.utils import UnforeseenError, UserError, readable
 
 MEMORY = 0.7
 """Weight of what the estimate of the speed was before an image."""
@@ -153,7 +153,7 @@ class Worker(threading.Thread):
     def _fail(self, item: Item, reason: str) -> None:
         with self.workspace.update(item):
             if item.state == RUNNING:
-                item.state, item.error = FAILED, ' '.join(reason.split())
+                item.state, item.error = FAILED, readable(' '.join(reason.split()))
 
     def _learn(self, speed: float) -> None:
         known = self._seconds_per_megapixel

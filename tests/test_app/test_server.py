@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+import os
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -185,6 +186,26 @@ def test_a_folder_is_added_once(client, pictures):
     assert client.post('/api/folders', json=asked).json()['known'] == 3
     assert client.post('/api/folders', json=asked | dict(recursive=True)).json()['added'] == 1
     assert [item['name'] for item in client.wait()][-1] == 'deeper/more.png'
+
+
+def test_names_that_are_no_utf8_are_shown_in_latin1(client, pictures):
+    """As disks of older systems have them; JSON cannot hold their bytes."""
+    folder = os.path.join(os.fsencode(pictures), b'10 \xb5m')
+    os.mkdir(folder)
+    for name, content in ((b'\xe4.png', png(draw_discs()[0])), (b'broken \xe4.png', b'no picture')):
+        with open(os.path.join(folder, name), 'wb') as file:
+            file.write(content)
+    assert client.get('/api/folders').json()['folders'] == ['10 µm']
+    listing = client.get('/api/folders', params=dict(path=f'{pictures}/10 µm')).json()
+    assert listing['images'] == ['broken ä.png', 'ä.png']
+    answer = client.post('/api/folders', json=dict(path=listing['path'])).json()
+    assert answer['added'] == 1
+    assert 'broken ä.png' in answer['refused'][0]
+    item, = client.wait()
+    assert (item['name'], item['state']) == ('ä.png', 'done')
+    assert client.cells(item['id'])['count'] > 0
+    answer = client.get('/api/folders', params=dict(path=f'{pictures}/10 ö'))
+    assert answer.status_code == 400
 
 
 def test_thresholds_choose_what_a_prediction_with_them_finds(client, segmenter, done):
