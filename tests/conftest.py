@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmsart  # noqa: F401  before mmdet: mmcv's operators may be in Python
 
 cv2.setNumThreads(1)
-settings.register_profile('calm', deadline=None)  # a busy machine is no failure
+settings.register_profile(  # a busy machine is no failure
+    'calm', deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile('calm')
 
 

@@ -1,5 +1,5 @@
 """`mmsart app`: what is refused before a model is loaded; `mmsart train --data`."""
-import queue
+import contextlib
 import socket
 import urllib.request
 
@@ -11,6 +11,15 @@ from mmsart.cli.app import _serve, default_workspace
 from mmsart.utils.locks import locked
 
 uvicorn = pytest.importorskip('uvicorn')
+
+
+@contextlib.contextmanager
+def reserved_port():
+    """Give a port that nobody else is given and that servers, with SO_REUSEADDR, may bind."""
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(('127.0.0.1', 0))
+        yield bound.getsockname()[1]
 
 
 def test_an_address_in_use_is_refused(capsys):
@@ -34,18 +43,14 @@ def test_a_workspace_in_use_is_left_alone(capsys, tmp_path):
     upload = tmp_path / 'incoming/upload.png'
     upload.parent.mkdir()
     upload.touch()
-    with socket.socket() as free, locked(tmp_path, 'page'):
-        # Nobody is given a port that is bound; with SO_REUSEADDR the check may bind it too.
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+    with reserved_port() as port, locked(tmp_path, 'page'):
         assert main(['app', '--workspace', str(tmp_path), '--port', str(port)]) == 2
     assert 'found another page there' in capsys.readouterr().err
     assert upload.exists()
 
 
 def test_the_page_is_opened_when_it_is_answered(monkeypatch):
-    answers, servers = queue.Queue(), []
+    answers, servers = [], []
 
     async def app(scope, receive, send):
         await send(dict(type='http.response.start', status=200, headers=[]))
@@ -57,19 +62,19 @@ def test_the_page_is_opened_when_it_is_answered(monkeypatch):
             servers.append(self)
 
     def open_page(address):
-        with urllib.request.urlopen(address) as answer:
-            answers.put(answer.read())
-        servers[0].should_exit = True
+        try:
+            with urllib.request.urlopen(address) as answer:
+                answers.append(answer.read())
+        finally:
+            servers[0].should_exit = True
 
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
     monkeypatch.setenv('no_proxy', '*')
     monkeypatch.setattr(uvicorn, 'Server', Server)
     monkeypatch.setattr('webbrowser.open', open_page)
-    _serve(uvicorn.Config(app, port=port, log_config=None, lifespan='off'),
-           f'http://127.0.0.1:{port}/')
-    assert answers.get() == b'the page'
+    with reserved_port() as port:
+        _serve(uvicorn.Config(app, port=port, log_config=None, lifespan='off'),
+               f'http://127.0.0.1:{port}/')
+    assert answers == [b'the page']
 
 
 def test_the_workspace_is_where_the_system_keeps_data(monkeypatch, tmp_path):
