@@ -62,7 +62,7 @@ def draw_cells(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[n
         side = int(max(radii)) + 2
         patch: np.ndarray = np.zeros((2 * side + 1, 2 * side + 1), np.uint8)
         cv2.ellipse(patch, (side, side), (int(radii[0]), int(radii[1])),
-                    float(rng.uniform(0, 180)), 0, 360, 1, -1)
+                    float(rng.uniform(0, 180)), 0, 360, (1,), -1)
         left, top = max(0, int(x) - side), max(0, int(y) - side)
         part = patch[:SIDE - top, :SIDE - left]
         bottom, right = top + part.shape[0], left + part.shape[1]

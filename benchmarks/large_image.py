@@ -90,7 +90,7 @@ def draw_discs(side: int, cells: int, seed: int = 0) -> np.ndarray:
     centres = places * pitch + pitch // 2 + rng.integers(-slack, slack + 1, (cells, 2))
     image = np.full((side, side), 60, np.uint8)
     for y, x in centres.tolist():
-        cv2.circle(image, (x, y), RADIUS, 200, -1)
+        cv2.circle(image, (x, y), RADIUS, (200,), -1)
     return image
 
 

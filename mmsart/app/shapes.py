@@ -56,9 +56,9 @@ def paint_stroke(points: Points, radius: float, size: tuple[int, int]) -> tuple[
         raise UserError('stroke: found no point, expected at least 1')
     places, patch, box = _canvas(points, radius + 1, size)
     corners = _fixed(places)
-    cv2.polylines(patch, [corners], False, 1, max(1, round(2 * radius)), shift=SHIFT)
+    cv2.polylines(patch, [corners], False, (1,), max(1, round(2 * radius)), shift=SHIFT)
     for x, y in corners.tolist():
-        cv2.circle(patch, (x, y), round(radius * (1 << SHIFT)), 1, -1, shift=SHIFT)
+        cv2.circle(patch, (x, y), round(radius * (1 << SHIFT)), (1,), -1, shift=SHIFT)
     return _inside(patch, box, size)
 
 
@@ -80,7 +80,7 @@ def split_patch(patch: np.ndarray, box: Box, line: Points) -> list[np.ndarray]:
         raise UserError(f'line: found {len(line)} points, expected at least 2')
     wall = np.zeros(patch.shape, np.uint8)
     corners = _fixed(np.asarray(line, float) - box[:2])
-    cv2.polylines(wall, [corners], False, 1, 1, cv2.LINE_4, SHIFT)
+    cv2.polylines(wall, [corners], False, (1,), 1, cv2.LINE_4, SHIFT)
     before = cv2.connectedComponents(patch, connectivity=8)[0]
     count, numbered = cv2.connectedComponents(patch & (1 - wall), connectivity=4)
     pieces = np.asarray(numbered)

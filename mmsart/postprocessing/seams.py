@@ -170,9 +170,10 @@ def zone_iou(patch: np.ndarray, box: Sequence[int], other: np.ndarray, other_box
     views = [_view(patch, box, zone), _view(other, other_box, zone)]
     low = [max(box[k], other_box[k], zone[k]) for k in (0, 1)]
     high = [min(box[k], other_box[k], zone[k]) for k in (2, 3)]
-    shared = np.count_nonzero(
-        _view(patch, box, (*low, *high)) & _view(other, other_box, (*low, *high)))
-    return shared / max(sum(np.count_nonzero(view) for view in views) - shared, 1)
+    shared = int(np.count_nonzero(
+        _view(patch, box, (*low, *high)) & _view(other, other_box, (*low, *high))))
+    union = sum(int(np.count_nonzero(view)) for view in views) - shared
+    return shared / max(union, 1)
 
 
 def _view(patch: np.ndarray, box: Sequence[int], window: Sequence[int]) -> np.ndarray:

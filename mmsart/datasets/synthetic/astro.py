@@ -114,7 +114,7 @@ def _annotate_badly(canvas: Canvas, rng: np.random.Generator) -> None:
         contours, _ = cv2.findContours(patch, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         crude = np.zeros_like(patch)
         rough = [cv2.approxPolyDP(contour, 4.0, True) for contour in contours]
-        cv2.fillPoly(crude, rough, 1)
+        cv2.fillPoly(crude, rough, (1,))
     elif draw < 0.065:
         framed = cv2.copyMakeBorder(patch, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
         core = cv2.erode(framed, np.ones((3, 3), np.uint8), iterations=3)[1:-1, 1:-1]

@@ -128,7 +128,7 @@ class Canvas:
             return
         layer = np.zeros((self.height, self.width), np.uint8)
         fixed = [np.round((path - 0.5) * 16).astype(np.int32) for path in paths]
-        cv2.polylines(layer, fixed, False, 255, width, cv2.LINE_AA, 4)
+        cv2.polylines(layer, fixed, False, (255,), width, cv2.LINE_AA, 4)
         strength = layer.astype(np.float32) * np.float32(thickness / 255)
         if beads:
             strength *= np.maximum(1 + beads * (0.7 * self.lumps + 0.5 * self.grain), 0)

@@ -145,5 +145,5 @@ def rasterise(polygons: Sequence[np.ndarray], height: int, width: int,
     for polygon in polygons:
         # centre of pixel (0, 0) is (0.5, 0.5) in image coordinates, (0, 0) in cv2's
         fixed = np.round((polygon - (x1 + 0.5, y1 + 0.5)) * (1 << _SHIFT)).astype(np.int32)
-        cv2.fillPoly(patch, [fixed], 255, cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(patch, [fixed], (255,), cv2.LINE_AA, _SHIFT)
     return (int(x1), int(y1), int(x2), int(y2)), patch

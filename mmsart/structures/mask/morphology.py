@@ -15,7 +15,7 @@ def fill_patch(patch: np.ndarray) -> np.ndarray:
     height, width = patch.shape
     padded = np.zeros((height + 2, width + 2), np.uint8)
     padded[1:-1, 1:-1] = patch
-    cv2.floodFill(padded, None, (0, 0), 2, flags=4)
+    cv2.floodFill(padded, None, (0, 0), (2,), flags=4)
     return (padded[1:-1, 1:-1] != 2).astype(np.uint8)
 
 
