@@ -16,6 +16,9 @@ from mmsart.utils import UserError
 
 DRAWN_SCORE = 1.0
 MOST_POINTS = 100_000
+LARGEST_RADIUS = 1_000
+"""Pixels; a brush as large as a large image would take gigabytes of memory."""
+
 FARTHEST = 1e6  # pixels: OpenCV's coordinates, in sixteenths, have 31 bits
 
 
@@ -141,8 +144,9 @@ class Editor:
             return fill_polygon(points, self._size)
         if shape == 'brush':
             radius = request.get('radius')
-            if not isinstance(radius, int | float) or not 0 < radius <= max(self._size):
-                raise UserError(f'radius: found {radius!r}, expected pixels above 0')
+            if not isinstance(radius, int | float) or not 0 < radius <= LARGEST_RADIUS:
+                raise UserError(f'radius: found {radius!r}, expected pixels above 0, at most '
+                                f'{LARGEST_RADIUS:,}')
             return paint_stroke(points, radius, self._size)
         raise UserError(f'shape: found {shape!r}, expected polygon or brush')
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from mmsart.app.limits import Limits
 
@@ -60,7 +60,7 @@ class Guard:
         query = parse_qs(scope.get('query_string', b'').decode('latin-1'))
         if self.token is not None and 'token' in query:
             await _answer(send, 303, '', [
-                (b'location', scope['path'].encode()),
+                (b'location', f'/{quote(scope["path"].lstrip("/"))}'.encode()),
                 (b'set-cookie', f'{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Strict'
                  .encode())])
             return

@@ -94,6 +94,7 @@ class Item:
         settings: thresholds that the user changed: ``score_thr``, ``min_area``, ``max_area``.
         checked: whether the user is done with it, so that it can be truth.
         edits: corrections that are in force, of all frames.
+        runs: how often it was put into the queue again; the picture may have changed with it.
     """
 
     id: str
@@ -110,6 +111,7 @@ class Item:
     settings: dict[str, Any] = field(default_factory=dict)
     checked: bool = False
     edits: int = 0
+    runs: int = 0
 
     @property
     def read_options(self) -> ReadOptions:

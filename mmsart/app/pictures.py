@@ -15,6 +15,7 @@ TILE = 512
 THUMBNAIL_SIDE = 160
 PNG_LEVEL = 1  # zlib's: time matters more than bytes on the way through one computer
 CACHED_BYTES = 512 << 20
+BUILT_AT_ONCE = 2  # large ones take gigabytes, and a list of them asks for many
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Pictures:
         self._limit = cached_bytes
         self._known: OrderedDict[tuple[str, int], Pyramid] = OrderedDict()
         self._lock = threading.Lock()
+        self._building = threading.Semaphore(BUILT_AT_ONCE)
         self._reading: dict[tuple[str, int], threading.Lock] = {}
 
     def pyramid(self, item: Item, frame: int) -> Pyramid:
@@ -116,10 +118,11 @@ class Pictures:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        read = item.read
-        pyramid = _build(item, frame)
+        runs = item.runs
+        with self._building:
+            pyramid = _build(item, frame)
         with self._lock:
-            if item.read is not read:  # it is to be read in another way by now
+            if item.runs != runs:  # it is to be read anew
                 return pyramid
             self._known[key] = pyramid
             while len(self._known) > 1 and sum(

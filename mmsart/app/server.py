@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -244,8 +245,7 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
         if action in ('pause', 'resume'):
             workspace.paused = action == 'pause'
         elif action == 'cancel':
-            for item in workspace.items():
-                _stop(page, item)
+            await run_in_threadpool(_stop_all, page)
         elif action == 'clear':
             for item in workspace.items():
                 if item.state not in (WAITING, RUNNING):
@@ -434,6 +434,7 @@ def _run_again(page: _Page, item: Item, asked: dict[str, Any]) -> None:
         item.read, item.state, item.error = read, WAITING, ''
         item.progress, item.facts, item.edits, item.checked = 0.0, None, 0, False
         item.settings = {}
+        item.runs += 1
     # Only now: what is asked for meanwhile would bring the old ones back.
     page.library.forget(item)
     page.pictures.forget(item)
@@ -445,6 +446,12 @@ def _stop(page: _Page, item: Item) -> None:
         if item.state in (WAITING, RUNNING):  # the worker may have finished it meanwhile
             with page.workspace.update(item):
                 item.state, item.progress = STOPPED, 0.0
+
+
+def _stop_all(page: _Page) -> None:
+    """Empty the queue."""
+    for item in page.workspace.items():
+        _stop(page, item)
 
 
 def _read_options(given: Any) -> dict[str, Any]:
@@ -477,12 +484,20 @@ async def _json(request: Request, limits: Limits) -> dict[str, Any]:
 
 def _parse(text: str | bytes) -> dict[str, Any]:
     try:
-        plain = json.loads(text)
-    except ValueError:
+        plain = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError):
         raise UserError('found no JSON, expected an object') from None
     if not isinstance(plain, dict):
         raise UserError('found JSON of another kind, expected an object')
     return plain
+
+
+def _finite(text: str) -> float:
+    """Read a number; what JSON cannot hold could be kept, but never answered."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 async def _answer_user_error(_: Request, error: Exception) -> JSONResponse:
@@ -496,5 +511,5 @@ async def _answer_missing(_: Request, error: Exception) -> JSONResponse:
 async def _answer_fault(_: Request, error: Exception) -> JSONResponse:
     """Answer where the program itself is at fault; the server writes the traceback to its log."""
     return JSONResponse(dict(
-        detail=f'found a fault of the program, its terminal says more: {type(error).__name__}'),
-        500)
+        detail='found a fault of the program, its terminal says more: '
+        f'{type(error).__name__}: {error}'), 500)

@@ -61,7 +61,10 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Work until :meth:`end`."""
         while (item := self._next()) is not None:
-            self._look_at(item)
+            try:
+                self._look_at(item)
+            except Exception:  # a record that cannot be written, as on a full disk
+                log.exception('%s: its record could not be written', item.name)
 
     def seconds_left(self) -> float | None:
         """Estimate how long the queue takes; None before the first image says how fast it goes."""
@@ -78,7 +81,7 @@ class Worker(threading.Thread):
             while not self._ending:
                 item = None if workspace.paused else workspace.next_waiting()
                 if item is not None:
-                    with workspace.update(item):
+                    with workspace.update(save=False):  # it waits again after a restart
                         item.state, item.progress, item.error = RUNNING, 0.0, ''
                     return item
                 workspace.changed.wait()

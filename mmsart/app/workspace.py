@@ -134,9 +134,9 @@ class Workspace:
         with self.changed:
             yield
             self.version += 1
+            self.changed.notify_all()
             if item is not None and save and item.id in self._items:
                 self.save(item)
-            self.changed.notify_all()
 
     def next_waiting(self) -> Item | None:
         """Return the first item that waits, or None."""

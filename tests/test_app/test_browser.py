@@ -329,6 +329,50 @@ def test_two_windows_do_not_cross(page, served):
     wait_for_cells(other, 11)
 
 
+def test_late_answers_do_not_show_on_another_picture(page):
+    drop(page, 'twelve.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    drop(page, 'nine.png', draw_discs(count=9)[0])
+    page.wait_for_selector('#items .what:has-text("9 cells")')
+    held = []
+    page.route('**/edits', lambda route: held.append(route))
+    page.focus('#view')
+    page.keyboard.press('.')
+    page.keyboard.press('Delete')
+    page.wait_for_function('() => !document.getElementById("delete").disabled')
+    page.keyboard.press('j')
+    wait_for_cells(page, 9)
+    with page.expect_response('**/edits'):
+        held[0].continue_()
+    page.wait_for_selector('#items .what:text-is("11 cells · corrected")')
+    wait_for_cells(page, 9)
+    page.keyboard.press('k')
+    wait_for_cells(page, 11)
+
+
+def test_a_picture_that_is_run_again_is_read_again(page):
+    tiles, thumbnails = set(), set()
+    page.on('request', lambda request: ('/tiles/' in request.url and tiles.add(request.url))
+            or ('thumbnail' in request.url and thumbnails.add(request.url)))
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    assert (len(tiles), len(thumbnails)) == (1, 1)
+    page.click('#items [aria-label^="Run"]')
+    page.wait_for_function("""async () => (await fetch('/api/state').then(answer => answer.json()))
+        .items.every(item => item.runs === 1 && item.state === 'done')""")
+    page.wait_for_timeout(1500)  # news come every second
+    wait_for_cells(page, 12)
+    assert (len(tiles), len(thumbnails)) == (2, 2)  # not what the browser has kept
+
+
+def test_cells_that_do_not_come_are_named(page):
+    page.route('**/cells', lambda route: route.fulfill(status=500, body='{"detail": "no cells"}'))
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_toast(page, 'no cells')
+    assert page.locator('#status').text_content() == ''
+    page.allowed_errors = 1  # the browser writes down the answer
+
+
 def test_truth_of_classes_that_the_model_does_not_know(page):
     drop(page, 'discs.png', draw_discs()[0])
     wait_for_cells(page, 12)

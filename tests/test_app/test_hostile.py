@@ -184,10 +184,15 @@ def test_a_token_is_asked_for(tmp_path):
             answer.headers['set-cookie'].replace(';', '').split())
         assert client.cookies[COOKIE] == 'right'
         assert client.get('/api/state').status_code == 200  # the cookie is known now
+        for path in ('//evil.example/', '/%0d%0aset-cookie: a=b'):
+            answer = client.get(f'http://lab.example:8577{path}?token=right',
+                                follow_redirects=False)
+            assert answer.headers['location'] in ('/evil.example/', '/%0D%0Aset-cookie%3A%20a%3Db')
 
 
 def test_nonsense_is_answered_in_a_line(client, done):
     for path, body in ((f'/api/items/{done}/frames/0/cells', '['), ('/api/queue', '[]'),
+                       ('/api/queue', '[' * 100_000),
                        ('/api/queue', '{"action": "burn"}'), (f'/api/items/{done}', '{}'),
                        ('/api/settings', '{"settings": 3}'),
                        ('/api/settings', '{"settings": {}, "items": 3}'),
@@ -199,13 +204,20 @@ def test_nonsense_is_answered_in_a_line(client, done):
         answer = client.post(path, content=body)
         assert answer.status_code == 400, (path, body, answer.text)
         assert len(answer.json()['detail']) < 300
-    for read in ('{"normalize": [1]}', '{"normalize": "all"}', '{"code": "x"}', 'x'):
+    for read in ('{"normalize": [1]}', '{"normalize": "all"}', '{"code": "x"}', 'x',
+                 '{"pixel_size": NaN}', '{"pixel_size": 1e999}'):
         assert client.post('/api/files', params=dict(name='a.png', read=read),
                            content=b'x').status_code == 400
     for path in ('/api/items/1/frames/0/cells', '/api/items/%00/frames/0/cells'):
         assert client.post(path, json={}).status_code == 404
     assert client.get('/api/items/000001/frames/x/tiles/0/0/0').status_code == 422
     assert client.state()['items'][0]['state'] == 'done'
+
+
+def test_a_huge_brush_is_refused_before_it_takes_memory(client, done):
+    asked = dict(kind='draw', shape='brush', points=[[9, 9]], radius=1e5, label=0)
+    answer = client.post(f'/api/items/{done}/frames/0/edits', json=asked)
+    assert (answer.status_code, 'at most 1,000' in answer.json()['detail']) == (400, True)
 
 
 def test_a_source_that_vanishes_is_named(client, pictures):

@@ -1,5 +1,6 @@
 """The page's server: queue, results, thresholds, export, and what a restart finds."""
 import csv
+import errno
 import io
 import json
 import os
@@ -154,6 +155,24 @@ def test_run_again_right_after_a_cancel(client, segmenter, watched):
     client.add('discs.png', png(draw_discs()[0]))
     client.wait(lambda items: items[0]['state'] == 'done')  # stopped for a moment before
     assert asked == [200, 200, 2.0]
+
+
+def test_a_full_disk_does_not_end_the_queue(client, monkeypatch):
+    full = []
+
+    def fail(*_):
+        full.append(1)
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('mmsart.app.worker.save_kept', fail)
+        patch.setattr(Workspace, 'save', lambda self, item: item.state != 'failed' or fail())
+        client.add('first.png', png(draw_discs()[0]))
+        failed, = client.wait()
+    assert (failed['state'], len(full)) == ('failed', 2)
+    assert 'No space left' in failed['error']
+    client.add('second.png', png(draw_discs()[0]))
+    assert client.wait()[1]['state'] == 'done'
 
 
 def test_a_file_that_cannot_be_read_fails_alone(client):

@@ -30,6 +30,10 @@ export const getBlock = async path => (await ask(path)).arrayBuffer();
 export const postForBlock = async (path, body = {}) => (await ask(path, asJson(body))).arrayBuffer();
 export const postForBlob = async (path, body = {}) => (await ask(path, asJson(body))).blob();
 
+// Where a picture of an item lies. What browsers keep of another one under the same number, or of
+// this one before it was read in another way, must not be taken for it.
+export const pictureOf = ({ id, added, runs }, part) => `/api/items/${id}/${part}?of=${added}-${runs}`;
+
 // XMLHttpRequest rather than fetch: it says how much of a file has gone.
 export function upload(path, file, onProgress = () => {}) {
   return new Promise((resolve, reject) => {

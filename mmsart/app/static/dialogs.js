@@ -38,13 +38,16 @@ export function setUpExport({ current, items }) {
     }
   }));
   $('do-training').addEventListener('click', async () => {
-    const result = $('training-result');
+    const result = $('training-result'), button = $('do-training');
+    button.disabled = true; // twice would be two folders
     try {
       const made = await postJson('/api/training-data', { items: scope() });
       const mixed = made.mixed.length ? ` ${made.mixed.length} with several classes are in annotations.json alone.` : '';
       result.replaceChildren(element('p', {}, `${made.cells} cells on ${made.images} pictures, in ${made.folder}.${mixed}`), element('code', { tabIndex: 0 }, made.command));
     } catch (error) {
       result.replaceChildren(element('p', { class: 'error' }, error.message));
+    } finally {
+      button.disabled = false;
     }
   });
 }

@@ -66,22 +66,24 @@ const open = guarded(async id => {
 });
 
 // Show what has changed of the current picture since it was shown last.
-async function refresh() {
+const refresh = guarded(async () => {
   const item = current();
-  const shown = item ? `${item.id} ${item.state} ${item.error}` : '';
+  const shown = item ? `${item.id} ${item.runs} ${item.state} ${item.error}` : '';
   if (shown === page.shown) return;
   page.shown = shown;
   showEmpty(item);
   showControls(item);
   $('hint').hidden = true;
   if (!done()) {
+    page.ask++; // cells that are under way are another picture's
     view.show(null);
+    $('status').value = '';
     showCells();
     if (item && item.state === 'running') page.shown = '';
     return;
   }
   await showFrame(page.frame, false);
-}
+});
 
 async function showFrame(frame, keepPlace) {
   const item = done();
@@ -94,9 +96,13 @@ async function showFrame(frame, keepPlace) {
   showStack(item);
   showCells();
   $('status').value = 'loading the cells …';
-  const buffer = await postForBlock(`/api/items/${item.id}/frames/${frame}/cells`);
+  let buffer;
+  try {
+    buffer = await postForBlock(`/api/items/${item.id}/frames/${frame}/cells`);
+  } finally {
+    if (ask === page.ask) $('status').value = '';
+  }
   if (ask !== page.ask) return;
-  $('status').value = '';
   view.setCells(new Cells(buffer));
   showCells();
   chooseClass();
@@ -174,16 +180,18 @@ function keep(id, settings) {
 }
 
 // One after another: each says which corrections it has seen.
-const correct = inTurn(guarded(async (request, shown) => {
-  const item = done();
-  if (!item || !view.cells || shown !== `${item.id} ${page.frame}`) return;
+const correct = inTurn(guarded(async (request, place) => {
+  const item = done(), here = () => place === `${page.id} ${page.frame}`;
+  if (!item || !view.cells || !here()) return;
   let buffer;
   try {
     buffer = await postForBlock(`/api/items/${item.id}/frames/${page.frame}/edits`, { ...request, done: view.cells.header.done });
   } catch (error) {
-    if (error.message.includes('another window')) await showFrame(page.frame, true);
+    if (here() && error.message.includes('another window')) await showFrame(page.frame, true);
     throw error;
   }
+  poll();
+  if (!here() || !view.cells) return; // another picture was opened meanwhile
   const before = view.cells.ids;
   view.setCells(new Cells(buffer));
   // What a correction has made is selected, to go on with.
@@ -192,7 +200,6 @@ const correct = inTurn(guarded(async (request, shown) => {
     view.cells.ids.forEach(id => { if (!old.has(id)) view.selected.add(id); });
   }
   showCells();
-  poll();
   if (view.truth) await showTruth();
 }));
 
@@ -458,10 +465,11 @@ document.addEventListener('keydown', event => {
     return;
   }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'y') { event.preventDefault(); $('redo').click(); return; }
-  if (event.ctrlKey || event.metaKey || /^(SELECT|TEXTAREA)$/.test(target.tagName) || (target.tagName === 'INPUT' && target.type !== 'checkbox' && !(target.type === 'range' && /^[a-z?]$/.test(event.key)))) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || /^(SELECT|TEXTAREA)$/.test(target.tagName) || (target.tagName === 'INPUT' && target.type !== 'checkbox' && !(target.type === 'range' && /^[a-z?]$/.test(event.key)))) return;
   if (target === view.box && tools.key(event)) { event.preventDefault(); return; }
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (/^[1-9]$/.test(key)) { relabel(Number(key) - 1); return; }
+  if (key.startsWith('Page') && $('stack').hidden) return; // the panel scrolls
   if (key in KEYS) { event.preventDefault(); KEYS[key](); }
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) poll(); });

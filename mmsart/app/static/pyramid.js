@@ -1,10 +1,12 @@
 // The picture of a frame in tiles, loaded as they are looked at.
 
+import { pictureOf } from './api.js';
+
 const MOST = 400; // tiles in memory
 
 export class Pyramid {
   constructor(item, frame, tile, { onLoad, onFail }) {
-    this.base = `/api/items/${item.id}/frames/${frame}/tiles`;
+    this.address = tile => pictureOf(item, `frames/${frame}/tiles/${tile}`);
     this.width = item.facts.width;
     this.height = item.facts.height;
     this.tile = tile;
@@ -48,7 +50,7 @@ export class Pyramid {
     entry = { image, ready: false };
     this.tiles.set(key, entry);
     image.decoding = 'async';
-    image.src = `${this.base}/${key}`;
+    image.src = this.address(key);
     image.decode().then(() => { entry.ready = true; this.onLoad(); }, () => this.onFail());
     if (this.tiles.size > MOST) this.tiles.delete(this.tiles.keys().next().value);
     return null;

@@ -1,6 +1,6 @@
 // The list of pictures: adding, progress, states.
 
-import { postJson, remove, upload } from './api.js';
+import { pictureOf, postJson, remove, upload } from './api.js';
 import { $, confirmed, duration, element, guarded, number, toast } from './dom.js';
 
 const AT_ONCE = 3; // uploads
@@ -124,7 +124,7 @@ export class Queue {
   }
 
   #makeRow(first) {
-    const thumb = element('img', { class: 'thumb', alt: '', loading: 'lazy', width: '48', height: '48', src: `/api/items/${first.id}/thumbnail` });
+    const thumb = element('img', { class: 'thumb', alt: '', loading: 'lazy', width: '48', height: '48' });
     const name = element('span', { class: 'name' }), what = element('span', { class: 'what' });
     const bar = element('progress', { max: '1', 'aria-hidden': 'true' });
     const button = element('button', { type: 'button', class: 'item', onclick: () => this.open(first.id) }, thumb, element('span', {}, name, what, bar));
@@ -136,6 +136,8 @@ export class Queue {
         root.classList.toggle('current', current);
         button.setAttribute('aria-current', current ? 'true' : 'false');
         if (name.textContent !== item.name) { name.textContent = item.name; name.title = item.name; }
+        const picture = pictureOf(item, 'thumbnail');
+        if (thumb.getAttribute('src') !== picture) thumb.src = picture;
         const text = describe(item);
         if (what.textContent !== text) what.textContent = text;
         what.classList.toggle('failed', item.state === 'failed');
