@@ -252,7 +252,9 @@ def _read_other(path: str, file: BinaryIO, size: int) -> ImageHeader:
             stride = tile[3][1]  # bytes a row
             if tile[2] + stride * image.height > size:
                 raise _cut(path, 'BMP')
-        return ImageHeader(image.height, image.width)
+        # Not every build of OpenCV reads GIF.
+        return ImageHeader(image.height, image.width,
+                           'pillow' if image.format == 'GIF' else 'cv2')
 
 
 def _has_jpeg_end(file: BinaryIO) -> bool:

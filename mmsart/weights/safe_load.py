@@ -55,7 +55,9 @@ class SafeArray(np.ndarray):
             content = content.encode('latin1')
         if not isinstance(dtype, SafeDtype) or not isinstance(content, bytes):
             raise pickle.UnpicklingError('an array that does not hold plain numbers')
-        super().__setstate__((1, shape, dtype.dtype, np.bool(fortran), content))
+        # numpy 2.3 takes no bool of its own here, which is what its annotations ask for.
+        super().__setstate__(
+            (1, shape, dtype.dtype, bool(fortran), content))  # type: ignore[arg-type]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle as an ordinary array."""

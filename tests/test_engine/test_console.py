@@ -1,5 +1,7 @@
 """The console shows what people read, the log file everything."""
 import logging
+import os
+import sysconfig
 
 import pytest
 
@@ -71,6 +73,16 @@ def test_a_run_says_what_it_is_and_no_more(tmp_path, capsys):
     assert 'Config:' in log
     assert 'before_run' in log
     assert 'frozen: backbone' in log
+
+
+def test_a_missing_compiler_is_not_complained_about(tmp_path, capfd, monkeypatch):
+    """mmengine asks the one that Python was built with for its version, by way of a shell."""
+    monkeypatch.setitem(sysconfig.get_config_vars(), 'CC', 'no-such-compiler')
+    toy_run.build(tmp_path)
+    assert 'no-such-compiler' not in capfd.readouterr().err
+    assert 'GCC: n/a' in next(tmp_path.glob('*/*.log')).read_text()
+    os.write(2, b'heard again')
+    assert capfd.readouterr().err == 'heard again'
 
 
 def test_a_test_says_what_it_is(tmp_path, capsys):

@@ -20,6 +20,7 @@ from mmsart.engine.runner.longer_schedules import curves_of, lengthen
 from mmsart.engine.runner.process_group import join_group
 from mmsart.engine.runner.random_state import get_random_state
 from mmsart.utils import MissingFileError
+from mmsart.utils.quiet import quiet_children
 
 
 @RUNNERS.register_module()
@@ -64,6 +65,11 @@ class StagedRunner(Runner):
         """Set up processes and libraries; join the others by gloo where there is no CUDA."""
         join_group(self.launcher, env_cfg)
         super().setup_env(env_cfg)
+
+    def _log_env(self, env_cfg: dict) -> None:
+        """Log versions and settings, without the shell's complaint where there is no compiler."""
+        with quiet_children():
+            super()._log_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wrap the model for several processes; on the CPU without naming a device."""
