@@ -92,6 +92,17 @@ def _reconstruct(kind: Any, shape: Any, typecode: Any) -> SafeArray:
     return np.ndarray.__new__(SafeArray, (0,), 'b')
 
 
+def _frombuffer(content: Any, dtype: Any, shape: tuple[int, ...], order: str,
+                axes: tuple[int, ...] | None = None) -> np.ndarray:
+    """Stand in for NumPy's function of that name, which protocol 5 pickles arrays with."""
+    if not isinstance(dtype, SafeDtype) or not isinstance(content, bytes | bytearray):
+        raise pickle.UnpicklingError('an array that does not hold plain numbers')
+    numbers = np.frombuffer(content, dtype.dtype)
+    if order == 'K' and axes is not None:  # another order of axes in memory than C's or Fortran's
+        return numbers.reshape(shape).transpose(axes)
+    return numbers.reshape(shape, order='F' if order == 'F' else 'C')
+
+
 def _scalar(dtype: Any, content: Any) -> np.generic:
     """Stand in for NumPy's `scalar`."""
     if isinstance(content, str):
@@ -135,7 +146,8 @@ STAND_INS = {
     ('__builtin__', 'bytes'): _no_bytes, ('builtins', 'bytes'): _no_bytes,
     ('numpy', 'ndarray'): SafeArray, ('numpy', 'dtype'): SafeDtype,
     **{(f'numpy.{core}.multiarray', name): function for core in ('core', '_core')
-       for name, function in (('_reconstruct', _reconstruct), ('scalar', _scalar))}}
+       for name, function in (('_reconstruct', _reconstruct), ('scalar', _scalar))},
+    **{(f'numpy.{core}.numeric', '_frombuffer'): _frombuffer for core in ('core', '_core')}}
 
 # All that the files of this project's runs hold beside tensors.
 TORCH_GLOBALS = [

@@ -160,7 +160,7 @@ def test_missing_file_and_bare_tensor_are_named(tmp_path):
         read_checkpoint(tmp_path / 'tensor.pth')
 
 
-@pytest.mark.parametrize('protocol', [2, 4])
+@pytest.mark.parametrize('protocol', [2, 4, 5])
 def test_arrays_come_back(protocol, tmp_path):
     content = {'model': OrderedDict(weight=np.arange(6, dtype='<f4').reshape(2, 3)),
                '__author__': 'zoo', 'matching_heuristics': True, 'scalar': np.float64(2.5)}
@@ -169,6 +169,19 @@ def test_arrays_come_back(protocol, tmp_path):
     read = read_checkpoint(tmp_path / 'zoo.pkl')
     np.testing.assert_array_equal(read['model']['weight'], content['model']['weight'])
     assert (read['__author__'], read['scalar']) == ('zoo', 2.5)
+
+
+@pytest.mark.parametrize('array', [
+    np.arange(24.).reshape(2, 3, 4), np.asfortranarray(np.arange(6, dtype='>i2').reshape(2, 3)),
+    np.arange(24.).reshape(2, 3, 4).transpose(2, 0, 1), np.arange(9)[::2], np.zeros((0, 3)),
+    np.array(7.), np.frombuffer(b'only read', np.uint8)],
+    ids=['C', 'Fortran', 'transposed', 'strided', 'empty', 'number', 'read-only'])
+def test_arrays_of_any_layout_come_back(array, tmp_path):
+    """Protocol 5, the default of Python 3.14, writes them otherwise than those before."""
+    (tmp_path / 'zoo.pkl').write_bytes(pickle.dumps({'model': {'a': array}}, protocol=5))
+    read = read_checkpoint(tmp_path / 'zoo.pkl')['model']['a']
+    assert read.dtype == array.dtype
+    np.testing.assert_array_equal(read, array)
 
 
 def test_arrays_pickled_by_python_2_come_back(tmp_path):
