@@ -52,7 +52,7 @@ from mmsart.utils import (
     check_writable,
 )
 from mmsart.utils.locks import locked
-from mmsart.weights import prepare_load_from, read_checkpoint
+from mmsart.weights import check_pretrained, prepare_load_from, read_checkpoint
 
 POSTPROCESS_KEY = re.compile(r'^((val|test)_evaluator\.(\d+\.)?)?postprocess(\.|$)')
 POSTPROCESSED = ('CellCounter', 'SartoriusMetric', 'SubmissionWriter')
@@ -129,6 +129,7 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
     if begun:  # such a run takes nothing but its own checkpoint
         _check_begun(cfg, begun)
     else:
+        check_pretrained(cfg.model)
         prepare_load_from(cfg)
         if cfg.get('load_from') and Path(cfg.load_from).is_file():
             read_checkpoint(cfg.load_from)  # refused now rather than in a run begun

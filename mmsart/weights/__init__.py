@@ -15,12 +15,13 @@ from mmsart.weights.matching import (
 )
 from mmsart.weights.package import find_package_weights
 from mmsart.weights.report_hook import WeightsReportHook
-from mmsart.weights.resolve import choose_source, prepare_load_from
+from mmsart.weights.resolve import check_pretrained, choose_source, prepare_load_from
 from mmsart.weights.safe_load import read_checkpoint
 
 register_loaders()
 
 __all__ = [
     'ImportedWeights', 'LoadReport', 'WeightsReportHook', 'build_without_weights',
-    'check_checkpoint_fits', 'choose_source', 'find_package_weights', 'import_checkpoint',
-    'load_weights', 'match_weights', 'model_shapes', 'prepare_load_from', 'read_checkpoint']
+    'check_checkpoint_fits', 'check_pretrained', 'choose_source', 'find_package_weights',
+    'import_checkpoint', 'load_weights', 'match_weights', 'model_shapes', 'prepare_load_from',
+    'read_checkpoint']

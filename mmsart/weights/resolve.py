@@ -4,8 +4,10 @@ import os
 import re
 import shutil
 import urllib.request
+from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from mmengine.config import Config
@@ -94,11 +96,12 @@ def prepare_load_from(cfg: Config) -> None:
         cfg.custom_hooks = hooks + [dict(type='WeightsReportHook')]
 
 
-def choose_source(spec: str) -> str:
+def choose_source(spec: str, key: str = 'load_from') -> str:
     """Check a source of weights as far as that needs no network.
 
     Args:
         spec: see :func:`prepare_load_from`.
+        key: of the config, for messages.
 
     Returns:
         A path, ``package://NAME`` or a URL.
@@ -111,10 +114,29 @@ def choose_source(spec: str) -> str:
         find_package_weights(spec.removeprefix(PACKAGE_SCHEME))
         return spec
     if not REMOTE.match(spec):
-        return _existing(spec, 'load_from')
+        return _existing(spec, key)
     if given := os.environ.get(ENVIRONMENT):
         return _existing(given, ENVIRONMENT)
     return known_url(spec)
+
+
+def check_pretrained(model: Any) -> None:
+    """Check that the weights which parts of a model begin with are there, without the network.
+
+    Args:
+        model: its config; ``init_cfg`` of type ``Pretrained`` names weights, wherever it stands.
+
+    Raises:
+        MissingFileError: a file is not there, or a package is not installed.
+    """
+    if isinstance(model, Mapping):
+        spec = model.get('checkpoint') if model.get('type') == 'Pretrained' else None
+        if isinstance(spec, str) and (spec.startswith(PACKAGE_SCHEME) or '://' not in spec):
+            choose_source(spec, 'init_cfg')
+        model = list(model.values())
+    if isinstance(model, list | tuple):
+        for each in model:
+            check_pretrained(each)
 
 
 def _existing(path: str, origin: str) -> str:

