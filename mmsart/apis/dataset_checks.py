@@ -26,20 +26,21 @@ from mmsart.utils import UserError, UserErrors, as_user_error, named, raise_all
 
 
 def check_datasets(cfg: Config, loader: str) -> list[BaseDetDataset]:
-    """Build the data sets of a data loader once.
+    """Build the data sets of a data loader once, and let those that are joined be one.
 
     Args:
-        cfg: the config.
+        cfg: the config; a ``ConcatDataset`` in it gets ``ignore_keys``.
         loader: name of the data loader.
 
     Returns:
         Those that read files.
 
     Raises:
-        UserError: a data set or a transform is wrong.
+        UserError: a data set or a transform is wrong, or data sets differ in their classes.
     """
     place = f'{cfg.filename}: {loader}.dataset'
     found = []
+    _join(list(_walk(cfg[loader].get('dataset'), place)), place)
     for config in _walk(cfg[loader].get('dataset'), place):
         steps = []
         for number, step in enumerate(config.get('pipeline') or []):
@@ -51,6 +52,31 @@ def check_datasets(cfg: Config, loader: str) -> list[BaseDetDataset]:
             _check_decoding(steps, [sample['img_path'] for sample in dataset.data_list])
             found.append(dataset)
     return found
+
+
+def _join(configs: Sequence[Any], place: str) -> None:
+    """Hold the classes of joined data sets against each other, and pass over what else differs.
+
+    Each data set numbers its cells by its own list of classes, so another list, or another order,
+    would be other labels. mmengine's ``ConcatDataset`` gives no classes at all where one palette
+    differs.
+    """
+    known = []
+    for config in configs:
+        load = getattr(DATASETS.get(config['type']), '_load_metainfo', None)
+        if load is not None:  # else it is a wrapper, or somebody's own
+            with as_user_error(place):
+                known.append(load(config.get('metainfo')))
+    first, *others = [class_names(each) for each in known if 'classes' in each] or [()]
+    for classes in others:
+        if classes != first:
+            raise UserError(
+                f'{place}: found the classes {named(first)} in one data set and {named(classes)} '
+                'in another, expected the same in the same order in all that are joined')
+    for config in configs:
+        if str(getattr(config['type'], '__name__', config['type'])).endswith('ConcatDataset'):
+            config.setdefault('ignore_keys', sorted(
+                {key for each in known for key in each} - {'classes'}))
 
 
 def check_pixels(datasets: Sequence[BaseDetDataset]) -> None:

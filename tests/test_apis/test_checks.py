@@ -1,5 +1,6 @@
 """What is refused before a run writes anything."""
 import pytest
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 import mmsart.registration  # noqa: F401
@@ -50,6 +51,33 @@ train_dataloader = dict(dataset=dict(type='RepeatDataset', times=2, dataset=dict
 """)
     with pytest.raises(UserError, match=r"train_dataloader\.dataset\.type: found 'Nope'"):
         check_data(load_config(str(path)), ('train_dataloader',))
+
+
+def test_joined_data_sets_number_their_cells_alike(tmp_path):
+    """Each has its own list of classes, and a label is a place in it."""
+    path = tmp_path / 'config.py'
+    path.write_text("""
+train_dataloader = dict(dataset=dict(type='ConcatDataset', datasets=[
+    dict(type='SyntheticDataset', metainfo=dict(classes=('cort', 'astro'))),
+    dict(type='SyntheticDataset', metainfo=dict(classes=('astro', 'cort')))]))
+""")
+    with pytest.raises(UserError, match=r'train_dataloader\.dataset: found the classes cort, '
+                                        'astro in one data set and astro, cort in another'):
+        check_data(load_config(str(path)), ('train_dataloader',))
+
+
+def test_joined_data_sets_of_other_palettes_are_one(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text("""
+one = dict(type='SyntheticDataset', length=2, size=(64, 64), pipeline=[])
+train_dataloader = dict(dataset=dict(type='ConcatDataset', datasets=[
+    one, dict(one, metainfo=dict(palette=[(1, 2, 3)] * 3, microscope=2))]))
+""")
+    cfg = load_config(str(path))
+    check_data(cfg, ('train_dataloader',))
+    joined = DATASETS.build(cfg.train_dataloader.dataset)
+    assert len(joined) == 4
+    assert tuple(joined.metainfo['classes']) == OURS
 
 
 ROI = """
