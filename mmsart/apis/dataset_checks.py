@@ -40,8 +40,9 @@ def check_datasets(cfg: Config, loader: str) -> list[BaseDetDataset]:
     """
     place = f'{cfg.filename}: {loader}.dataset'
     found = []
-    _join(list(_walk(cfg[loader].get('dataset'), place)), place)
-    for config in _walk(cfg[loader].get('dataset'), place):
+    configs = list(_walk(cfg[loader].get('dataset'), place))
+    _join(configs, place)
+    for config in configs:
         steps = []
         for number, step in enumerate(config.get('pipeline') or []):
             with as_user_error(f'{place}.pipeline.{number}'):

@@ -510,6 +510,6 @@ async def _answer_missing(_: Request, error: Exception) -> JSONResponse:
 
 async def _answer_fault(_: Request, error: Exception) -> JSONResponse:
     """Answer where the program itself is at fault; the server writes the traceback to its log."""
-    return JSONResponse(dict(
-        detail='found a fault of the program, its terminal says more: '
-        f'{type(error).__name__}: {error}'), 500)
+    return JSONResponse(dict(detail=readable(
+        f'found a fault of the program, its terminal says more: {type(error).__name__}: {error}')),
+        500)
