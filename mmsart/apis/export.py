@@ -17,7 +17,7 @@ from mmsart.apis.literal_config import read_literal_config
 from mmsart.apis.models import ModelSource
 from mmsart.evaluation.familiarity import Reference, find_reference, image_traits
 from mmsart.imaging import open_image
-from mmsart.utils import MissingFileError, UserError, atomic_write, check_writable
+from mmsart.utils import UserError, atomic_write, check_writable, missing
 from mmsart.weights import import_checkpoint
 from mmsart.zoo.models import (
     CONFIG_FILE,
@@ -50,7 +50,7 @@ def read_facts(path: str | os.PathLike) -> dict[str, Any]:
     """
     file = Path(path)
     if not file.is_file():
-        raise MissingFileError(f'{path}: no such file, expected the facts of a model as JSON')
+        raise missing(path, 'the facts of a model as JSON')
     try:
         facts = json.loads(file.read_text())
     except ValueError as error:

@@ -44,12 +44,12 @@ from mmsart.models.fast_inference import skip_hopeless
 from mmsart.postprocessing import load_postprocess
 from mmsart.utils import (
     IncompleteError,
-    MissingFileError,
     RunStopped,
     UserError,
     UserErrors,
     check_target,
     check_writable,
+    missing,
 )
 from mmsart.utils.locks import locked
 from mmsart.weights import check_pretrained, prepare_load_from, read_checkpoint
@@ -120,8 +120,7 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
         cfg.resume = 'auto' if resume == 'auto' else True
         if resume != 'auto':
             if not Path(resume).is_file():
-                raise MissingFileError(
-                    f'{resume}: no such file, expected a checkpoint to resume from')
+                raise missing(resume, 'a checkpoint to resume from')
             cfg.load_from = resume
     begun = _begun(cfg)
     if overwrite is not None:

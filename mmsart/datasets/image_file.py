@@ -2,6 +2,7 @@
 import functools
 import logging
 import os
+import stat
 import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -118,6 +119,8 @@ def _version(path: str | os.PathLike) -> tuple[str, int, int]:
                         ) from error
     except OSError as error:
         raise missing(path, 'an image') from error
+    if not stat.S_ISREG(state.st_mode):  # to open a pipe would wait for its other end
+        raise missing(path, 'an image')
     return str(path), state.st_mtime_ns, state.st_size
 
 

@@ -110,7 +110,7 @@ def _list(given: str | os.PathLike, recursive: bool,
         root = Path(*parts[:fixed]) if fixed else Path()
         for name in sorted(glob.glob(str(given), recursive=True)):
             file = Path(name)
-            if file.is_file() and _is_image(file):
+            if _is_image(file) and not file.is_dir():
                 yield file, file.relative_to(root).as_posix()
     else:
         raise missing(given, 'images', 'file or folder')

@@ -17,7 +17,7 @@ from mmsart.formats.summary import DONE
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import frame_suffix
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.utils import MissingFileError, UserError
+from mmsart.utils import UserError, missing
 
 SUMMARY_FILE = 'summary.csv'
 _COUNTS = 'cells_'  # of each class, as summary.csv names its columns
@@ -153,11 +153,11 @@ def read_results(folder: str | os.PathLike) -> Results:
     folder = Path(folder)
     path = folder / SUMMARY_FILE
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected a folder that mmsart predict wrote')
+        raise missing(path, 'the summary of a folder that mmsart predict wrote')
     summary = _read_csv(path, dict(image=str, stem=str, status=str, warnings=str))
-    missing = [name for name in _NEEDED if name not in summary]
-    if missing:
-        raise UserError(f'{path}: no column {missing[0]}, expected a summary of mmsart predict')
+    lost = [name for name in _NEEDED if name not in summary]
+    if lost:
+        raise UserError(f'{path}: no column {lost[0]}, expected a summary of mmsart predict')
     classes = tuple(
         name.removeprefix(_COUNTS) for name in
         summary.columns[summary.columns.get_loc('cells') + 1:summary.columns.get_loc('confluence')]
@@ -172,15 +172,14 @@ def read_results(folder: str | os.PathLike) -> Results:
 def _read_cells(folder: Path, row: dict[str, Any]) -> pd.DataFrame:
     path = folder / f'{row["stem"]}{SAVERS["table"].ending}'
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected the table of cells: predict with '
-                               '--save table')
+        raise missing(path, 'the table of cells: predict with --save table')
     table = _read_csv(path, {})
     if 'ObjectNumber' in table:
         table = table.rename(columns={new: old for old, new in CELLPROFILER_NAMES.items()})
-    missing = [name for name in ('t', 'z', 'label', 'class', 'score', 'area_px')
+    lost = [name for name in ('t', 'z', 'label', 'class', 'score', 'area_px')
                if name not in table]
-    if missing:
-        raise UserError(f'{path}: no column {missing[0]}, expected a table of mmsart predict')
+    if lost:
+        raise UserError(f'{path}: no column {lost[0]}, expected a table of mmsart predict')
     return table
 
 

@@ -1,9 +1,14 @@
 """Errors that a user can cause and fix."""
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 LONGEST_NAME = 80  # characters; the ids of images are shorter
+
+KINDS = {stat.S_IFDIR: 'folder', stat.S_IFREG: 'file', stat.S_IFIFO: 'pipe',
+         stat.S_IFSOCK: 'socket', stat.S_IFCHR: 'device', stat.S_IFBLK: 'device'}
+"""What a path may lead to, by the type that the file system gives it."""
 
 
 class UserError(ValueError):
@@ -109,17 +114,39 @@ def missing(path: str | os.PathLike, expected: str, kind: str = 'file') -> Missi
         kind: ``'file'``, ``'folder'`` or ``'file or folder'``.
 
     Returns:
-        The error; it names a folder in the place of a file, a file in that of a folder, and where
-        a broken symbolic link leads.
+        The error; it says what is there in its place, such as a folder or a pipe, whether it may
+        not be looked at, and where a broken symbolic link leads.
     """
-    for other, is_there in (('folder', os.path.isdir), ('file', os.path.isfile)):
-        if is_there(path):
-            return MissingFileError(f'{path}: found a {other}, expected {expected}')
+    try:
+        if found := kind_of(path):
+            return MissingFileError(f'{path}: found a {found}, expected {expected}')
+    except PermissionError as error:
+        return MissingFileError(f'{path}: {error.strerror}, expected {expected}')
     if os.path.islink(path):
         target = os.readlink(os.fspath(path))
         return MissingFileError(
             f'{path}: a symbolic link to {target}, which does not exist, expected {expected}')
     return MissingFileError(f'{path}: no such {kind}, expected {expected}')
+
+
+def kind_of(path: str | os.PathLike) -> str | None:
+    """Tell what a path leads to, without opening it: a pipe would wait for its other end.
+
+    Args:
+        path: of anything.
+
+    Returns:
+        One of :data:`KINDS`; None where nothing is there.
+
+    Raises:
+        PermissionError: the folder may not be looked into.
+    """
+    try:
+        return KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        return None
 
 
 def shown(value: object, longest: int = 40) -> str:

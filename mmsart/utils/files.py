@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmsart.utils.errors import UserError
+from mmsart.utils.errors import UserError, kind_of
 
 
 @contextmanager
@@ -60,12 +60,11 @@ def check_target(path: str | os.PathLike) -> None:
         path: the file.
 
     Raises:
-        UserError: it is a folder, a device or a pipe, or its own folder cannot be written.
+        UserError: it is no file, such as a folder or a pipe, or its own folder cannot be written.
     """
-    if Path(path).is_dir():
-        raise UserError(f'{path}: found a folder, expected the name of a file to write')
-    if Path(path).exists() and not Path(path).is_file():  # it would be replaced
-        raise UserError(f'{path}: found a device or pipe, expected the name of a file to write')
+    kind = kind_of(path)
+    if kind not in (None, 'file'):  # it would be replaced
+        raise UserError(f'{path}: found a {kind}, expected the name of a file to write')
     check_writable(Path(path).parent)
 
 
@@ -87,7 +86,8 @@ def check_writable(folder: str | os.PathLike) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        found = 'a file' if folder.is_file() else error.strerror
+        kind = kind_of(folder)
+        found = error.strerror if kind in (None, 'folder') else f'a {kind}'
         raise UserError(
             f'{folder}: expected a folder that can be written, found: {found}') from error
     return folder

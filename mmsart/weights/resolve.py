@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object
 from torch import hub
 
-from mmsart.utils import MissingFileError, UserError, atomic_write
+from mmsart.utils import UserError, atomic_write, missing
 from mmsart.weights.package import find_package_weights
 
 ENVIRONMENT = 'SARTORIUS_WEIGHTS'
@@ -142,8 +142,7 @@ def check_pretrained(model: Any) -> None:
 def _existing(path: str, origin: str) -> str:
     file = Path(path).expanduser()
     if not file.is_file():
-        found = 'a folder' if file.is_dir() else 'no such file'
-        raise MissingFileError(f'{path}: {found}, expected the weights that {origin} names')
+        raise missing(file, f'the weights that {origin} names')
     return str(file)
 
 

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mmsart.utils import MissingFileError, UserError
+from mmsart.utils import UserError, missing
 
 HISTORY_METHODS = ('min', 'max', 'current', 'mean')
 NUMBER = re.compile(r'[<>=|]?(b1|[iu][1248]|f[248])')  # of dtypes that files of weights hold
@@ -193,7 +193,7 @@ def read_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> dict[str
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise MissingFileError(f'{path}: expected a checkpoint file, found none')
+        raise missing(path, 'a checkpoint')
     try:
         if path.suffix == '.safetensors':
             return safetensors.torch.load(path.read_bytes())

@@ -1,14 +1,17 @@
-"""A symbolic link that leads nowhere is called one; a folder is no file, and a file no folder."""
+"""What is no file is called what it is: links that lead nowhere, folders, pipes and sockets."""
+import os
 import re
+import socket
 
 import pytest
 
 from mmsart.apis.config import load_config
+from mmsart.apis.export import read_facts
 from mmsart.datasets.coco_file import read_coco
 from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.train_csv import read_train_csv
-from mmsart.engine.runner.checkpoint_files import find_checkpoint
+from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
 from mmsart.formats.label_image import read_label_image
 from mmsart.formats.predictions import load_predictions
 from mmsart.formats.submission import read_submission
@@ -17,6 +20,8 @@ from mmsart.imaging.inputs import find_inputs
 from mmsart.postprocessing import load_postprocess
 from mmsart.report.truth import read_truth
 from mmsart.utils import MissingFileError
+from mmsart.weights import read_checkpoint
+from mmsart.weights.resolve import choose_source
 
 
 def read_settings(path):
@@ -32,7 +37,8 @@ def read_data_set(path):
 
 
 FILE_READERS = [load_config, read_coco, read_train_csv, read_submission, read_label_image,
-                load_predictions, open_image, read_settings, read_truth]
+                load_predictions, open_image, read_settings, read_truth, read_checkpoint,
+                read_facts, choose_source]
 FOLDER_READERS = [list_images, read_data_set]
 
 
@@ -53,6 +59,31 @@ def test_a_folder_is_no_file(tmp_path, read):
     for path in (tmp_path, tmp_path / 'link'):
         with pytest.raises(MissingFileError, match=re.escape(f'{path}: found a folder, expected ')):
             read(str(path))
+
+
+@pytest.mark.parametrize(
+    'read', [*FILE_READERS, *FOLDER_READERS, image_size, find_checkpoint, list_inputs])
+def test_pipes_and_sockets_are_not_opened(tmp_path, monkeypatch, read):
+    monkeypatch.chdir(tmp_path)  # a socket's whole path may be too long
+    os.mkfifo('pipe')
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind('socket')
+        for name in ('pipe', 'socket'):
+            with pytest.raises(MissingFileError, match=f'^{name}: found a {name}, expected '):
+                read(name)
+
+
+def test_a_pipe_among_images_gets_its_line(tmp_path):
+    os.mkfifo(tmp_path / 'a.png')
+    for given in (tmp_path, tmp_path / '*.png'):
+        [image] = find_inputs([given])
+        with pytest.raises(MissingFileError, match=r'a\.png: found a pipe, expected an image'):
+            open_image(image.path)
+
+
+def test_a_pipe_is_no_checkpoint_of_a_run(tmp_path):
+    os.mkfifo(tmp_path / 'epoch_1.pth')
+    assert find_resumable(tmp_path) is None
 
 
 @pytest.mark.parametrize('read', FOLDER_READERS)

@@ -35,7 +35,7 @@ def test_without_previews_there_are_none(tmp_path):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(MissingFileError, match=r'summary\.csv: no such file, expected a folder'):
+    with pytest.raises(MissingFileError, match=r'summary\.csv: no such file, expected the summary'):
         read_results(tmp_path)
     write_folder(tmp_path, make_results(1))
     labels, table = tmp_path / 'stem 0_masks.tif', tmp_path / 'stem 0_cells.csv'

@@ -165,7 +165,7 @@ def test_a_folder_in_place_of_a_file_is_named_before_any_work(tmp_path):
 
 def test_a_pipe_is_not_replaced(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
-    with (pytest.raises(UserError, match='pipe: found a device or pipe, expected the name of a'),
+    with (pytest.raises(UserError, match='pipe: found a pipe, expected the name of a file'),
           atomic_write(tmp_path / 'pipe')):
         pass
     assert (tmp_path / 'pipe').is_fifo()

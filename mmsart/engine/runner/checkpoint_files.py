@@ -12,6 +12,8 @@ INTERRUPTED = 'interrupted.pth'  # of a run that was asked to stop, until its ne
 
 def is_whole(path: str | os.PathLike) -> bool:
     """Return whether a checkpoint is complete: a zip archive all of whose checksums fit."""
+    if not os.path.isfile(path):
+        return False
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

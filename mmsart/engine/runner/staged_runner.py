@@ -19,7 +19,7 @@ from mmsart.engine.runner.loader_workers import shelter_workers
 from mmsart.engine.runner.longer_schedules import curves_of, lengthen
 from mmsart.engine.runner.process_group import join_group
 from mmsart.engine.runner.random_state import get_random_state
-from mmsart.utils import MissingFileError
+from mmsart.utils import missing
 from mmsart.utils.quiet import quiet_children
 
 
@@ -105,7 +105,7 @@ class StagedRunner(Runner):
                 self.logger.info(f'resume: going on from {found[0]}')
                 self._load_from = found[0]
         elif not Path(self._load_from).is_file():
-            raise MissingFileError(f'resume: there is no checkpoint {self._load_from}')
+            raise missing(self._load_from, 'a checkpoint to resume from')
         super().load_or_resume()
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
