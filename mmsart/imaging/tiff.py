@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
+from PIL import Image
 
 from mmsart.imaging.errors import reading
 from mmsart.imaging.source import PixelSize, Source, square_pixel
@@ -20,6 +21,8 @@ UM_PER_UNIT = {
     'micrometer': 1, 'micrometre': 1, '\u00b5m': 1, '\u03bcm': 1, '\\u00b5m': 1, 'nm': 1e-3,
     'pm': 1e-6, '\u00e5': 1e-4}
 """Lengths by the names that OME and ImageJ give them. An inch is dpi's, which is no size."""
+
+INKS = 4
 
 Orient = Callable[[np.ndarray], np.ndarray]
 ORIENTATIONS: dict[int, Orient] = {
@@ -156,13 +159,30 @@ def _choose_show(path: str, page: tifffile.TiffPage) -> Orient:
     kinds, tag = tifffile.PHOTOMETRIC, page.tags.get('Orientation')
     turn = ORIENTATIONS.get(tag.value if tag else 1, ORIENTATIONS[1])
     encoded = page.photometric == kinds.YCBCR and page.compression != tifffile.COMPRESSION.JPEG
-    if encoded or page.photometric in (kinds.SEPARATED, kinds.CIELAB, kinds.ICCLAB):
+    if encoded or page.photometric in (kinds.CIELAB, kinds.ICCLAB):
         raise UserError(f'{path}: found colours as {kinds(page.photometric).name}, expected grey '
-                        'values, a palette or RGB')
+                        'values, a palette, RGB or CMYK')
+    if page.photometric == kinds.SEPARATED:
+        _check_inks(path, page)
+        return lambda plane: turn(_inks_as_rgb(plane))
     if page.photometric == kinds.PALETTE and page.colormap is not None:
         palette = (page.colormap >> 8).astype(np.uint8).T
         return lambda plane: turn(palette[plane])
     return turn
+
+
+def _check_inks(path: str, page: tifffile.TiffPage) -> None:
+    """Refuse inks other than cyan, magenta, yellow and black of 8 bits (TIFF 6.0, page 69)."""
+    ink_set, inks = page.tags.get('InkSet'), page.samplesperpixel - len(page.extrasamples)
+    if inks != INKS or page.dtype != np.uint8 or (ink_set and ink_set.value != 1):
+        raise UserError(f'{path}: found {inks} inks of {page.dtype}, expected CMYK of uint8')
+
+
+def _inks_as_rgb(plane: np.ndarray) -> np.ndarray:
+    """Turn CMYK into RGB, by the library that does so for JPEG."""
+    height, width = plane.shape[:2]
+    inks = Image.frombytes('CMYK', (width, height), plane[..., :INKS].tobytes())
+    return np.asarray(inks.convert('RGB'))
 
 
 def _side(tag: Any, unit: str) -> float | None:

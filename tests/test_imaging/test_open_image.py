@@ -139,6 +139,30 @@ def test_colour_tiffs(tmp_path, planar, compression):
 
 
 @pytest.mark.parametrize('options', [
+    dict(), dict(compression='lzw'), dict(tile=(16, 16)), dict(planarconfig='separate'),
+    dict(extrasamples=['unassalpha'])])
+def test_cmyk_tiffs_are_read_as_cmyk_jpegs(tmp_path, options):
+    inks = cv2.resize(np.random.default_rng(0).integers(0, 256, (4, 5, 4), np.uint8), (40, 32))
+    Image.frombytes('CMYK', (40, 32), inks.tobytes()).save(tmp_path / 'a.jpg', quality=100)
+    stored = np.dstack([inks, inks[..., 0]]) if 'extrasamples' in options else inks
+    if 'planarconfig' in options:
+        stored = np.ascontiguousarray(np.moveaxis(stored, -1, 0))
+    tifffile.imwrite(tmp_path / 'a.tif', stored, photometric='separated', **options)
+    found, jpeg = (only(tmp_path / name).image for name in ('a.tif', 'a.jpg'))
+    assert np.abs(found.astype(int) - jpeg).max() <= 3
+    light = 255 - inks.astype(float)  # what each ink lets through
+    assert np.abs(found - light[..., :3] * light[..., 3:] / 255).max() <= 1
+
+
+@pytest.mark.parametrize(('dtype', 'ink_set'), [(np.uint16, 1), (np.uint8, 2)])
+def test_other_inks_are_refused(tmp_path, dtype, ink_set):
+    tifffile.imwrite(tmp_path / 'a.tif', np.zeros((8, 9, 4), dtype), photometric='separated',
+                     extratags=[(332, 'H', 1, ink_set, True)])
+    with pytest.raises(UserError, match=f'found 4 inks of {np.dtype(dtype)}, expected CMYK of'):
+        open_image(tmp_path / 'a.tif')
+
+
+@pytest.mark.parametrize('options', [
     {'imagej': True, 'metadata': {'axes': 'TYX'}}, {'ome': True, 'metadata': {'axes': 'TYX'}},
     {'metadata': {'axes': 'TYX'}}, {'metadata': {'axes': 'TYX'}, 'compression': 'zlib'},
     {'metadata': {'axes': 'TYX'}, 'bigtiff': True, 'byteorder': '>'}])
