@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from mmsart.app.items import DONE, Item, results_of
+from mmsart.app.items import DONE, Item
 from mmsart.app.library import Library
 
 log = logging.getLogger('mmsart.app')
@@ -32,14 +32,14 @@ class Counter(threading.Thread):
     def run(self) -> None:
         """Work until :meth:`end`."""
         while (item := self.library.uncounted.get()) is not None:
-            try:
-                self._count(item)
-            except Exception as error:  # one image must not end the counting of others
-                if item.state == DONE:  # else it was removed, or is run again
-                    log.warning('%s: cannot be counted: %s', item.name, error)
+            for frame in range(item.facts.frames if item.facts else 0):
+                if self._ending.is_set():
+                    return
+                self._count(item, frame)
 
-    def _count(self, item: Item) -> None:
-        for frame in range(results_of(item).frames):
-            if self._ending.is_set():
-                return
+    def _count(self, item: Item, frame: int) -> None:
+        try:
             self.library.count(item, frame)
+        except Exception as error:  # one frame must not end the counting of others
+            if item.state == DONE:  # else it was removed, or is run again
+                log.warning('%s: frame %d cannot be counted: %s', item.name, frame, error)

@@ -12,14 +12,18 @@ from typing import Any
 import numpy as np
 
 from mmsart.apis.inference import RawPlane
-from mmsart.app.items import Item, open_item, results_of
+from mmsart.app.items import Facts, Item, open_item, results_of
 from mmsart.app.library import Library
+from mmsart.app.results import load_kept, save_kept
+from mmsart.app.worker import kept_name
 from mmsart.formats.cell_table import cell_table
 from mmsart.formats.coco import merge_coco
 from mmsart.formats.saving import SAVERS, SaveOptions, check_formats, save_result
 from mmsart.formats.submission import merge_submissions
 from mmsart.formats.summary import summarize_image, write_summary
-from mmsart.imaging import image_id
+from mmsart.imaging import ImageStack, image_id
+from mmsart.postprocessing.kept import KeptCrop, KeptFrame
+from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.utils import UserError
 
@@ -43,15 +47,45 @@ def open_result(library: Library, item: Item) -> Iterator[ImageResult]:
         UserError: the item has no results, or its file is not there any more.
     """
     facts = results_of(item)
-    with open_item(item) as stack:
+    with (open_item(item) as stack,
+          tempfile.TemporaryDirectory(dir=library.workspace.incoming) as folder):
         if (stack.height, stack.width, len(stack)) != (facts.height, facts.width, facts.frames):
             raise UserError(f'{item.name}: the file has changed since the cells were found, '
                             'expected the same; run it again')
-        frames = [FrameResult(library.cells(item, number), RawPlane(stack, number),
-                              *facts.place(number)) for number in range(facts.frames)]
+        frames = _StoredFrames(Path(folder), stack, facts)
+        for number in range(facts.frames):
+            frames.store(number, library.cells(item, number, keep=False))
         yield ImageResult(
             item.name, frames, facts.classes, facts.palette, facts.pixel_size,
             facts.pixel_size_source, facts.display_range, facts.seconds, facts.warnings)
+
+
+class _StoredFrames(Sequence[FrameResult]):
+    """Final cells in files, a frame each: those of a long stack may be more than memory holds.
+
+    Args:
+        folder: for the files.
+        stack: the grey values.
+        facts: of the item.
+    """
+
+    def __init__(self, folder: Path, stack: ImageStack, facts: Facts) -> None:
+        self._folder, self._stack, self._facts = folder, stack, facts
+
+    def store(self, number: int, cells: Detections) -> None:
+        """Write the cells of a frame."""
+        size = self._facts.height, self._facts.width
+        save_kept(self._folder / kept_name(number),
+                  KeptFrame((KeptCrop(cells),), size, cells.img_id))
+
+    def __len__(self) -> int:
+        return self._facts.frames
+
+    def __getitem__(self, number: Any) -> Any:
+        number = range(len(self))[number]
+        [crop] = load_kept(self._folder / kept_name(number)).crops
+        return FrameResult(crop.detections, RawPlane(self._stack, number),
+                           *self._facts.place(number))
 
 
 def measure(library: Library, item: Item, frame: int, ids: Sequence[int],

@@ -15,6 +15,9 @@ from mmsart.structures.detections import Detections
 from mmsart.utils import UserError
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = 'waiting', 'running', 'done', 'failed', 'stopped'
+UNREADABLE: tuple[int, ...] = ()
+"""In the place of the counts of a frame whose files are damaged."""
+
 STATES = (WAITING, RUNNING, DONE, FAILED, STOPPED)
 
 
@@ -36,7 +39,8 @@ class Facts:
         keep: share of its score thresholds down to which detections were kept.
         kept: detections of each class that were.
         frame_counts: cells of each class in each frame, as thresholds and corrections stand; None
-            where they have not been counted since thresholds changed.
+            where they have not been counted since thresholds changed, :data:`UNREADABLE` where
+            they cannot be.
     """
 
     height: int
@@ -57,13 +61,18 @@ class Facts:
     @property
     def counts(self) -> list[int]:
         """Cells of each class in all frames that are counted."""
-        known = [count for count in self.frame_counts if count is not None]
+        known = [count for count in self.frame_counts if count]
         return [sum(column) for column in zip(*known, strict=True)] or [0] * len(self.classes)
 
     @property
     def counted(self) -> int:
-        """Number of frames that are counted."""
+        """Number of frames that are counted, or cannot be."""
         return self.frames - self.frame_counts.count(None)
+
+    @property
+    def unreadable(self) -> int:
+        """Number of frames whose cells cannot be read."""
+        return self.frame_counts.count(UNREADABLE)
 
     @property
     def frames(self) -> int:
@@ -138,7 +147,8 @@ class Item:
                 facts['palette'] = tuple(tuple(colour) for colour in facts['palette'])
             if facts['display_range'] is not None:
                 facts['display_range'] = tuple(facts['display_range'])
-            facts['frame_counts'] = [each and tuple(each) for each in facts['frame_counts']]
+            facts['frame_counts'] = [  # what could not be read is tried anew
+                tuple(each) if each else None for each in facts['frame_counts']]
             item.facts = Facts(**facts)
         return item
 

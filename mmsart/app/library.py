@@ -7,7 +7,7 @@ from typing import Any
 
 from mmsart.app.corrections import Corrections
 from mmsart.app.editing import Editor
-from mmsart.app.items import DONE, Item, count_labels, results_of
+from mmsart.app.items import DONE, UNREADABLE, Item, count_labels, results_of
 from mmsart.app.sheets import Sheet, Sheets, edits_name
 from mmsart.app.workspace import Workspace
 from mmsart.postprocessing import complete_config
@@ -36,13 +36,14 @@ class Library:
             self._ask_for_counts(item)
 
     def cells(self, item: Item, frame: int, settings: Mapping[str, Any] | None = None,
-              ) -> Detections:
+              keep: bool = True) -> Detections:
         """Choose and correct the cells of a frame.
 
         Args:
             item: with results.
             frame: from 0.
             settings: changes of :data:`CHANGEABLE` in place of the item's own.
+            keep: whether the frame is likely to be asked for again.
 
         Returns:
             The cells with ids, by falling score: those of ``mmsart predict`` with these settings
@@ -52,17 +53,17 @@ class Library:
             UserError: a setting is wrong.
             NotFoundError: there is no such frame.
         """
-        return self.look(item, frame, settings)[0]
+        return self.look(item, frame, settings, keep)[0]
 
     def look(self, item: Item, frame: int, settings: Mapping[str, Any] | None = None,
-             ) -> tuple[Detections, Corrections]:
+             keep: bool = True) -> tuple[Detections, Corrections]:
         """Choose and correct the cells of a frame, as :meth:`cells` does.
 
         Returns:
             The cells, and the corrections that are in them, which are not to be changed.
         """
         complete = self.settings(item, settings)
-        with self._sheets.open(item, frame) as sheet:
+        with self._sheets.open(item, frame, keep) as sheet:
             return _apply(sheet, sheet.corrections, complete), sheet.corrections
 
     def settings(self, item: Item, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -114,14 +115,20 @@ class Library:
         Args:
             item: with results.
             frame: from 0.
+
+        Raises:
+            UserError: its files are damaged; that is written down in the place of its counts.
         """
         if results_of(item).frame_counts[frame] is not None:
             return
-        with self._sheets.open(item, frame, keep=False) as sheet:
-            settings, counts = self._standing(item)
-            cells = _apply(sheet, sheet.corrections, settings)
-            with self.workspace.update(item, save=counts.count(None) == 1):  # when it is the last
-                counts[frame] = count_labels(cells, sheet.facts.classes)
+        try:
+            with self._sheets.open(item, frame, keep=False) as sheet:
+                settings, counts = self._standing(item)
+                cells = _apply(sheet, sheet.corrections, settings)
+                self._write_count(item, counts, frame, count_labels(cells, sheet.facts.classes))
+        except Exception:
+            self._write_count(item, self._standing(item)[1], frame, UNREADABLE)
+            raise
 
     def edit(self, item: Item, frame: int, request: dict[str, Any]) -> None:
         """Correct a frame, or undo or redo, and write that down.
@@ -167,6 +174,11 @@ class Library:
         """Hand an item on to whoever counts, where a count is missing."""
         if item.facts is not None and None in item.facts.frame_counts:
             self.uncounted.put(item)
+
+    def _write_count(self, item: Item, counts: list[tuple[int, ...] | None], frame: int,
+                     count: tuple[int, ...]) -> None:
+        with self.workspace.update(item, save=counts.count(None) == 1):  # when it is the last
+            counts[frame] = count
 
     def _standing(self, item: Item) -> tuple[dict[str, Any], list[tuple[int, ...] | None]]:
         """Give the complete settings of an item, and the list of the counts that belong to them.

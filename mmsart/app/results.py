@@ -50,8 +50,8 @@ def load_kept(path: Path) -> KeptFrame:
     try:
         with np.load(path, allow_pickle=False) as stored:
             data = {name: stored[name] for name in ARRAYS}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f'{path}: unreadable, expected kept detections: {error}') from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f'{path}: unreadable, expected kept detections') from error
     splits = data['splits'].tolist()
     boxes = data['boxes']
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.int64)

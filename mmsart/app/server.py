@@ -134,7 +134,7 @@ class _Page:
                 facts = plain['facts']
                 del facts['frame_counts']
                 facts['counts'], facts['counted'] = item.facts.counts, item.facts.counted
-                facts['frames'] = item.facts.frames
+                facts['frames'], facts['unreadable'] = item.facts.frames, item.facts.unreadable
                 facts['colours'] = class_colours(len(item.facts.classes), item.facts.palette)
                 facts['postprocess'] = {name: item.facts.postprocess[name] for name in CHANGEABLE}
             plain['truth'] = item.state == DONE and self.truths.find(item) is not None

@@ -1,5 +1,6 @@
 """Tables of cells: place, shape and brightness of each."""
 import os
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -62,27 +63,25 @@ def write_cell_table(path: str | os.PathLike, result: ImageResult,
             column ImageNumber. Intensities stay in the grey values of the image, and columns in
             um keep their names, since CellProfiler measures in pixels alone.
     """
-    table = cell_table(result)
+    tables: Iterator[pd.DataFrame] = (_frame_table(frame, result) for frame in result.frames)
     if cellprofiler:
-        table = with_cellprofiler_names(table)
-    with atomic_write(path) as temporary:
-        table.to_csv(temporary, index=False, float_format='%.6g', lineterminator='\n')
+        tables = _with_cellprofiler_names(tables)
+    with atomic_write(path) as temporary, temporary.open('w', encoding='utf-8') as file:
+        for number, table in enumerate(tables):
+            table.to_csv(file, index=False, header=number == 0, float_format='%.6g',
+                         lineterminator='\n')
 
 
-def with_cellprofiler_names(table: pd.DataFrame) -> pd.DataFrame:
-    """Rename a table's columns as CellProfiler names them, and turn radians into degrees.
-
-    Args:
-        table: of :func:`cell_table`.
-
-    Returns:
-        A new table, with the number of the image, frame by frame from 1, as first column.
-    """
-    table = table.rename(columns=CELLPROFILER_NAMES)
-    table['AreaShape_Orientation'] = np.rad2deg(table['AreaShape_Orientation'])
-    frames = table.groupby(['FileName_Image', 'Metadata_T', 'Metadata_Z'], sort=False)
-    table.insert(0, 'ImageNumber', frames.ngroup() + 1)
-    return table
+def _with_cellprofiler_names(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Rename columns as CellProfiler names them, turn radians into degrees and number the frames
+    with cells from 1, in the first column."""
+    number = 1
+    for table in tables:
+        table = table.rename(columns=CELLPROFILER_NAMES)
+        table['AreaShape_Orientation'] = np.rad2deg(table['AreaShape_Orientation'])
+        table.insert(0, 'ImageNumber', number)
+        yield table
+        number += len(table) > 0
 
 
 def _frame_table(frame: FrameResult, result: ImageResult) -> pd.DataFrame:

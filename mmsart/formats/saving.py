@@ -142,6 +142,9 @@ def save_result(result: ImageResult, folder: str | os.PathLike, stem: str,
 
 def _write_submission(path: Path, result: ImageResult) -> None:
     """Write the frames under the id of their image; those of a stack get their place behind it."""
-    cells = {f'{frame.detections.img_id or Path(result.name).stem}{result.frame_suffix(frame)}':
-             frame.detections for frame in result.frames}
-    write_submission(path, cells.items(), list(cells))
+    def name(frame: FrameResult) -> str:
+        own = frame.detections.img_id or Path(result.name).stem
+        return f'{own}{result.frame_suffix(frame)}'
+
+    write_submission(path, ((name(frame), frame.detections) for frame in result.frames),
+                     [name(frame) for frame in result.frames])

@@ -43,25 +43,25 @@ def summarize_image(result: ImageResult, stem: str = '') -> dict[str, Any]:
         means over all cells; None where something is not known.
     """
     height, width = result.size
-    cells = [frame.detections for frame in result.frames]
-    areas = np.concatenate([each.masks.areas for each in cells])
-    labels = np.concatenate([each.labels for each in cells])
-    scores = np.concatenate([each.scores for each in cells])
+    columns = zip(*(
+        (cells.masks.areas, cells.labels, cells.scores, [cells.masks.union().mean()])
+        for cells in (frame.detections for frame in result.frames)), strict=True)
+    areas, labels, scores, covered = (np.concatenate(column) for column in columns)
     counts = np.bincount(labels, minlength=len(result.classes))
     median = float(np.median(areas)) if len(areas) else None
     row: dict[str, Any] = {
-        'image': result.name, 'stem': stem, 'frames': len(cells), 'height': height, 'width': width,
-        'cells': len(areas),
+        'image': result.name, 'stem': stem, 'frames': len(covered),
+        'height': height, 'width': width, 'cells': len(areas),
         **{f'cells_{name}': int(count)
            for name, count in zip(result.classes, counts, strict=True)},
-        'confluence': float(np.mean([each.masks.union().mean() for each in cells])),
+        'confluence': float(covered.mean()),
         'cells_per_mm2': None, 'median_area_px': median, 'median_area_um2': None,
         'mean_score': float(scores.mean()) if len(scores) else None,
         'pixel_size_um': result.pixel_size, 'pixel_size_source': result.pixel_size_source,
         'seconds': result.seconds, 'status': DONE, 'warnings': '; '.join(result.warnings)}
     if result.pixel_size is not None:
         row['cells_per_mm2'] = 1e6 * len(areas) / (
-            len(cells) * height * width * result.pixel_size ** 2)
+            len(covered) * height * width * result.pixel_size ** 2)
         if median is not None:
             row['median_area_um2'] = median * result.pixel_size ** 2
     return row

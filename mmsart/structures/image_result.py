@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,7 +54,8 @@ class ImageResult:
 
     Args:
         name: of the image, as it is to stand in tables.
-        frames: at least one, all of one size, ordered by t, then z; a stack is complete.
+        frames: at least one, all of one size, ordered by t, then z; a stack is complete. They are
+            asked for one after another, so a sequence may read them from files.
         classes: names in label order.
         palette: RGB of each class, as data sets have it in their ``metainfo``; None for
             :data:`OKABE_ITO`.
@@ -82,29 +84,32 @@ class ImageResult:
     def __post_init__(self) -> None:
         if not self.frames:
             raise ValueError(f'image {self.name!r}: no frames, expected at least one')
-        sizes = {frame.size for frame in self.frames}
+        sizes, found, highest = set(), [], -1
+        for frame in self.frames:  # once: it may be read from a file each time
+            sizes.add(frame.size)
+            found.append((frame.t, frame.z))
+            highest = max(highest, frame.detections.labels.max(initial=-1))
         if len(sizes) > 1:
             raise ValueError(f'image {self.name!r}: frames of sizes {sorted(sizes)}, expected one')
-        num_t, num_z = self.stack_size
-        found = [(frame.t, frame.z) for frame in self.frames]
+        num_t, num_z = 1 + max(t for t, _ in found), 1 + max(z for _, z in found)
         if found != [(t, z) for t in range(num_t) for z in range(num_z)]:
             raise ValueError(
                 f'image {self.name!r}: frames (t, z) {found[:5]}..., expected all of '
                 f'{num_t} x {num_z}, ordered by t, then z')
-        highest = max(frame.detections.labels.max(initial=-1) for frame in self.frames)
         if highest >= len(self.classes):
             raise ValueError(f'image {self.name!r}: label {highest}, expected less than the '
                              f'{len(self.classes)} classes')
 
-    @property
+    @cached_property
     def size(self) -> tuple[int, int]:
         """Height and width of each frame in pixels."""
         return self.frames[0].size
 
-    @property
+    @cached_property
     def stack_size(self) -> tuple[int, int]:
         """Number of time points and of focal planes."""
-        return 1 + max(frame.t for frame in self.frames), 1 + max(frame.z for frame in self.frames)
+        last = self.frames[-1]
+        return 1 + last.t, 1 + last.z
 
     @property
     def num_cells(self) -> int:

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -307,6 +308,50 @@ def test_counts_of_stacks_follow_in_the_background(tmp_path, monkeypatch):
         assert facts['counts'] == np.bincount(labels).tolist()
         assert facts['counts'][1] == 1
         assert 0 < facts['counts'][0] < 117
+
+
+def test_a_damaged_frame_does_not_hold_up_the_counts_of_others(tmp_path):
+    workspace = Workspace(tmp_path / 'w')
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.stack([draw_discs(side=64, count=4)[0]] * 30))
+    with Client(create_app(workspace, DiscSegmenter(), folders=[tmp_path])) as client:
+        client.add('stack.tif', file.getvalue(), read='{"axes": "TYX"}')
+        item = client.wait()[0]['id']
+        kept = [workspace.folder / f'items/{item}/kept_{frame:05d}.npz' for frame in range(30)]
+        for path, content in zip(kept[3:6], (b'', kept[3].read_bytes()[:200], b'damaged'),
+                                 strict=True):
+            path.write_bytes(content)
+        client.post('/api/settings', json=dict(settings={}, items=[item])).raise_for_status()
+        facts = client.wait(lambda items: items[0]['facts']['counted'] == 30)[0]['facts']
+        assert (facts['counts'], facts['unreadable']) == ([4 * 27, 0], 3)
+        answer = client.post(f'/api/items/{item}/frames/3/cells', json={})
+        assert (answer.status_code, 'unreadable' in answer.json()['detail']) == (400, True)
+    for path in kept[3:6]:
+        shutil.copy(kept[0], path)
+    again = create_app(Workspace(workspace.folder), DiscSegmenter(), folders=[tmp_path])
+    with Client(again) as client:  # which tries again
+        facts = client.wait(lambda items: items[0]['facts']['counted'] == 30)[0]['facts']
+        assert (facts['counts'], facts['unreadable']) == ([120, 0], 0)
+
+
+def test_a_stack_is_exported_as_it_stands(tmp_path):
+    workspace = Workspace(tmp_path / 'w')
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.stack([draw_discs(side=64, count=count)[0] for count in (4, 9, 1)]),
+                     photometric='minisblack')  # three are not the planes of a colour
+    with Client(create_app(workspace, DiscSegmenter(), folders=[tmp_path])) as client:
+        client.add('stack.tif', file.getvalue(), read='{"axes": "ZYX"}')
+        item = client.wait()[0]['id']
+        client.edit(item, frame=1, kind='delete', ids=client.cells(item, 1)['ids'][:2].tolist())
+        archive = export(client, [item], ['labels', 'table', 'submission'])
+        shown = [client.cells(item, frame) for frame in range(3)]
+    labels = tifffile.imread(io.BytesIO(archive.read('stack_masks.tif')))
+    assert [np.bincount(plane.ravel())[1:].tolist() for plane in labels] == [
+        each['areas'] for each in shown]
+    assert [each['count'] for each in shown] == [4, 7, 1]
+    table = list(csv.DictReader(io.StringIO(archive.read('stack_cells.csv').decode())))
+    assert [int(row['z']) for row in table] == [0] * 4 + [1] * 7 + [2]
+    assert list(workspace.incoming.iterdir()) == []  # cells on their way
 
 
 def test_frames_in_memory_are_bounded_and_the_same_for_all(tmp_path):

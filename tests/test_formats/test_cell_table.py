@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -71,12 +72,14 @@ def test_rows_of_a_stack():
 
 
 def test_cellprofiler_names(tmp_path):
-    result = random_result(1, num_t=2)
+    result = random_result(1, num_t=3)
+    empty = make_frame(np.zeros((0, *result.size), bool), np.random.default_rng(0), t=1)
+    result = replace(result, frames=[result.frames[0], empty, result.frames[2]])
     write_cell_table(tmp_path / 'x.csv', result, cellprofiler=True)
     table, plain = pd.read_csv(tmp_path / 'x.csv'), cell_table(result)
     assert set(CELLPROFILER_NAMES) == set(plain.columns)  # each column has a name
     assert table.columns[0] == 'ImageNumber'
-    assert table['ImageNumber'].tolist() == (plain['t'] + 1).tolist()
+    assert table['ImageNumber'].tolist() == (plain['t'] // 2 + 1).tolist()  # those with cells
     assert table['ObjectNumber'].tolist() == plain['label'].tolist()
     np.testing.assert_allclose(table['AreaShape_FormFactor'], plain['circularity'], rtol=1e-5)
     np.testing.assert_allclose(

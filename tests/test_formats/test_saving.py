@@ -1,7 +1,13 @@
+import copy
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
 from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS, SaveOptions, check_formats, save_result
 from mmsart.formats.submission import merge_submissions, read_submission
+from mmsart.formats.summary import summarize_image
 from mmsart.structures.mask.rle import bitmap_to_kaggle
 from mmsart.utils import UserError
 from tests.test_formats.results import bitmaps_of, random_result
@@ -18,6 +24,35 @@ def test_the_same_result_gives_the_same_bytes(tmp_path):
         save_result(random_result(0, num_t=2), tmp_path / folder, 'x', list(SAVERS))
     for path in (tmp_path / 'a').iterdir():
         assert path.read_bytes() == (tmp_path / 'b' / path.name).read_bytes(), path.name
+
+
+class OnDemand(Sequence):
+    """Frames that nobody keeps; counts how many of them others hold at a time."""
+
+    def __init__(self, frames):
+        self._frames, self.alive, self.most = frames, weakref.WeakSet(), 0
+
+    def __len__(self):
+        return len(self._frames)
+
+    def __getitem__(self, number):
+        frame = self._frames[number]
+        masks = copy.copy(frame.detections.masks)
+        self.alive.add(masks)
+        self.most = max(self.most, len(self.alive))
+        return replace(frame, detections=replace(frame.detections, masks=masks))
+
+
+@pytest.mark.parametrize('name', SAVERS)
+def test_a_stack_is_written_frame_by_frame(tmp_path, name):
+    whole = random_result(0, num_t=3, num_z=4)
+    frames = OnDemand(whole.frames)
+    result = replace(whole, frames=frames)
+    assert summarize_image(result) == summarize_image(whole)
+    found = save_result(result, tmp_path / 'a', 'x', [name], SaveOptions(cellprofiler=True))
+    expected = save_result(whole, tmp_path / 'b', 'x', [name], SaveOptions(cellprofiler=True))
+    assert [path.read_bytes() for path in found] == [path.read_bytes() for path in expected]
+    assert 1 <= frames.most <= 3 < len(frames)
 
 
 def test_options_reach_their_format(tmp_path):

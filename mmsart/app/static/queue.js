@@ -178,10 +178,11 @@ function describe(item) {
 }
 
 // Counts follow thresholds in the background: they are said when they are known.
-function count({ counts, counted, frames }) {
+function count({ counts, counted, frames, unreadable }) {
   if (counted < frames) return frames > 1 ? `counting … ${Math.floor(100 * counted / frames)} %` : 'counting …';
   const all = counts.reduce((sum, each) => sum + each, 0);
-  return `${number(all)} cell${all === 1 ? '' : 's'}${frames > 1 ? ` in ${frames} frames` : ''}`;
+  const damaged = unreadable ? ` · ${unreadable === 1 ? 'a frame' : `${unreadable} frames`} cannot be read` : '';
+  return `${number(all)} cell${all === 1 ? '' : 's'}${frames > 1 ? ` in ${frames} frames` : ''}${damaged}`;
 }
 
 async function collect(entry, files) {
