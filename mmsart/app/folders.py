@@ -19,13 +19,15 @@ class Listing:
     Attributes:
         path: of the folder.
         parent: the folder above, or None at a root.
-        folders: names of its subfolders.
+        folders: names of its subfolders, the first :data:`MOST_SHOWN`.
+        more: number of the other ones.
         images: names of its images.
     """
 
     path: str
     parent: str | None
     folders: list[str]
+    more: int
     images: list[str]
 
 
@@ -68,8 +70,12 @@ class Folders:
                             f'expected one in {", ".join(map(str, self.roots))}')
         return real
 
-    def look(self, path: str | Path) -> Listing:
+    def look(self, path: str | Path, find: str = '') -> Listing:
         """List a folder.
+
+        Args:
+            path: the folder.
+            find: what the names of its subfolders are to hold, in small or large letters.
 
         Raises:
             UserError: it is outside, or cannot be read.
@@ -81,7 +87,9 @@ class Folders:
                 if entry.name.startswith('.') or not self._admits(entry):
                     continue
                 if entry.is_dir():
-                    folders.append(readable(entry.name))
+                    name = readable(entry.name)
+                    if find.casefold() in name.casefold():
+                        folders.append(name)
                 elif entry.suffix.lower() in IMAGE_SUFFIXES:
                     images.append(readable(entry.name))
         except PermissionError as error:
@@ -89,7 +97,7 @@ class Folders:
                             'may') from error
         return Listing(
             readable(str(folder)), None if folder in self.roots else readable(str(folder.parent)),
-            folders[:MOST_SHOWN], images)
+            folders[:MOST_SHOWN], len(folders[MOST_SHOWN:]), images)
 
     def images(self, path: str | Path, recursive: bool) -> list[tuple[Path, str]]:
         """List the images of a folder.

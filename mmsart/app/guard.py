@@ -13,7 +13,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 LOOPBACK = ('127.0.0.1', 'localhost', '[::1]')
-COOKIE = 'mmsart-token'
+COOKIE = 'mmsart-token-'
+"""Begin of a cookie's name. Browsers give one host's cookies to all of its ports, so that the port
+belongs to the name: two pages would take each other's."""
 UPLOADS = ('/api/files', '/api/truth')
 """Addresses whose bodies are files, which are counted where they are written."""
 
@@ -59,10 +61,10 @@ class Guard:
             return
         query = parse_qs(scope.get('query_string', b'').decode('latin-1'))
         if self.token is not None and 'token' in query:
+            cookie = f'{_cookie_name(headers)}={self.token}; Path=/; HttpOnly; SameSite=Strict'
             await _answer(send, 303, '', [
                 (b'location', f'/{quote(scope["path"].lstrip("/"))}'.encode()),
-                (b'set-cookie', f'{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Strict'
-                 .encode())])
+                (b'set-cookie', cookie.encode())])
             return
         await self.app(scope, receive, _with_headers(send))
 
@@ -94,9 +96,15 @@ class Guard:
         given = parse_qs(scope.get('query_string', b'').decode('latin-1')).get('token', [])
         for part in headers.get('cookie', '').split(';'):
             name, _, value = part.strip().partition('=')
-            if name == COOKIE:
+            if name == _cookie_name(headers):
                 given.append(value)
         return any(hmac.compare_digest(each.encode(), self.token.encode()) for each in given)
+
+
+def _cookie_name(headers: dict[str, str]) -> str:
+    """Name the cookie of the port that the browser has asked, be it a tunnel's."""
+    _, colon, port = headers.get('host', '').rpartition(':')
+    return COOKIE + (port if colon and port.isdecimal() else '80')
 
 
 def _without_port(host: str) -> str:

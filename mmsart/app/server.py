@@ -231,8 +231,8 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
         return page.describe(item)
 
     @app.get('/api/folders')
-    def list_folder(path: str = '') -> dict[str, Any]:
-        return vars(page.folders.look(path or page.folders.roots[0]))
+    def list_folder(path: str = '', find: str = '') -> dict[str, Any]:
+        return vars(page.folders.look(path or page.folders.roots[0], find))
 
     @app.post('/api/folders')
     async def add_folder(request: Request) -> dict[str, Any]:

@@ -285,6 +285,21 @@ def test_everything_by_keyboard(page):
         assert outline == 'none at all' or not outline.startswith('none'), outline
 
 
+def test_more_folders_than_the_list_shows(page, served):
+    folder = served[2]
+    for number in range(501):
+        (folder / f'plate {number:03d}').mkdir()
+    page.click('#add-folder')
+    page.wait_for_selector('#folder-more:has-text("1 more folder not shown")')
+    page.fill('#folder-find', 'PLATE 500')
+    page.wait_for_selector('#folder-list li:only-child:has-text("plate 500/")')
+    page.click('#folder-list button')
+    page.wait_for_selector('#folder-images:has-text("0 pictures")')
+    assert page.locator('#folder-many').is_hidden()
+    page.click('#folder-list button')  # up again
+    page.wait_for_selector('#folder-more:has-text("1 more folder not shown")')
+
+
 def test_queue_pause_cancel_and_failure(page, served):
     _, segmenter, _ = served
     segmenter.gate.clear()

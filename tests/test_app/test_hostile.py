@@ -182,12 +182,27 @@ def test_a_token_is_asked_for(tmp_path):
         assert (answer.status_code, answer.headers['location']) == (303, '/')
         assert {'HttpOnly', 'SameSite=Strict'} <= set(
             answer.headers['set-cookie'].replace(';', '').split())
-        assert client.cookies[COOKIE] == 'right'
+        assert client.cookies[f'{COOKIE}8577'] == 'right'
         assert client.get('/api/state').status_code == 200  # the cookie is known now
         for path in ('//evil.example/', '/%0d%0aset-cookie: a=b'):
             answer = client.get(f'http://lab.example:8577{path}?token=right',
                                 follow_redirects=False)
             assert answer.headers['location'] in ('/evil.example/', '/%0D%0Aset-cookie%3A%20a%3Db')
+
+
+def test_pages_of_one_computer_keep_their_own_tokens(tmp_path):
+    """A browser sends the cookies of all ports of a host to each."""
+    cookies, clients = {}, {}
+    for port, token in ((8577, 'one'), (9000, 'other')):
+        app = create_app(Workspace(tmp_path / token), DiscSegmenter(), token=token)
+        clients[port] = Client(app, base_url=f'http://lab.example:{port}', follow_redirects=False)
+        cookies.update(clients[port].get(f'/?token={token}').cookies)
+    assert len(cookies) == 2
+    header = {'cookie': '; '.join(f'{name}={value}' for name, value in cookies.items())}
+    for client in clients.values():
+        client.cookies.clear()
+        assert client.get('/api/folders').status_code == 403
+        assert client.get('/static/main.js', headers=header).status_code == 200
 
 
 def test_nonsense_is_answered_in_a_line(client, done):

@@ -197,6 +197,20 @@ def test_a_file_that_cannot_be_read_fails_alone(client):
     assert client.post(f'/api/items/{stack["id"]}/frames/5/cells', json={}).status_code == 404
 
 
+def test_many_folders_are_found_by_a_part_of_their_name(client, pictures):
+    for number in range(503):
+        (pictures / f'Plate {number:03d}').mkdir()
+
+    def look(**query):
+        return client.get('/api/folders', params=query).json()
+
+    found = look()
+    assert (len(found['folders']), found['folders'][-1], found['more']) == (500, 'Plate 499', 3)
+    found = look(find='plate 50')
+    assert (found['folders'], found['more']) == (['Plate 500', 'Plate 501', 'Plate 502'], 0)
+    assert len(found['images']) == 3  # whatever they are called
+
+
 def test_a_folder_is_added_once(client, pictures):
     (pictures / 'deeper').mkdir()
     cv2.imwrite(str(pictures / 'deeper/more.png'), draw_discs()[0])

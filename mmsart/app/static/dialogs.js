@@ -1,7 +1,7 @@
 // Dialogs: export, folders, options of reading, keys.
 
 import { getJson, postForBlob, postJson } from './api.js';
-import { $, element, guarded, toast } from './dom.js';
+import { $, element, guarded, number, toast } from './dom.js';
 
 export function setUpExport({ current, items }) {
   const dialog = $('export-dialog');
@@ -58,12 +58,18 @@ export function showFormats(formats) {
 }
 
 export function setUpFolders({ reading, changed }) {
-  const dialog = $('folder-dialog'), path = $('folder-path');
-  async function list(where) {
+  const dialog = $('folder-dialog'), path = $('folder-path'), find = $('folder-find');
+  let asked = 0;
+  async function list(where, name = '') {
     $('folder-error').textContent = '';
+    const turn = ++asked;
     try {
-      const found = await getJson(`/api/folders?${new URLSearchParams({ path: where })}`);
+      const found = await getJson(`/api/folders?${new URLSearchParams({ path: where, find: name })}`);
+      if (turn !== asked) return; // something else has been typed meanwhile
       path.value = found.path;
+      find.value = name;
+      $('folder-many').hidden = !found.more && !name;
+      $('folder-more').textContent = found.more ? `${number(found.more)} more folder${found.more === 1 ? '' : 's'} not shown` : '';
       const go = (name, target) => element('li', {}, element('button', { type: 'button', onclick: () => list(target) }, name));
       $('folder-list').replaceChildren(
         ...(found.parent ? [go('↑ ..', found.parent)] : []),
@@ -74,6 +80,8 @@ export function setUpFolders({ reading, changed }) {
     }
   }
   $('add-folder').addEventListener('click', () => { dialog.showModal(); list(path.value); });
+  find.addEventListener('input', () => list(path.value, find.value));
+  find.addEventListener('keydown', event => { if (event.key === 'Enter') event.preventDefault(); });
   $('folder-go').addEventListener('click', () => list(path.value));
   path.addEventListener('keydown', event => { if (event.key === 'Enter') { event.preventDefault(); list(path.value); } });
   $('folder-add').addEventListener('click', async () => {
