@@ -31,7 +31,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
         RuntimeError: they are not float32.
     """
     check_tensors('nms', boxes, scores)
-    order = scores.detach().sort(0, descending=True)[1].cpu().numpy()
+    # a GPU sorts equal scores in another order
+    order = scores.detach().cpu().sort(0, descending=True)[1].numpy()
     waiting = _box_table(boxes, offset)[:, order]
     indices = order
     kept = [order[:0]]

@@ -52,6 +52,19 @@ def test_channels_last_maps_give_the_same():
     assert torch.equal(ours(feats, rois), ours(last, rois))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+def test_a_gpu_gives_what_a_cpu_gives(memory_format):
+    generator = torch.Generator().manual_seed(0)
+    ours = BagRoIExtractor(
+        dict(type='RoIAlign', output_size=7, sampling_ratio=2), CHANNELS, STRIDES)
+    rois = random_rois(generator, 50).float()
+    feats = [feat.detach() for feat in maps(generator, dtype=torch.float32)]
+    on_gpu = [feat.cuda().to(memory_format=memory_format) for feat in feats]
+    torch.testing.assert_close(
+        ours(on_gpu, rois.cuda()).cpu(), ours(feats, rois), rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize('layer', [
     dict(type='RoIAlign', output_size=7, sampling_ratio=0),
     dict(type='RoIAlign', output_size=7, sampling_ratio=2, aligned=False),

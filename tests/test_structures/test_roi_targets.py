@@ -70,8 +70,20 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     masks = CroppedMasks.from_bitmaps(random_bitmaps(rng, 9, 40, 50))
     rois, inds = random_rois(rng, 50, 40, 50, 2), torch.from_numpy(rng.integers(0, 9, 50))
     whole = roi_targets(masks, rois, inds, (14, 14))
-    monkeypatch.setattr(module, 'CHUNK_BINS_CPU', 1)
+    monkeypatch.setattr(module, 'CHUNK_BINS', 1)
     assert torch.equal(roi_targets(masks, rois, inds, (14, 14)), whole)
+
+
+@pytest.mark.parametrize('chunk_pixels', [1, 1 << 26])
+def test_bitmaps_as_a_gpu_uses_them_give_the_same(
+    monkeypatch: pytest.MonkeyPatch, chunk_pixels: int,
+) -> None:
+    rng = np.random.default_rng(6)
+    masks = CroppedMasks.from_bitmaps(random_bitmaps(rng, 9, 40, 50))
+    rois, inds = random_rois(rng, 50, 40, 50, 2), torch.from_numpy(rng.integers(0, 9, 50))
+    monkeypatch.setattr(module, 'CHUNK_PIXELS', chunk_pixels)
+    assert_like_stock(module._from_bitmaps(masks, rois, inds, (14, 14)).numpy(),
+                      roi_targets(masks, rois, inds, (14, 14)).numpy())
 
 
 def test_roi_on_the_mask_is_full_and_beside_it_is_empty() -> None:

@@ -21,8 +21,8 @@ class BagRoIExtractor(SingleRoIExtractor):
     with mmcv.
 
     Unlike mmcv's, it reads channels_last maps right. It takes ``roi_layer`` of type 'RoIAlign',
-    average pooling, ``aligned=True`` and a ``sampling_ratio`` above 0. See mmdet's
-    `SingleRoIExtractor` for the arguments.
+    average pooling, ``aligned=True`` and a ``sampling_ratio`` above 0. On a GPU it leaves the work
+    to mmcv's RoIAlign. See mmdet's `SingleRoIExtractor` for the arguments.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -44,8 +44,11 @@ class BagRoIExtractor(SingleRoIExtractor):
             roi_scale_factor: scale RoIs by this about their centres, after the choice of a level.
 
         Returns:
-            (N, C, output height, output width), channels_last.
+            (N, C, output height, output width); channels_last on a CPU.
         """
+        if feats[0].device.type != 'cpu':
+            ordered = tuple(feat.contiguous() for feat in feats)  # RoIAlign reads no other order
+            return super().forward(ordered, rois, roi_scale_factor)
         levels = self.map_roi_levels(rois, len(feats))
         if roi_scale_factor is not None:
             rois = self.roi_rescale(rois, roi_scale_factor)

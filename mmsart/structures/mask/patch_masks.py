@@ -232,6 +232,18 @@ class PatchMasks:
             bitmaps[i, y1:y2, x1:x2] = self.patch(i)
         return bitmaps
 
+    def pixels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """List the pixels of all masks.
+
+        Returns:
+            Of each pixel the index of its mask, its y and its x in the image, int64 (A,) each.
+        """
+        place = np.flatnonzero(self.data)
+        owner = np.searchsorted(self.offsets, place, side='right') - 1
+        x1, y1, x2, _ = self.boxes[owner].T
+        y, x = np.divmod(place - self.offsets[owner], x2 - x1)
+        return owner, y + y1, x + x1
+
     @property
     def areas(self) -> np.ndarray:
         """int64 (N,): pixels of each mask."""
@@ -244,11 +256,8 @@ class PatchMasks:
     @property
     def centroids(self) -> np.ndarray:
         """float64 (N, 2): mean x and y of the pixels' indices; 0 for a mask without pixels."""
-        pixels = np.flatnonzero(self.data)
-        owner = np.searchsorted(self.offsets, pixels, side='right') - 1
-        x1, y1, x2, _ = self.boxes[owner].T
-        y, x = np.divmod(pixels - self.offsets[owner], x2 - x1)
-        sums = [np.bincount(owner, place, len(self)) for place in (x + x1, y + y1)]
+        owner, y, x = self.pixels()
+        sums = [np.bincount(owner, place, len(self)) for place in (x, y)]
         return np.stack(sums, axis=1) / np.maximum(self.areas, 1)[:, None]
 
     def __len__(self) -> int:

@@ -4,19 +4,21 @@ Stock mmdet copies one full-size bitmap a RoI and runs RoIAlign on the stack. Th
 only the pixels under the sampling points: each point reads its four neighbours in the flat patch
 buffer, and what lies outside the instance's patch is zero. Coordinates stay in the image frame and
 every float operation keeps RoIAlign's order, so that the targets are the same bits on the CPU.
+
+On a GPU pixels are cheap and launches are not: there the bitmaps are painted, each once, and mmcv's
+RoIAlign reads them.
 """
 from collections.abc import Iterator
 
 import numpy as np
 import torch
+from mmcv.ops import roi_align
 from torch import Tensor
 
 from mmsart.structures.mask.patch_masks import PatchMasks
 
-# Output bins computed at a time. On the CPU the temporaries of a chunk should stay in the cache;
-# on a GPU larger chunks mean fewer kernel launches. Bounds the memory: about 60 bytes a bin.
-CHUNK_BINS_CPU = 1 << 16
-CHUNK_BINS_GPU = 1 << 22
+CHUNK_BINS = 1 << 16  # bins computed at a time on the CPU: temporaries stay in the cache
+CHUNK_PIXELS = 1 << 26  # pixels of bitmaps at a time on a GPU: 268 MB
 
 
 def roi_targets(
@@ -36,19 +38,48 @@ def roi_targets(
     Returns:
         float32 (R, h, w) on the device of ``bboxes``, between 0 and 1.
     """
-    device = bboxes.device
-    bboxes, inds = bboxes.detach().float(), inds.to(device)
+    bboxes = bboxes.detach().float()
+    if not len(bboxes) or not len(masks.data):
+        return bboxes.new_zeros((len(bboxes), *out_shape))
+    compute = _from_patches if bboxes.device.type == 'cpu' else _from_bitmaps
+    return compute(masks, bboxes, inds.cpu(), out_shape)
+
+
+def _from_bitmaps(
+    masks: PatchMasks, bboxes: Tensor, inds: Tensor, out_shape: tuple[int, int],
+) -> Tensor:
+    """Compute the targets in mmcv's way, with one bitmap an instance."""
+    targets = []
+    max_rois = max(1, CHUNK_PIXELS // (masks.height * masks.width))
+    for rois, instances in zip(bboxes.split(max_rois), inds.split(max_rois), strict=True):
+        used, owner = np.unique(instances.numpy(), return_inverse=True)
+        numbers = torch.from_numpy(owner.astype(np.float32)).to(rois.device)
+        targets.append(roi_align(
+            _paint(masks[used], rois.device), torch.cat([numbers[:, None], rois], dim=1),
+            out_shape, 1.0, 0, 'avg', True)[:, 0])
+    return torch.cat(targets)
+
+
+def _paint(masks: PatchMasks, device: torch.device) -> Tensor:
+    """Paint masks as bitmaps on a device, float32 (N, 1, height, width)."""
+    owner, y, x = masks.pixels()
+    places = torch.from_numpy((owner * masks.height + y) * masks.width + x).to(device)
+    bitmaps = torch.zeros(len(masks) * masks.height * masks.width, device=device)
+    return bitmaps.index_fill_(0, places, 1.0).view(-1, 1, masks.height, masks.width)
+
+
+def _from_patches(
+    masks: PatchMasks, bboxes: Tensor, inds: Tensor, out_shape: tuple[int, int],
+) -> Tensor:
+    """Compute the targets from the pixels in the patches alone."""
     out = bboxes.new_zeros((len(bboxes), *out_shape))
-    data = torch.from_numpy(masks.data.astype(np.float32)).to(device)
-    if not len(bboxes) or not len(data):
-        return out
-    frames = torch.from_numpy(masks.boxes.astype(np.int64)).to(device)[inds]
+    data = torch.from_numpy(masks.data.astype(np.float32))
+    frames = torch.from_numpy(masks.boxes.astype(np.int64))[inds]
     # An empty instance may sit past the end of the buffer; whatever it reads weighs 0.
-    bases = torch.from_numpy(masks.offsets[:-1]).to(device).clamp(max=len(data) - 1)[inds]
-    chunk_bins = CHUNK_BINS_CPU if device.type == 'cpu' else CHUNK_BINS_GPU
+    bases = torch.from_numpy(masks.offsets[:-1]).clamp(max=len(data) - 1)[inds]
     sizes = torch.stack([bboxes[:, 3] - bboxes[:, 1], bboxes[:, 2] - bboxes[:, 0]], dim=1)
     grids = torch.ceil(sizes / sizes.new_tensor(out_shape)).clamp(min=0)
-    for take in _similar_chunks(grids, max(1, chunk_bins // (out_shape[0] * out_shape[1]))):
+    for take in _similar_chunks(grids, max(1, CHUNK_BINS // (out_shape[0] * out_shape[1]))):
         box, frame, grid = bboxes[take], frames[take], grids[take]
         rows = _AxisSamples(box[:, 1::2], frame[:, 1::2], grid[:, 0], out_shape[0], masks.height)
         cols = _AxisSamples(box[:, 0::2], frame[:, 0::2], grid[:, 1], out_shape[1], masks.width)
@@ -145,6 +176,6 @@ def _similar_chunks(grids: Tensor, max_rois: int) -> Iterator[Tensor]:
     cost the small one a hundred empty rounds.
     """
     octaves = torch.log2(grids.clamp(min=1)).ceil()
-    keys = (octaves[:, 0] * 64 + octaves[:, 1]).cpu()
+    keys = octaves[:, 0] * 64 + octaves[:, 1]
     for key in keys.unique():
-        yield from torch.nonzero(keys == key)[:, 0].to(grids.device).split(max_rois)
+        yield from torch.nonzero(keys == key)[:, 0].split(max_rois)
