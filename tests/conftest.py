@@ -1,5 +1,6 @@
 """Shared by all tests: one thread a process, small annotation tables."""
 import os
+from contextlib import contextmanager
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('MPLBACKEND', 'Agg')
@@ -8,23 +9,36 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import DefaultScope
 
 import mmsart  # noqa: F401  before mmdet: mmcv's operators may be in Python
 
 cv2.setNumThreads(1)
 settings.register_profile(  # a busy machine is no failure
-    'calm', deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile('calm')
+    'search', deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(  # what fails comes of a change, not of chance
+    'same', settings.get_profile('search'), derandomize=True)
+settings.load_profile('same')
+
+
+@contextmanager
+def modules_apart():
+    """Build from mmdet's registries, and leave nothing behind of what runs set for a process."""
+    strict = torch.are_deterministic_algorithms_enabled()
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield
+    if torch.are_deterministic_algorithms_enabled() != strict:  # to set it takes seconds at first
+        torch.use_deterministic_algorithms(strict)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
 
 
 @pytest.fixture(autouse=True, scope='module')
-def mmdet_scope():
-    """Build from mmdet's registries, whatever scope the run of another module has left."""
-    current = DefaultScope.get_current_instance()
-    if current is None or current.scope_name != 'mmdet':
-        init_default_scope('mmdet')
+def _module_apart():
+    with modules_apart():
+        yield
 
 
 @pytest.fixture
