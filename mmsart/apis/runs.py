@@ -27,7 +27,7 @@ from mmsart.apis.checks import (
 from mmsart.apis.config import LOADERS, find_datasets, find_metric, find_metrics
 from mmsart.apis.dataset_checks import find_unreadable_together
 from mmsart.apis.mask_checks import check_mask_loading
-from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, remove_run
+from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, find_begun, hold_work_dir
 from mmsart.datasets.image_folder import list_images
 from mmsart.engine.hooks.cell_visualization_hook import CellVisualizationHook
 from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
@@ -51,7 +51,6 @@ from mmsart.utils import (
     check_writable,
     missing,
 )
-from mmsart.utils.locks import locked
 from mmsart.weights import check_pretrained, prepare_load_from, read_checkpoint
 
 POSTPROCESS_KEY = re.compile(r'^((val|test)_evaluator\.(\d+\.)?)?postprocess(\.|$)')
@@ -82,10 +81,8 @@ def train_model(cfg: Config, resume: str | None = None, amp: bool = False,
     with _processes(cfg, launcher, local_rank):
         main = is_main_process()
         _check_training(cfg, resume, amp, auto_scale_lr, overwrite if main else None)
-        with (locked(cfg.work_dir, 'training') if main else nullcontext(),
+        with (hold_work_dir(cfg, overwrite) if main else nullcontext(),
               StopRequest(repeatable=launcher == 'none') as request):
-            if main and overwrite:
-                remove_run(cfg)
             runner = _build_runner(cfg)
             runner.register_hook(StopHook(request))
             try:
@@ -122,7 +119,7 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
             if not Path(resume).is_file():
                 raise missing(resume, 'a checkpoint to resume from')
             cfg.load_from = resume
-    begun = _begun(cfg)
+    begun = find_begun(cfg)
     if overwrite is not None:
         check_work_dir(cfg, begun, overwrite)
     if begun:  # such a run takes nothing but its own checkpoint
@@ -134,13 +131,6 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
             read_checkpoint(cfg.load_from)  # refused now rather than in a run begun
     load_postprocess(_own_postprocess(cfg, 'val_evaluator'), data_classes(cfg, 'val_dataloader'))
     check_writable(cfg.work_dir)
-
-
-def _begun(cfg: Config) -> str | None:
-    """Return the checkpoint that a run goes on from, if it resumes and there is one."""
-    if cfg.get('resume') and cfg.resume != 'auto' and cfg.get('load_from'):
-        return str(cfg.load_from)
-    return find_resumable(cfg.work_dir) if cfg.get('resume') else None
 
 
 def _check_begun(cfg: Config, begun: str) -> None:

@@ -1,20 +1,48 @@
 """Work dirs: which training a folder holds, so that no two of them mix."""
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from mmsart.engine.runner.checkpoint_files import INTERRUPTED, POINTER
+from mmsart.engine.runner.checkpoint_files import INTERRUPTED, POINTER, find_resumable
 from mmsart.utils import UserError
+from mmsart.utils.locks import locked
 
 POSTPROCESS_FILE = 'postprocess.json'
 # What belongs to the weights of one training, and must not stand beside those of another.
 RUN_FILES = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', INTERRUPTED, POINTER, POSTPROCESS_FILE)
 FIGURES = ('curves.png', 'curves.svg')
 SESSION = re.compile(r'\d{8}_\d{6}')  # folder of the log of a session
+
+
+@contextmanager
+def hold_work_dir(cfg: Config, overwrite: bool) -> Iterator[None]:
+    """Hold a training's folder for this process alone.
+
+    Args:
+        cfg: config of the run, whose folder exists.
+        overwrite: whether to remove the training that is there.
+
+    Raises:
+        UserError: another training is under way there, or has ended there since this one's folder
+            was checked; see :func:`check_work_dir`.
+    """
+    with locked(cfg.work_dir, 'training'):
+        check_work_dir(cfg, find_begun(cfg), overwrite)
+        if overwrite:
+            remove_run(cfg)
+        yield
+
+
+def find_begun(cfg: Config) -> str | None:
+    """Return the checkpoint that a run goes on from, if it resumes and there is one."""
+    if cfg.get('resume') and cfg.resume != 'auto' and cfg.get('load_from'):
+        return str(cfg.load_from)
+    return find_resumable(cfg.work_dir) if cfg.get('resume') else None
 
 
 def check_work_dir(cfg: Config, begun: str | None, overwrite: bool) -> None:

@@ -38,7 +38,8 @@ class Truths:
         self._known = dict(self._given)
         self._found: dict[str, Truth | None] = {}  # by item's name: to look through all is slow
         self.version = 0
-        for each in sorted(folder.glob('truth.*')):
+        # A stop may have left the one before: the newest is in force.
+        for each in sorted(folder.glob('truth.*'), key=_changed)[-1:]:
             self._known |= read_truth(each)
 
     def take(self, path: Path, suffix: str) -> int:
@@ -56,9 +57,11 @@ class Truths:
         """
         found = read_truth(path)
         with self._lock:
+            target = self._folder / f'truth{suffix}'
+            path.replace(target)
             for old in self._folder.glob('truth.*'):
-                old.unlink()
-            path.replace(self._folder / f'truth{suffix}')
+                if old != target:
+                    old.unlink()
             self._known, self._found = self._given | found, {}
             self.version += 1
         return len(found)
@@ -100,6 +103,10 @@ class Truths:
             score=comparison.mean_precision, met=int(hits.tp[0]), missed=int(hits.fn[0]),
             extra=int(hits.fp[0]), classes=classes,
             colours=_colours(facts, len(classes) - len(facts.classes))))
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 def _colours(facts: Facts, more: int) -> list[tuple[int, int, int]]:

@@ -2,7 +2,13 @@
 import pytest
 from mmengine.config import Config
 
-from mmsart.apis.work_dirs import RUN_FILES, check_work_dir, remove_run, run_files
+from mmsart.apis.work_dirs import (
+    RUN_FILES,
+    check_work_dir,
+    hold_work_dir,
+    remove_run,
+    run_files,
+)
 from mmsart.utils import UserError
 
 
@@ -78,6 +84,20 @@ def test_checkpoints_that_go_elsewhere_count(work_dir, tmp_path):
     check_work_dir(cfg, str(elsewhere / 'epoch_1.pth'), overwrite=False)
     assert run_files(cfg) == [elsewhere / 'epoch_1.pth']
     check_work_dir(config(work_dir, out_dir='s3://bucket'), None, overwrite=False)
+
+
+def test_a_training_that_came_and_went_after_the_check_is_kept(work_dir):
+    cfg = config(work_dir)
+    check_work_dir(cfg, None, overwrite=False)
+    (work_dir / 'epoch_1.pth').write_text('')
+    with pytest.raises(UserError, match='found a training already'), hold_work_dir(cfg, False):
+        raise AssertionError
+    assert [file.name for file in work_dir.iterdir()] == ['epoch_1.pth']
+    with hold_work_dir(cfg, True):
+        assert run_files(cfg) == []
+        with pytest.raises(UserError, match='found another training there'), \
+                hold_work_dir(cfg, True):
+            raise AssertionError
 
 
 def test_overwriting_removes_the_training_and_nothing_else(work_dir, tmp_path):

@@ -18,6 +18,7 @@ import tifffile
 
 from mmsart.apis.inference import Request
 from mmsart.app.admission import count_megapixels
+from mmsart.app.comparison import Truths
 from mmsart.app.items import Item
 from mmsart.app.limits import Limits
 from mmsart.app.results import load_kept
@@ -548,6 +549,34 @@ def test_truth_beside_results(client, done, tmp_path):
     assert client.post('/api/truth?name=truth.txt', content='{}').status_code == 400
 
 
+def test_truth_gives_way_to_its_replacement_alone(tmp_path, write_table, monkeypatch):
+    first = write_table([{'id': 'first'}], 'first') / 'train.csv'
+    second = tmp_path / 'second.json'
+    second.write_text(json.dumps(dict(
+        images=[dict(id=1, file_name='second.png', width=10, height=8)],
+        categories=[dict(id=1, name='cell')], annotations=[])))
+    folder = tmp_path / 'w'
+    folder.mkdir()
+
+    def known():
+        found = Truths(None, folder)
+        facts = SimpleNamespace(frames=1, height=8, width=10)
+        return [name for name in ('first.png', 'second.png')
+                if found.find(SimpleNamespace(name=name, facts=facts)) is not None]
+
+    truths = Truths(None, folder)
+    truths.take(first, '.csv')
+    assert known() == ['first.png']
+    with monkeypatch.context() as full, pytest.raises(OSError, match='full'):
+        full.setattr(Path, 'replace', raise_full)
+        truths.take(second, '.json')
+    assert known() == ['first.png']
+    with monkeypatch.context() as stopped, pytest.raises(OSError, match='full'):
+        stopped.setattr(Path, 'unlink', raise_full)
+        truths.take(second, '.json')
+    assert known() == ['second.png']
+
+
 def test_true_cells_of_other_classes_keep_their_names(client, done, tmp_path):
     made = training_data(client, [done])
     data = json.loads(Path(made['folder'], 'annotations.json').read_text())
@@ -611,6 +640,10 @@ def test_sizes_are_those_of_what_is_read(tmp_path):
         count_megapixels(path, 'stack.tif', Limits(pixels=199_999))
     with pytest.raises(UserError, match='found 3 frames, expected at most 2'):
         count_megapixels(path, 'stack.tif', Limits(frames=2))
+
+
+def raise_full(*_):
+    raise OSError('full')
 
 
 def export(client, items, formats, **options):
