@@ -258,7 +258,7 @@ class _Batch:
 
     def _say(self, text: str) -> None:
         if not self.options.quiet:
-            tqdm.write(text)
+            tqdm.write(''.join(each if each.isprintable() else ascii(each)[1:-1] for each in text))
 
     def _is_done(self, image: InputImage) -> bool:
         try:

@@ -33,7 +33,7 @@ from mmsart.engine.hooks.cell_visualization_hook import CellVisualizationHook
 from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
 from mmsart.engine.hooks.stop_hook import StopHook
 from mmsart.engine.hooks.true_boxes_hook import TrueBoxesHook
-from mmsart.engine.runner.checkpoint_files import find_checkpoint, find_resumable
+from mmsart.engine.runner.checkpoint_files import find_checkpoint
 from mmsart.engine.runner.loader_workers import end_workers
 from mmsart.engine.runner.process_group import joined_group, leave_group
 from mmsart.engine.runner.resume_check import check_epoch_length, check_resume

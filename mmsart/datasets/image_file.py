@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from mmsart.imaging.raster import check_pixels
 from mmsart.utils.errors import UserError, missing
 
 ORIENTATION = 0x112  # the tag of TIFF and EXIF
@@ -244,6 +245,7 @@ def _choose_backend(path: str, page: tifffile.TiffPage) -> str:
 
 def _read_other(path: str, file: BinaryIO, size: int) -> ImageHeader:
     with _without_size_limit(), Image.open(file) as image:
+        check_pixels(path, image)
         if image.mode.startswith(DEEP_MODES):
             _check_depth(path, 16)
         _check_pages(path, getattr(image, 'n_frames', 1))

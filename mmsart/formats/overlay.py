@@ -88,8 +88,7 @@ def to_display(image: np.ndarray, limits: tuple[float, float] | None = None) -> 
         sample = sample[np.isfinite(sample)]
         limits = tuple(np.percentile(sample, _DISPLAY_PERCENTILES)) if len(sample) else (0, 1)
     low, high = limits
-    shown = image.astype(np.float32)
-    shown -= low
+    shown = np.subtract(image, low, dtype=np.float32 if image.itemsize <= 4 else np.float64)
     shown *= 255 / (high - low) if high > low else 0
     return np.nan_to_num(np.clip(shown, 0, 255, out=shown), copy=False).round().astype(np.uint8)
 

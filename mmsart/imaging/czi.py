@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, closing
 from xml.etree import ElementTree
 
 import numpy as np
@@ -28,10 +29,11 @@ class CziFile:
             from pylibCZIrw.czi import CziReader
         except ImportError as error:
             raise missing_reader(self.path, 'pylibCZIrw', 'czi') from error
-        with reading(self.path, 'CZI'):
-            self._czi = CziReader(self.path)
+        with reading(self.path, 'CZI'), ExitStack() as opened:
+            self._czi = opened.enter_context(closing(CziReader(self.path)))
             scenes = self._czi.scenes_bounding_rectangle_no_pyramid
             whole = self._czi.total_bounding_rectangle_no_pyramid
+            opened.pop_all()  # it is whole, and stays open
         self._scenes: list[int | None] = sorted(scenes) or [None]
         self._rectangles = [scenes[s] for s in sorted(scenes)] or [whole]
         self.series = tuple(f'scene {scene or 0}: {rectangle.w} x {rectangle.h} pixels' for

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,13 @@ class LifFile:
             import liffile
         except ImportError as error:
             raise missing_reader(self.path, 'liffile', 'lif') from error
-        with reading(self.path, 'LIF'):
-            self._lif = liffile.LifFile(self.path)
+        with reading(self.path, 'LIF'), ExitStack() as opened:
+            self._lif = opened.enter_context(closing(liffile.LifFile(self.path)))
             self._images = [image for image in self._lif.images if {'Y', 'X'} <= set(image.dims)]
             self.series = tuple(
                 f'{image.path}: ' + ' x '.join(f'{n} {axis}' for axis, n in image.sizes.items())
                 for image in self._images)
+            opened.pop_all()  # it is whole, and stays open
 
     def source(self, number: int) -> Source:
         """Open one image."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, closing
 
 import numpy as np
 
@@ -25,11 +26,12 @@ class Nd2File:
             import nd2
         except ImportError as error:
             raise missing_reader(self.path, 'nd2', 'nd2') from error
-        with reading(self.path, 'ND2'):
-            self._nd2 = nd2.ND2File(self.path)
+        with reading(self.path, 'ND2'), ExitStack() as opened:
+            self._nd2 = opened.enter_context(closing(nd2.ND2File(self.path)))
             self._sizes = dict(self._nd2.sizes)
             # By position, then by the other loops: the number of the frame that holds them.
             self._frames = [dict(found) for found in self._nd2.loop_indices] or [{}]
+            opened.pop_all()  # it is whole, and stays open
         self.series = tuple(f'position {number}: {self._sizes["X"]} x {self._sizes["Y"]} pixels'
                             for number in range(self._sizes.get('P', 1)))
 

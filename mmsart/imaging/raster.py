@@ -11,9 +11,11 @@ from PIL import Image, ImageOps, ImageSequence
 
 from mmsart.imaging.errors import reading
 from mmsart.imaging.source import Source
+from mmsart.utils.errors import UserError
 
 MAX_PIXELS = 1 << 32  # what a header may claim; Pillow's own limit is below that of a mosaic
 PNG_DEPTH = 24  # where a PNG file has its bits per channel
+PROGRAMS = ('EPS', 'WMF')  # Pillow would have another program run them
 DEEP_MODES = ('I', 'F')  # and I;16, I;16B ...
 
 
@@ -61,11 +63,28 @@ class RasterFile:
             turned = ImageOps.exif_transpose(shown)
             if turned.mode.startswith(DEEP_MODES):
                 return np.asarray(turned), ()
-            alpha = turned.getextrema()[-1] if turned.mode in ('LA', 'RGBA') else (255, 255)
             grey = turned.mode in ('1', 'L', 'LA', 'La')
+            opaque = True
+            if turned.has_transparency_data:  # a palette's, or that of one colour, too
+                turned = turned.convert('RGBA')
+                opaque = turned.getchannel('A').getextrema() == (255, 255)
             pixels = np.asarray(turned.convert('L' if grey else 'RGB'))
-        opaque = alpha == (255, 255)
         return pixels, () if opaque else ('transparency is ignored',)
+
+
+def check_pixels(path: str, image: Image.Image) -> None:
+    """Refuse a picture that is a program, before anything runs it.
+
+    Args:
+        path: its file.
+        image: of which nothing but the header is read.
+
+    Raises:
+        UserError: it is one.
+    """
+    if image.format in PROGRAMS:
+        raise UserError(f'{path}: found {image.format}, a program that draws a picture, expected '
+                        'a picture in pixels')
 
 
 @contextmanager
@@ -77,6 +96,7 @@ def _open(path: str) -> Iterator[Image.Image]:
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             image = Image.open(path)
         with image:
+            check_pixels(path, image)
             yield image
     finally:
         Image.MAX_IMAGE_PIXELS = limit

@@ -44,6 +44,7 @@ class Source:
             any numeric dtype.
         channel_names: of the channels, where the file has them.
         pixel_sizes: each claim about the pixel size.
+        colours: whether the samples of a pixel are a colour, rather than channels.
         inverted: whether the grey value 0 stands for white.
         warnings: what a reader of results should know.
         close: gives the file back.
@@ -55,6 +56,7 @@ class Source:
     read: Callable[[tuple[int, ...]], np.ndarray]
     channel_names: tuple[str, ...] = ()
     pixel_sizes: tuple[PixelSize, ...] = ()
+    colours: bool = True
     inverted: bool = False
     warnings: tuple[str, ...] = ()
     close: Callable[[], None] = field(default=_nothing)

@@ -161,7 +161,10 @@ class ImageStack:
         return itertools.chain([first], (self._plane(n) for n in range(1, len(self))))
 
     def _choose_channel(self, channel: int | str | None) -> int | str | None:
-        samples = self._lengths.get('S', 1)
+        samples, count = self._lengths.get('S', 1), self._lengths.get('C', 1)
+        if samples > 1 and count == 1 and not self._source.colours:
+            self._sample = self._choose_of(channel, samples, ())
+            return self._sample
         if samples > 4:
             raise UserError(
                 f'{self.name}: found {samples} values a pixel, expected --axes '
@@ -170,18 +173,21 @@ class ImageStack:
             self._notes.append('transparency is ignored')
         if samples < 3:
             self._sample = 0 if samples < 3 and 'S' in self._lengths else None
-        count, names = self._lengths.get('C', 1), self._source.channel_names
+        names = self._source.channel_names
         if samples >= 3 and count == 1 and channel is not None:
             self._sample = self._find_channel(channel, 3, SAMPLE_NAMES)
             return SAMPLE_NAMES[self._sample]
-        if channel is None and count > 1:
+        if channel is None and count == 1:
+            return None
+        self._channel = self._choose_of(channel, count, names)
+        return names[self._channel] if names else self._channel
+
+    def _choose_of(self, channel: int | str | None, count: int, names: tuple[str, ...]) -> int:
+        if channel is None:
             known = f' ({", ".join(names)})' if names else ''
             raise UserError(f'{self.name}: found {count} channels{known}, expected --channel with '
                             f'one of 0 to {count - 1}' + (' or a name' if names else ''))
-        if channel is None:
-            return None
-        self._channel = self._find_channel(channel, count, names)
-        return names[self._channel] if names else self._channel
+        return self._find_channel(channel, count, names)
 
     def _find_channel(self, channel: int | str, count: int, names: tuple[str, ...]) -> int:
         by_name = {name.lower(): number for number, name in enumerate(names)}

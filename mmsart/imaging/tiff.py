@@ -5,6 +5,7 @@ import logging
 import math
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 from xml.etree import ElementTree
 
@@ -53,13 +54,10 @@ class TiffFile:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = str(path)
-        with reading(self.path, 'TIFF'):
-            self._tif = tifffile.TiffFile(path)
-            try:
-                found = list(self._tif.series)
-            except Exception:
-                self._tif.close()
-                raise
+        with reading(self.path, 'TIFF'), ExitStack() as opened:
+            self._tif = opened.enter_context(tifffile.TiffFile(path))
+            found = list(self._tif.series)
+            opened.pop_all()  # it is whole, and stays open
         self._numbers = [number for number, series in enumerate(found)
                          if not series.keyframe.is_reduced] or list(range(len(found)))
         self.series = tuple(f'{found[number].name or "image"}: {found[number].axes} '
@@ -90,6 +88,7 @@ class TiffFile:
         return Source(
             self.path, leading + ('YX' if first.ndim == 2 else 'YXS'), (*shape, *first.shape),
             read, channel_names=names, pixel_sizes=sizes, warnings=notes, close=self.close,
+            colours=_has_colours(series.keyframe),
             inverted=series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE)
 
     def close(self) -> None:
@@ -169,6 +168,12 @@ def _choose_show(path: str, page: tifffile.TiffPage) -> Orient:
         palette = (page.colormap >> 8).astype(np.uint8).T
         return lambda plane: turn(palette[plane])
     return turn
+
+
+def _has_colours(page: tifffile.TiffPage) -> bool:
+    """Tell colours, and transparency beside grey, from the channels of fluorescence."""
+    grey = page.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+    return not grey or (page.extrasamples in ((1,), (2,)))  # associated alpha or not, alone
 
 
 def _check_inks(path: str, page: tifffile.TiffPage) -> None:

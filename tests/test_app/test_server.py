@@ -567,14 +567,12 @@ def test_truth_gives_way_to_its_replacement_alone(tmp_path, write_table, monkeyp
     truths = Truths(None, folder)
     truths.take(first, '.csv')
     assert known() == ['first.png']
-    with monkeypatch.context() as full, pytest.raises(OSError, match='full'):
-        full.setattr(Path, 'replace', raise_full)
-        truths.take(second, '.json')
-    assert known() == ['first.png']
-    with monkeypatch.context() as stopped, pytest.raises(OSError, match='full'):
-        stopped.setattr(Path, 'unlink', raise_full)
-        truths.take(second, '.json')
-    assert known() == ['second.png']
+    for stopped_at, left in (('replace', ['first.png']), ('unlink', ['second.png'])):
+        with monkeypatch.context() as stopping:
+            stopping.setattr(Path, stopped_at, raise_full)
+            with pytest.raises(OSError, match='full'):
+                truths.take(second, '.json')
+        assert known() == left
 
 
 def test_true_cells_of_other_classes_keep_their_names(client, done, tmp_path):

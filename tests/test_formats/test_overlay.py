@@ -152,3 +152,9 @@ def test_the_file_has_the_colours_of_the_picture(tmp_path):
     expected = draw_overlay(result.frames[0], result)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'é x.png')), expected)
     assert (cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY)[..., None] != expected).any()
+
+
+@pytest.mark.filterwarnings('error')
+def test_values_beyond_single_precision_are_shown():
+    image = np.array([[0.0, 1e300, 5e299, np.nan]])
+    assert to_display(image, (0, 1e300)).tolist() == [[0, 255, 128, 0]]

@@ -3,8 +3,9 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
+from mmsart.datasets.image_file import read_header
 from mmsart.imaging import count_series, image_id, open_image
 from mmsart.utils import MissingFileError, UserError
 
@@ -59,6 +60,32 @@ def test_other_modes_of_pictures(tmp_path, mode):
         np.testing.assert_array_equal(stack[0].image, expected)
 
 
+@pytest.mark.parametrize(('mode', 'options'), [
+    ('P', dict(transparency=3)), ('P', dict(transparency=bytes([0, 128, 255]))),
+    ('L', dict(transparency=int(GREY[0, 0]))), ('RGB', dict(transparency=(9, 9, 9)))])
+@pytest.mark.filterwarnings('error')
+def test_any_way_to_say_what_is_transparent_is_told(tmp_path, mode, options):
+    colours = RGB.copy()
+    colours[0, 0] = 9
+    picture = Image.fromarray(colours if mode == 'RGB' else GREY)
+    picture = picture.quantize(16) if mode == 'P' else picture
+    picture.save(tmp_path / 'a.png', **options)
+    with open_image(tmp_path / 'a.png') as stack:
+        assert stack.warnings == ('transparency is ignored',)
+        np.testing.assert_array_equal(
+            stack[0].image, np.asarray(picture.convert('RGB' if mode == 'RGB' else 'L')))
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.jpg', 'a.eps'])
+@pytest.mark.parametrize('read', [open_image, read_header])
+def test_a_picture_that_is_a_program_is_not_run(tmp_path, monkeypatch, name, read):
+    """Pillow hands PostScript to Ghostscript."""
+    monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', None)  # else it would run
+    Image.fromarray(GREY).save(tmp_path / name, 'eps')
+    with pytest.raises(UserError, match='found EPS, a program that draws a picture, expected a p'):
+        read(tmp_path / name)
+
+
 def test_deep_pngs_keep_all_their_bits(tmp_path):
     deep_rgb = RNG.integers(0, 1 << 16, (37, 52, 3), dtype=np.uint16)
     cv2.imwrite(str(tmp_path / 'grey.png'), DEEP)
@@ -104,6 +131,33 @@ def test_tiffs_of_any_depth(tmp_path, dtype):
     assert frame.image.dtype == np.uint8
     assert frame.image.any()
     np.testing.assert_array_equal(frame.raw, values * 255 if dtype is bool else values)
+
+
+@pytest.mark.parametrize('planar', ['contig', 'separate'])
+@pytest.mark.parametrize('samples', [2, 3, 4, 6])
+def test_samples_that_are_no_colours_are_channels(tmp_path, planar, samples):
+    channels = RNG.integers(0, 4096, (samples, 37, 52), dtype=np.uint16)
+    tifffile.imwrite(
+        tmp_path / 'a.tif', channels if planar == 'separate' else np.moveaxis(channels, 0, -1),
+        photometric='minisblack', planarconfig=planar)
+    with pytest.raises(UserError, match=f'found {samples} channels, expected --channel with one '
+                                        f'of 0 to {samples - 1}'):
+        open_image(tmp_path / 'a.tif')
+    for number in range(samples):
+        with open_image(tmp_path / 'a.tif', channel=str(number)) as stack:
+            np.testing.assert_array_equal(stack[0].raw, channels[number])
+            assert (stack.channel, stack.warnings) == (number, ())
+    with pytest.raises(UserError, match=f"found '{samples}', expected one of 0 to {samples - 1}"):
+        open_image(tmp_path / 'a.tif', channel=str(samples))
+
+
+@pytest.mark.parametrize('alpha', ['assocalpha', 'unassalpha'])
+def test_grey_with_transparency_is_one_channel(tmp_path, alpha):
+    tifffile.imwrite(tmp_path / 'a.tif', np.dstack([DEEP, DEEP]), photometric='minisblack',
+                     planarconfig='contig', extrasamples=[alpha])
+    with open_image(tmp_path / 'a.tif') as stack:
+        np.testing.assert_array_equal(stack[0].raw, DEEP)
+        assert stack.warnings == ('transparency is ignored',)
 
 
 def test_twelve_packed_bits(tmp_path):

@@ -140,8 +140,9 @@ def _intensities(values: np.ndarray, owner: np.ndarray, area: np.ndarray,
     if not len(area):
         return dict.fromkeys(
             ('intensity_mean', 'intensity_std', 'intensity_min', 'intensity_max'), np.zeros(0))
-    mean = np.bincount(owner, values, len(area)) / area
-    variance = np.bincount(owner, (values - mean[owner]) ** 2, len(area)) / area
+    with np.errstate(over='ignore', invalid='ignore'):  # of values that are not finite, or huge
+        mean = np.bincount(owner, values, len(area)) / area
+        variance = np.bincount(owner, (values - mean[owner]) ** 2, len(area)) / area
     return {'intensity_mean': mean, 'intensity_std': np.sqrt(variance),
             'intensity_min': np.minimum.reduceat(values, starts),
             'intensity_max': np.maximum.reduceat(values, starts)}
