@@ -95,12 +95,14 @@ def _records(path: Path, content: dict[str, Any], name: str) -> list[Record]:
     return found
 
 
-def find_problems(coco: CocoFile, with_masks: bool = True) -> list[UserError]:
+def find_problems(coco: CocoFile, with_masks: bool = True,
+                  with_boxes: bool = True) -> list[UserError]:
     """Name everything in a COCO file that could not be read as it is meant.
 
     Args:
         coco: the file.
         with_masks: whether each annotation needs a mask.
+        with_boxes: whether each annotation needs a box and an area.
 
     Returns:
         Errors with file, image and annotation. There is none where every image has a size, a name
@@ -110,7 +112,7 @@ def find_problems(coco: CocoFile, with_masks: bool = True) -> list[UserError]:
     """
     return [UserError(f'{coco.path}: {problem}') for problem in [
         *_image_problems(coco.images), *_category_problems(coco.categories),
-        *_annotation_problems(coco, with_masks)]]
+        *_annotation_problems(coco, with_masks, with_boxes)]]
 
 
 def check_classes(coco: CocoFile, classes: Sequence[str]) -> None:
@@ -163,7 +165,7 @@ def _category_problems(categories: Iterable[Record]) -> Iterator[str]:
                 yield f'categories: found the {key} {shown(value)} {count} times, expected it once'
 
 
-def _annotation_problems(coco: CocoFile, with_masks: bool) -> Iterator[str]:
+def _annotation_problems(coco: CocoFile, with_masks: bool, with_boxes: bool) -> Iterator[str]:
     images = {image['id']: image for image in coco.images if _is_id(image.get('id'))}
     categories = {each['id'] for each in coco.categories if _is_id(each.get('id'))}
     seen: set = set()
@@ -172,6 +174,8 @@ def _annotation_problems(coco: CocoFile, with_masks: bool) -> Iterator[str]:
         number_or_id = (shown(annotation['id']) if _is_id(annotation.get('id'))
                         else f'number {number}, from 0')
         problem = _record_problem(annotation, images, categories, seen)
+        if with_boxes and not problem and not annotation.get('ignore'):
+            problem = _box_problem(annotation)
         if problem:
             owner = annotation.get('image_id')
             image = images.get(owner, {}) if _is_id(owner) else {}
@@ -182,14 +186,14 @@ def _annotation_problems(coco: CocoFile, with_masks: bool) -> Iterator[str]:
     for img_id, annotations in of_image.items():
         image = images[img_id]
         if _is_side(image.get('height')) and _is_side(image.get('width')):
-            for annotation, problem in _mask_problems(image, annotations, with_masks):
+            for annotation, problem in _mask_problems(image, annotations, with_masks, with_boxes):
                 place = _name(image) or f'image {shown(img_id)}'
                 yield f'{place}, annotation {shown(annotation["id"])}: {problem}'
 
 
 def _record_problem(annotation: Record, images: Mapping[Any, Record], categories: set,
                     seen: set) -> str | None:
-    """Say what is wrong with an annotation but for its mask; None where nothing is."""
+    """Say what is wrong with an annotation but for box and mask; None where nothing is."""
     for key, known in (('id', None), ('image_id', images), ('category_id', categories)):
         value = annotation.get(key)
         if not _is_id(value):
@@ -204,8 +208,11 @@ def _record_problem(annotation: Record, images: Mapping[Any, Record], categories
     for key in ('iscrowd', 'ignore'):
         if annotation.get(key, 0) not in (0, 1):
             return f'{key}: found {_found(annotation, key)}, expected 0 or 1'
-    if annotation.get('ignore'):
-        return None
+    return None
+
+
+def _box_problem(annotation: Record) -> str | None:
+    """Say what is wrong with an annotation's box or area; None where nothing is."""
     box = annotation.get('bbox')
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)):
         return f'bbox: found {_found(annotation, "bbox")}, expected 4 numbers x, y, width, height'
@@ -216,8 +223,8 @@ def _record_problem(annotation: Record, images: Mapping[Any, Record], categories
     return None
 
 
-def _mask_problems(image: Record, annotations: Sequence[Record],
-                   with_masks: bool) -> Iterator[tuple[Record, str]]:
+def _mask_problems(image: Record, annotations: Sequence[Record], with_masks: bool,
+                   with_boxes: bool) -> Iterator[tuple[Record, str]]:
     """Hold the masks of an image's annotations against the image and against their boxes."""
     if not with_masks:  # boxes alone, where no mask need be there
         annotations = [each for each in annotations if each.get('segmentation')]
@@ -226,6 +233,8 @@ def _mask_problems(image: Record, annotations: Sequence[Record],
     bad = {error.index: error.problem for error in find_bad_segmentations(masks, height, width)}
     for index, problem in bad.items():
         yield annotations[index], f'segmentation: {problem}'
+    if not with_boxes:
+        return
     good = [index for index in range(len(masks)) if index not in bad]
     bounds = bound_segmentations([masks[index] for index in good], height, width)
     for index, bound in zip(good, bounds, strict=True):

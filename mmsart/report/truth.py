@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
 
 import numpy as np
 
-from mmsart.datasets.coco_file import read_coco
+from mmsart.datasets.coco_file import find_problems, read_coco
 from mmsart.datasets.train_csv import read_train_csv
 from mmsart.evaluation.error_counts import MIXED
 from mmsart.evaluation.functional import ImageScore, score_image
@@ -19,7 +18,7 @@ from mmsart.imaging import image_id
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.intersections import run_intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.utils import UserError, missing
+from mmsart.utils import UserError, missing, raise_all
 
 ALL = 'all'
 
@@ -167,35 +166,22 @@ def _read_csv(path: Path) -> dict[str, Truth]:
 
 def _read_coco(path: Path) -> dict[str, Truth]:
     coco = read_coco(path)
-    try:
-        categories = {each['id']: str(each['name']) for each in coco.categories}
-        annotations = defaultdict(list)
-        for each in coco.annotations:
-            if not each.get('iscrowd'):
-                annotations[each['image_id']].append(each)
-        images = [(each['id'], str(each['file_name']), int(each['height']), int(each['width']))
-                  for each in coco.images if 't' not in each and 'z' not in each]
-        return _coco_truths(path, images, annotations, categories)
-    except UserError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f'{path}: not COCO annotations: {type(error).__name__} {error}') from error
-
-
-def _coco_truths(path: Path, images: Sequence[tuple[Any, str, int, int]],
-                 annotations: Mapping[Any, list[dict[str, Any]]],
-                 categories: Mapping[Any, str]) -> dict[str, Truth]:
+    raise_all(find_problems(coco, with_boxes=False))
+    categories = {each['id']: each['name'] for each in coco.categories}
+    cells_of = defaultdict(list)
+    for each in coco.annotations:
+        if not each.get('iscrowd') and not each.get('ignore'):
+            cells_of[each['image_id']].append(each)
     truths: dict[str, Truth] = {}
-    for number, file_name, height, width in images:
-        name = _without_ending(file_name)
+    for image in coco.images:
+        if 't' in image or 'z' in image:
+            continue
+        name = _without_ending(image['file_name'])
         if name in truths:
             raise UserError(f'{path}: two images named {name!r}, expected one')
-        cells = annotations.get(number, [])
-        try:
-            masks = PatchMasks.from_annotations(
-                [cell['segmentation'] for cell in cells], height, width)
-        except UserError as error:
-            raise UserError(f'{path}: image {file_name}: {error}') from error
+        cells = cells_of[image['id']]
+        masks = PatchMasks.from_annotations(
+            [cell['segmentation'] for cell in cells], int(image['height']), int(image['width']))
         filled = np.flatnonzero(masks.areas)
         truths[name] = Truth(
             masks[filled], tuple(categories[cells[index]['category_id']] for index in filled))

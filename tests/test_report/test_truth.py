@@ -128,5 +128,32 @@ def test_malformed_truth_is_named(tmp_path):
     for name, content in broken.items():
         path = tmp_path / f'{name}.json'
         path.write_text(content if name == 'text' else json.dumps(content))
-        with pytest.raises(UserError, match=rf'{name}\.json: (not COCO|two images|.*expected a)'):
+        with pytest.raises(UserError, match=rf'{name}\.json: (image|line|found|categ).*expected '):
             read_truth(path)
+
+
+@pytest.mark.parametrize(('changes', 'problem'), [
+    (dict(segmentation=None), 'annotation 3: segmentation: found None'),
+    (dict(category_id=9), 'annotation 3: category_id: found 9, expected the id of one of the 3'),
+    (dict(image_id=7), 'annotation 3: image_id: found 7, expected the id of one of the 1 images'),
+    (dict(id=1), 'annotation 1: id: found 1 twice'),
+    (dict(bbox=None), None), (dict(area='?'), None), (dict(bbox=[9, 9, 1, 1]), None)])
+def test_each_true_cell_needs_a_mask_an_image_and_a_class_but_no_box(tmp_path, changes, problem):
+    data = to_coco([random_result(1)])
+    data['annotations'][2] |= changes
+    path = tmp_path / 'truth.json'
+    path.write_text(json.dumps(data))
+    if problem is None:
+        assert len(read_truth(path)['scene'].masks) == len(data['annotations'])
+    else:
+        with pytest.raises(UserError, match=problem):
+            read_truth(path)
+
+
+def test_crowds_and_what_is_ignored_are_no_true_cells(tmp_path):
+    data = to_coco([random_result(1)])
+    data['annotations'][0]['iscrowd'] = data['annotations'][2]['ignore'] = 1
+    (tmp_path / 'truth.json').write_text(json.dumps(data))
+    expected = np.delete(bitmaps_of(random_result(1).frames[0]), [0, 2], axis=0)
+    np.testing.assert_array_equal(
+        read_truth(tmp_path / 'truth.json')['scene'].masks.to_ndarray(), expected)
