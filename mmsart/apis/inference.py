@@ -24,7 +24,9 @@ from mmsart.formats.label_image import paint_labels
 from mmsart.formats.overlay import draw_overlay
 from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
 from mmsart.imaging import ImageStack, Normalization, image_id, open_image
-from mmsart.imaging.normalization import Normalize
+from mmsart.imaging.normalization import Normalize, check_normalize
+from mmsart.imaging.source import check_pixel_size
+from mmsart.imaging.stack import read_letters
 from mmsart.models.detectors.members import member_configs
 from mmsart.postprocessing.kept import KeptFrame
 from mmsart.structures.detections import Detections
@@ -48,6 +50,9 @@ class ReadOptions:
         series: number of the image in its file.
         normalize: None, ``'none'`` or ``(low, high)``.
         pixel_size: micrometres, in place of what a file says.
+
+    Raises:
+        UserError: an option is wrong for any file.
     """
 
     axes: str | None = None
@@ -55,6 +60,12 @@ class ReadOptions:
     series: int | None = None
     normalize: Normalize = None
     pixel_size: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.axes is not None:
+            read_letters(self.axes)
+        check_normalize(self.normalize)
+        check_pixel_size(self.pixel_size)
 
     def open(self, image: Image) -> ImageStack:
         """Open an image this way."""
@@ -431,9 +442,9 @@ def choose_device(device: str | None = None) -> torch.device:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        torch.zeros(1, device=chosen).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition('. ')[0]
         raise UserError(f'--device: found {device!r}, expected cpu or an available GPU '
                         f'({reason})') from error
     return chosen

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,11 +125,7 @@ class Item:
     @property
     def read_options(self) -> ReadOptions:
         """How the file is read."""
-        options = dict(self.read)
-        if isinstance(options.get('normalize'), list):
-            low, high = options['normalize']
-            options['normalize'] = (low, high)
-        return ReadOptions(**options)
+        return as_read_options(self.read)
 
     def to_plain(self) -> dict[str, Any]:
         """Describe the item as plain data; what is in it belongs to the item."""
@@ -151,6 +147,20 @@ class Item:
                 tuple(each) if each else None for each in facts['frame_counts']]
             item.facts = Facts(**facts)
         return item
+
+
+def as_read_options(plain: Mapping[str, Any]) -> ReadOptions:
+    """Make options of reading of what JSON holds.
+
+    Args:
+        plain: options by name; limits of grey values are a list.
+
+    Raises:
+        UserError: one is wrong for any file.
+    """
+    normalize = plain.get('normalize')
+    return ReadOptions(**dict(plain, normalize=tuple(normalize) if isinstance(
+        normalize, list) else normalize))
 
 
 def results_of(item: Item) -> Facts:

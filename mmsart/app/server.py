@@ -25,7 +25,7 @@ from mmsart.app.errors import NotFoundError
 from mmsart.app.exports import measure, write_zip
 from mmsart.app.folders import Folders
 from mmsart.app.guard import Guard
-from mmsart.app.items import DONE, RUNNING, STOPPED, WAITING, Item
+from mmsart.app.items import DONE, RUNNING, STOPPED, WAITING, Item, as_read_options
 from mmsart.app.library import CHANGEABLE, Library
 from mmsart.app.limits import Limits
 from mmsart.app.pictures import BLANK, TILE, Pictures
@@ -469,6 +469,7 @@ def _read_options(given: Any) -> dict[str, Any]:
         raise UserError(f'read: normalize: found {normalize!r}, expected two numbers')
     if isinstance(normalize, str) and normalize != 'none':
         raise UserError(f'read: normalize: found {normalize!r}, expected two numbers or none')
+    as_read_options(options)  # refuses what fits no file
     return options
 
 

@@ -69,6 +69,9 @@ def _check_free(host: str, port: int) -> None:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
     except OSError as error:
+        if isinstance(error, socket.gaierror):
+            raise UserError(f'--host: found {host}: {error.strerror}; expected an address of this '
+                            'computer') from error
         raise UserError(f'--port: found {host}, port {port}: {error.strerror}; expected a free one '
                         '(is the page open already?)') from error
 

@@ -5,7 +5,6 @@ Example:
   mmsart predict plate1 --out results --save table,rois --resume
 """
 import argparse
-import math
 import os
 import sys
 from typing import Literal
@@ -72,14 +71,7 @@ def _read_normalize(
     except ValueError:
         raise UserError(f'--normalize: found {" ".join(values)}, expected two numbers LO HI or '
                         'none') from None
-    if not low < high:  # nan too
-        raise UserError(f'--normalize: found {" ".join(values)}, expected LO below HI')
     return low, high
-
-
-def _check_pixel_size(um: float | None) -> None:
-    if um is not None and not 0 < um < math.inf:
-        raise UserError(f'--pixel-size: found {um:g}, expected micrometres above 0')
 
 
 def _read_series(text: str | None) -> int | None:
@@ -94,7 +86,6 @@ def _read_series(text: str | None) -> int | None:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code: 3 if some of the files could not be read."""
     options = parse_args(args)
-    _check_pixel_size(options.pixel_size)
     import_mmdet()
     from mmsart.apis.inference import CellSegmenter, ReadOptions
     from mmsart.apis.predict import PredictOptions, predict_files

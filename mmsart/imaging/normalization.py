@@ -1,6 +1,7 @@
 """From the grey values of a camera to the 8 bits that the network knows."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -65,6 +66,21 @@ class Normalization:
         return f'grey values {self.low:g} to {self.high:g} as 0 to 255 ({self.source})'
 
 
+def check_normalize(normalize: Normalize) -> None:
+    """Refuse limits between which there is no grey value.
+
+    Args:
+        normalize: as a user gives it.
+
+    Raises:
+        UserError: the limits are not in order, or not finite.
+    """
+    if isinstance(normalize, Sequence) and not isinstance(normalize, str):
+        low, high = (float(limit) for limit in normalize)
+        if not -math.inf < low < high < math.inf:  # false for NaN too
+            raise UserError(f'--normalize: found {low:g} {high:g}, expected numbers LO below HI')
+
+
 def find_normalization(
         name: str, dtype: np.dtype, planes: Iterable[np.ndarray], count: int,
         normalize: Normalize = None) -> Normalization:
@@ -85,10 +101,9 @@ def find_normalization(
         UserError: limits that are not in order, values that do not fit 8 bits with ``'none'``,
             or not one value that is finite.
     """
+    check_normalize(normalize)
     if isinstance(normalize, Sequence) and not isinstance(normalize, str):
         low, high = (float(limit) for limit in normalize)
-        if not low < high:  # false for NaN too
-            raise UserError(f'--normalize: found {low:g} {high:g}, expected LO below HI')
         return Normalization(low, high, 'option')
     if dtype == np.uint8:
         return Normalization(0, 255, '8 bits')

@@ -8,11 +8,17 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from mmsart.utils.errors import UserError
+
 AXES = {'T': 'times', 'Z': 'depths', 'C': 'channels', 'Y': 'rows', 'X': 'columns', 'S': 'samples'}
 """The axes that are understood; S are the samples of a colour pixel. Letters as in OME and
 tifffile."""
 
 SQUARE_TOLERANCE = 0.01  # relative difference of two lengths that are taken for the same
+
+
+SMALLEST_UM, LARGEST_UM = 1e-4, 1e6
+"""What the side of a pixel may be: a tenth of a nanometre to a metre."""
 
 
 class PixelSize(NamedTuple):
@@ -102,13 +108,32 @@ def array_source(array: np.ndarray, name: str = 'array') -> Source:
     return Source(name, 'QRIHEVABDFG'[:leading] + plane, array.shape, lambda index: array[index])
 
 
+def is_side(um: float) -> bool:
+    """Return whether a number can be the side of a pixel in micrometres."""
+    return SMALLEST_UM <= um <= LARGEST_UM
+
+
+def check_pixel_size(um: float | None) -> None:
+    """Refuse a pixel size that can be none.
+
+    Args:
+        um: micrometres, as a user gives them.
+
+    Raises:
+        UserError: it is out of range.
+    """
+    if um is not None and not is_side(um):
+        raise UserError(f'--pixel-size: found {um:g}, expected {SMALLEST_UM:g} to {LARGEST_UM:g} '
+                        'micrometres')
+
+
 def square_pixel(
         x_um: float | None, y_um: float | None, source: str,
 ) -> tuple[tuple[PixelSize, ...], tuple[str, ...]]:
     """Make one pixel size of a width and a height.
 
     Args:
-        x_um: width in micrometres; None, 0 or not finite where it is not known.
+        x_um: width in micrometres; None or out of range where it is not known.
         y_um: height, the same.
         source: who says so.
 
@@ -116,7 +141,7 @@ def square_pixel(
         The pixel size, if there is one, and a warning if the sides differ; the side is then that
         of a square of the same area.
     """
-    sides = [side for side in (x_um, y_um) if side and math.isfinite(side) and side > 0]
+    sides = [side for side in (x_um, y_um) if side and is_side(side)]
     if not sides:
         return (), ()
     size = PixelSize(math.prod(sides) ** (1 / len(sides)), source)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from mmsart.imaging.normalization import Normalization, Normalize, find_normalization
-from mmsart.imaging.source import AXES, SQUARE_TOLERANCE, PixelSize, Source
+from mmsart.imaging.source import AXES, SQUARE_TOLERANCE, PixelSize, Source, check_pixel_size
 from mmsart.utils.errors import UserError
 
 FRAME_AXES = 'TZ'
@@ -195,12 +195,12 @@ class ImageStack:
             return by_name[str(channel).lower()]
         if str(channel).isdecimal() and int(channel) < count:
             return int(channel)
-        known = ', '.join(names) or (f'0 to {count - 1}' if count > 1 else 'none: it has one')
-        raise UserError(f'{self.name}: --channel: found {channel!r}, expected one of {known}')
+        known = ', '.join(names) or f'0 to {count - 1}'
+        expected = f'one of {known}' if count > 1 else 'no such option, since it has one channel'
+        raise UserError(f'{self.name}: --channel: found {channel!r}, expected {expected}')
 
     def _choose_pixel_size(self, given: float | None) -> PixelSize | None:
-        if given is not None and not 0 < given < math.inf:
-            raise UserError(f'--pixel-size: found {given:g}, expected micrometres above 0')
+        check_pixel_size(given)
         claims = self._source.pixel_sizes
         if given is not None:
             claims = (PixelSize(given, 'option'), *claims)
@@ -229,11 +229,7 @@ def relabel(source: Source, axes: str) -> Source:
     Raises:
         UserError: the letters do not fit.
     """
-    axes = axes.upper()
-    if set(axes) - set(AXES) or len(set(axes)) < len(axes) or not {'Y', 'X'} <= set(axes):
-        known = ', '.join(f'{letter} ({meaning})' for letter, meaning in AXES.items())
-        raise UserError(f'--axes: found {axes!r}, expected letters of {known}, each once, Y and X '
-                        'among them')
+    axes = read_letters(axes)
     long = [place for place, length in enumerate(source.shape)
             if length > 1 or source.axes[place] in 'YX']
     if axes.endswith(('YX', 'YXS')) and [source.axes[place] for place in long] in (
@@ -270,6 +266,27 @@ def relabel(source: Source, axes: str) -> Source:
     moved = array.transpose(order)
     return replace(source, axes=''.join(letters[place] for place in order), shape=moved.shape,
                    read=lambda index: moved[index])
+
+
+def read_letters(axes: str) -> str:
+    """Read the letters of axes, small or large.
+
+    Args:
+        axes: as a user gives them.
+
+    Returns:
+        The letters in capitals.
+
+    Raises:
+        UserError: they are no axes of a picture.
+    """
+    letters = axes.upper()
+    each = set(letters)
+    if not set('YX') <= each <= set(AXES) or len(each) < len(letters):
+        known = ', '.join(f'{letter} ({meaning})' for letter, meaning in AXES.items())
+        raise UserError(f'--axes: found {axes!r}, expected letters of {known}, each once, Y and X '
+                        'among them')
+    return letters
 
 
 def _check_axes(source: Source) -> None:

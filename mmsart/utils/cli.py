@@ -85,6 +85,19 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
         return super()._get_help_string(action)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuse empty words: as paths they would stand for the folder that one is in."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        given = sys.argv[1:] if args is None else args
+        for before, word in zip(['', *given], given, strict=False):
+            if not word.strip() or re.fullmatch(r'--[^=]*=\s*', word):
+                place = (word if word.strip() else before).rstrip('= ')
+                self.error(f'{f"argument {place}: " if place.startswith("-") else ""}found an '
+                           'empty word, expected a value (is a variable of the shell not set?)')
+        return super().parse_known_args(given, namespace)
+
+
 def make_parser(doc: str | None, prog: str | None = None) -> argparse.ArgumentParser:
     """Make the parser of a tool from the docstring of its module.
 
@@ -96,7 +109,7 @@ def make_parser(doc: str | None, prog: str | None = None) -> argparse.ArgumentPa
         The parser, still without arguments.
     """
     description, _, example = (doc or '').partition('\nExample:\n')
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=prog, description=description.strip(), formatter_class=HelpFormatter,
         epilog=f'example:\n{example.rstrip()}' if example else None)
 

@@ -101,7 +101,7 @@ def as_user_error(place: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f'{place}: {type(error).__name__}: {error}') from error
 
 

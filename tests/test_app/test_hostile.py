@@ -219,7 +219,8 @@ def test_nonsense_is_answered_in_a_line(client, done):
         answer = client.post(path, content=body)
         assert answer.status_code == 400, (path, body, answer.text)
         assert len(answer.json()['detail']) < 300
-    for read in ('{"normalize": [1]}', '{"normalize": "all"}', '{"code": "x"}', 'x',
+    for read in ('{"axes": "QQ"}', '{"normalize": [9, 1]}', '{"pixel_size": 0}',
+                 '{"normalize": [1]}', '{"normalize": "all"}', '{"code": "x"}', 'x',
                  '{"pixel_size": NaN}', '{"pixel_size": 1e999}'):
         assert client.post('/api/files', params=dict(name='a.png', read=read),
                            content=b'x').status_code == 400

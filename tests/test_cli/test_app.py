@@ -33,6 +33,11 @@ def test_an_address_in_use_is_refused(capsys):
     assert '--port: found 99999' in capsys.readouterr().err
 
 
+def test_a_host_that_is_none_is_no_matter_of_the_port(capsys):
+    assert main(['app', '--host', 'no such host', '--no-browser']) == 2
+    assert 'error: --host: found no such host: ' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(('option', 'value'), [('--max-upload', '0'), ('--keep-days', '-1')])
 def test_limits_that_would_take_or_keep_nothing_are_refused(capsys, option, value):
     assert main(['app', option, value, '--no-browser']) == 2

@@ -50,6 +50,22 @@ def test_an_unknown_command_is_refused(capsys):
     assert "invalid choice: 'trian' (choose from" in err
 
 
+@pytest.mark.parametrize(('words', 'place'), [
+    (['predict', '', '--out', 'o'], ''), (['predict', 'a.png', '--out', ''], 'argument --out: '),
+    (['predict', 'a.png', '--out= '], 'argument --out: '), (['report', ' '], ''),
+    (['models', ''], ''), (['train', 'a.py', '--work-dir', ''], 'argument --work-dir: ')])
+def test_an_empty_word_is_not_the_folder_that_one_is_in(capsys, words, place):
+    """As of a variable of the shell that is not set."""
+    code, _, err = run_main(capsys, *words)
+    assert (code, f'error: {place}found an empty word, expected a value' in err) == (2, True)
+
+
+def test_a_config_that_exits_is_an_error(capsys, tmp_path):
+    (tmp_path / 'a.py').write_text('raise SystemExit(0)')
+    code, _, err = run_main(capsys, 'train', str(tmp_path / 'a.py'))
+    assert (code, err) == (2, f'error: {tmp_path}/a.py: SystemExit: 0\n')
+
+
 def test_errors_of_users_give_a_line_and_exit_code_2(capsys, tmp_path):
     code, _, err = run_main(capsys, 'train', str(tmp_path / 'none.py'))
     assert (code, err.count('\n')) == (2, 1)

@@ -85,6 +85,7 @@ def test_force_replaces_a_data_set_but_nothing_else(tmp_path, capsys):
     (['--images', '0'], 'images: found 0, expected at least 1'),
     (['--seed', '-1'], 'seed: found -1'),
     (['--size', '8', '80'], 'size: found 8 x 80'),
+    (['--size', '80', '99999999'], 'size: found 80 x 99999999, expected 32 to 16384 pixels'),
     (['--types', 'hela'], "types: found 'hela'"),
     (['--test', '-1'], 'test: found -1'),
 ])

@@ -251,8 +251,12 @@ def test_every_image_of_a_file_with_several(weights, tmp_path):
 
 @pytest.mark.parametrize(('options', 'message'), [
     (['--save', 'table,painting'], '--save: found painting, expected one or more of table'),
-    (['--normalize', '5', '2'], '--normalize: found 5 2, expected LO below HI'),
-    (['--pixel-size', '0'], '--pixel-size: found 0, expected micrometres above 0'),
+    (['--normalize', '5', '2'], '--normalize: found 5 2, expected numbers LO below HI'),
+    (['--normalize', '0', 'inf'], '--normalize: found 0 inf, expected numbers LO below HI'),
+    (['--pixel-size', '0'], '--pixel-size: found 0, expected 0.0001 to 1e+06 micrometres'),
+    (['--pixel-size', '1e-300'], '--pixel-size: found 1e-300, expected 0.0001 to 1e+06'),
+    (['--axes', 'QQ'], "--axes: found 'QQ', expected letters of T (times), Z (depths)"),
+    (['--device', 'meta'], "--device: found 'meta', expected cpu or an available GPU"),
     (['--normalize', 'a', 'b'], '--normalize: found a b, expected two numbers LO HI or none'),
     (['--series', 'x'], "--series: found 'x', expected a number from 0 or all"),
     (['--device', 'abacus'], '--device: found'),

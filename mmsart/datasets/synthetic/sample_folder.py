@@ -15,6 +15,7 @@ from mmsart.datasets.classes import CLASSES, COMPETITION_IMAGES
 from mmsart.datasets.synthetic.generator import GeneratedImage, generate_image
 from mmsart.utils import UserError, check_writable
 
+SMALLEST_SIDE, LARGEST_SIDE = 32, 16_384  # pixels
 _PARTS = ('train', 'test', 'train_semi_supervised')
 
 
@@ -50,9 +51,9 @@ class SamplePlan:
         for name, least in (('images', 1), ('seed', 0), ('test', 0), ('unlabelled', 0)):
             if getattr(self, name) < least:
                 raise UserError(f'{name}: found {getattr(self, name)}, expected at least {least}')
-        if min(self.size) < 32:
-            raise UserError(f'size: found {self.size[0]} x {self.size[1]}, expected at least '
-                            '32 x 32 pixels')
+        if min(self.size) < SMALLEST_SIDE or max(self.size) > LARGEST_SIDE:
+            raise UserError(f'size: found {self.size[0]} x {self.size[1]}, expected '
+                            f'{SMALLEST_SIDE} to {LARGEST_SIDE} pixels each way')
         if not self.types or not set(self.types) <= set(CLASSES):
             raise UserError(f'types: found {" ".join(self.types)!r}, expected some of '
                             f'{" ".join(CLASSES)}')
