@@ -24,6 +24,7 @@ TIFF_SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 JPEG_START_OF_SCAN, JPEG_END = 0xDA, b'\xff\xd9'
 DEEP_MODES = ('I', 'F')  # of Pillow: I;16, I;16B ... too
 
+OPENCV_FORMATS = ('JPEG', 'MPO', 'BMP', 'WEBP', 'PPM')  # of every build, by their names in Pillow
 OPENCV_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)  # none, CCITT, LZW, JPEG, zlib, PackBits
 PILLOW_COMPRESSIONS = (34925, 50000, 50001)  # LZMA, Zstandard, WebP
 GREY, COLOUR, ENCODED = (0, 1), (2,), (3, 5, 6)  # ways to say a colour; palette, CMYK and YCbCr
@@ -257,9 +258,8 @@ def _read_other(path: str, file: BinaryIO, size: int) -> ImageHeader:
             stride = tile[3][1]  # bytes a row
             if tile[2] + stride * image.height > size:
                 raise _cut(path, 'BMP')
-        # Not every build of OpenCV reads GIF.
         return ImageHeader(image.height, image.width,
-                           'pillow' if image.format == 'GIF' else 'cv2')
+                           'cv2' if image.format in OPENCV_FORMATS else 'pillow')
 
 
 def _has_jpeg_end(file: BinaryIO) -> bool:

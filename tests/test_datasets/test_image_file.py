@@ -92,7 +92,11 @@ RIGHT = {
     'grey.bmp': (pillow(GREY), GREY), 'rgb.bmp': (pillow(RGB), RGB),
     'bits.bmp': (pillow(BITS), BITS * 255),
     'palette.bmp': (PALETTE.save, np.asarray(PALETTE.convert('RGB'))),
-    'grey.gif': (pillow(GREY), GREY), 'rgb.webp': (pillow(RGB, lossless=True), RGB),
+    'grey.gif': (pillow(GREY), GREY), 'grey.tga': (pillow(GREY), GREY),
+    'rgb.tga': (pillow(RGB), RGB), 'rgb.ico': (pillow(RGB, sizes=[(W, H)]), RGB),
+    'rgb.sgi': (pillow(RGB), RGB), 'grey.pcx': (pillow(GREY), GREY),
+    'rgb.jp2': (pillow(RGB), RGB), 'rgb.ppm': (pillow(RGB), RGB),
+    'rgb.webp': (pillow(RGB, lossless=True), RGB),
     'grey.tif': (tiff(GREY, **SHAPE), GREY), 'white.tif': (
         tiff(GREY, photometric='miniswhite'), 255 - GREY),
     'rgb.tif': (tiff(RGB, photometric='rgb'), RGB),
