@@ -147,11 +147,12 @@ def check_save_best(cfg: Config) -> None:
         kind = METRICS.get(metric.get('type', ''))
         prefixes.add(str(metric.get('prefix') or getattr(kind, 'default_prefix', None)))
     for key in [keys] if isinstance(keys, str) else keys or []:
-        if key != 'auto' and '/' in key and key.split('/')[0] not in prefixes:
+        prefix = key.split('/')[0] if '/' in key else 'None'
+        if key != 'auto' and prefix not in prefixes:
+            known = ', '.join(sorted(prefixes - {'None'}))
             raise UserError(
                 f'{cfg.filename}: default_hooks.checkpoint.save_best: found {key}, expected a '
-                f'score that val_evaluator gives ({", ".join(sorted(prefixes))}/...), or '
-                'auto for its first one')
+                f'score that val_evaluator gives ({known}/...), or auto for its first one')
 
 
 def check_model(cfg: Config, loaders: Sequence[str] = ()) -> nn.Module:

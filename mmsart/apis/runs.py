@@ -47,6 +47,7 @@ from mmsart.utils import (
     RunStopped,
     UserError,
     UserErrors,
+    as_user_error,
     check_target,
     check_writable,
     missing,
@@ -344,6 +345,7 @@ def _use_amp(cfg: Config) -> None:
 
 def _build_runner(cfg: Config) -> Runner:
     cfg.setdefault('runner_type', 'StagedRunner')  # configs of mmdet's zoo name none
-    runner = RUNNERS.build(cfg)
+    with as_user_error(cfg.filename):  # hooks, visualizer, environment: whatever it names
+        runner = RUNNERS.build(cfg)
     runner.register_hook(FastInferenceHook())  # whatever the config: scores are those of predict
     return runner

@@ -100,6 +100,22 @@ def test_weights_of_a_part_that_are_not_there(config, data, tmp_path, weights, m
     assert not (tmp_path / 'w').exists()
 
 
+@pytest.mark.parametrize(('option', 'message'), [
+    ('visualizer.type=Nope', 'KeyError'), ('randomness.seed=-1', 'ValueError'),
+    ('randomness.seed=seven', 'TypeError'), ('log_level=LOUD', 'KeyError'),
+    ('runner_type=Nope', 'KeyError'), ('default_hooks.logger.interval=0', 'ValueError'),
+    ('env_cfg.mp_cfg.mp_start_method=nope', 'ValueError'),
+    ('optim_wrapper.optimizer.lr=-1', 'optim_wrapper: ValueError'),
+    ('param_scheduler.0.type=Nope', 'param_scheduler: KeyError')])
+def test_whatever_a_run_cannot_build_is_a_line(config, data, tmp_path, option, message):
+    code, _, err = run_tool('train', config, '--work-dir', tmp_path / 'w', '--cfg-options',
+                            f'data_root={data}', option)
+    line = err.splitlines()[-1]
+    assert (code, line.startswith('error: '), message in line) == (2, True, True), err
+    assert 'Traceback' not in err
+    assert not list(tmp_path.rglob('*.pth'))
+
+
 @pytest.mark.parametrize(('bbox', 'mask', 'found'), [
     (1, 1, 1), (2, 2, 2), (3, 1, 1), (4, 4, 4), (8, 8, 8)])
 def test_another_class_count_than_the_datas(config, data, tmp_path, bbox, mask, found):

@@ -249,6 +249,30 @@ def test_wrong_stages_give_one_line(tmp_path, change, message):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize(('change', 'message'), [
+    (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=-1))), 'optim_wrapper: ValueError: '),
+    (dict(optim_wrapper=dict(optimizer=dict(type='Nope'))), 'optim_wrapper: '),
+    (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=1, lt=1))), 'optim_wrapper: TypeError'),
+    (dict(param_scheduler=dict(type='Nope')), 'param_scheduler: KeyError: '),
+    (dict(param_scheduler=dict(type='LinearLR', start=2)), 'param_scheduler: TypeError: ')])
+def test_what_a_later_stage_cannot_build_is_refused_at_once(tmp_path, change, message):
+    runner = toy_run.build(tmp_path, train_cfg=dict(
+        type='StagedTrainLoop', stages=toy_run.stages(**change)))
+    recorder = Recorder()
+    runner.register_hook(recorder)
+    with pytest.raises(UserError, match=rf'^train_cfg\.stages\[1\]\.{message}'):
+        runner.train()
+    assert recorder.losses == []
+
+
+def test_an_unknown_best_score_is_named(tmp_path):
+    hooks = toy_run.config(tmp_path)['default_hooks']
+    hooks['checkpoint'].update(save_best='accuracy')
+    runner = toy_run.build(tmp_path, default_hooks=hooks)
+    with pytest.raises(UserError, match='save_best: found accuracy, expected one of the scores er'):
+        runner.train()
+
+
 @pytest.mark.parametrize('by_epoch', [True, False])
 def test_a_schedule_that_outlasts_a_later_stage_is_refused_at_once(tmp_path, by_epoch):
     warm_up = dict(type='LinearLR', start_factor=0.1, by_epoch=by_epoch, begin=999)

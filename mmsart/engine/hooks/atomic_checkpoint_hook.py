@@ -7,6 +7,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop
 
 from mmsart.engine.runner.checkpoint_files import INTERRUPTED, write_last_checkpoint
+from mmsart.utils import UserError
 
 
 @HOOKS.register_module()
@@ -32,6 +33,10 @@ class AtomicCheckpointHook(CheckpointHook):
         super().after_val_epoch(runner, metrics)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+        for key in self.key_indicators if self.save_best else ():
+            if key != 'auto' and key not in metrics:
+                raise UserError(f'default_hooks.checkpoint.save_best: found {key}, expected one '
+                                f'of the scores {", ".join(metrics)}')
         # The stock method removes a best checkpoint that it knows of before it writes the next.
         # It has one path, or a dict of them where several scores are watched.
         single = getattr(self, 'best_ckpt_path', None)

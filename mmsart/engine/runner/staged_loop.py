@@ -125,6 +125,7 @@ class StagedTrainLoop(BaseLoop):
         """Train through all stages, from where the loop stands."""
         if self.stage_index < 0:
             self._enter_stage(0)
+        self._check_later_stages()
         self._begin_counting()
         self.runner.call_hook('before_train')
         if self._random_state is not None:
@@ -242,6 +243,19 @@ class StagedTrainLoop(BaseLoop):
                     raise UserError(
                         f'train_cfg.stages[{stage_number}].param_scheduler[{number}].begin: found '
                         f'{begin}, expected less than {end}, its end or that of the stage')
+
+    def _check_later_stages(self) -> None:
+        """Build what could not be built when its stage begins, hours later."""
+        runner = self.runner
+        current = runner.optim_wrapper
+        for number, stage in enumerate(self.stages[self.stage_index + 1:], self.stage_index + 1):
+            try:
+                runner.optim_wrapper = runner.build_optim_wrapper(
+                    copy.deepcopy(stage.optim_wrapper))
+                runner.build_param_scheduler(self._scheduler_configs(stage))
+            except UserError as error:
+                raise UserError(f'train_cfg.stages[{number}].{error}') from error
+        runner.optim_wrapper = current
 
     def _switch_pipeline(self) -> None:
         for dataset, own in self._own_pipelines:

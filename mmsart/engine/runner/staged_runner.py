@@ -19,7 +19,7 @@ from mmsart.engine.runner.loader_workers import shelter_workers
 from mmsart.engine.runner.longer_schedules import curves_of, lengthen
 from mmsart.engine.runner.process_group import join_group
 from mmsart.engine.runner.random_state import get_random_state
-from mmsart.utils import missing
+from mmsart.utils import as_user_error, missing
 from mmsart.utils.quiet import quiet_children
 
 
@@ -88,6 +88,24 @@ class StagedRunner(Runner):
         loader = Runner.build_dataloader(dataloader, *args, **kwargs)
         shelter_workers(loader)
         return loader
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """Build an optimizer and its wrapper.
+
+        Raises:
+            UserError: they cannot be built as configured.
+        """
+        with as_user_error('optim_wrapper'):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build schedulers.
+
+        Raises:
+            UserError: they cannot be built as configured.
+        """
+        with as_user_error('param_scheduler'):
+            return super().build_param_scheduler(scheduler)
 
     def load_or_resume(self) -> None:
         """Load weights, or go on from the newest whole checkpoint."""
