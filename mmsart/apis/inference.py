@@ -232,6 +232,8 @@ class CellSegmenter:
             keep: float | None = None) -> None:
         if batch_size < 1:
             raise UserError(f'--batch-size: found {batch_size}, expected at least 1')
+        if keep is not None and not 0 <= keep <= 1:
+            raise UserError(f'keep: found {keep}, expected a share of 0 to 1')
         source = find_source(weights, config, cfg_options, postprocess)
         self.source = _adapted(source, flips, tile_size, tile_overlap)
         self.device = choose_device(device)
@@ -258,6 +260,9 @@ class CellSegmenter:
             UserError: a file cannot be read, or not without an option that the line names.
         """
         if not isinstance(image, str | os.PathLike | np.ndarray):
+            if not isinstance(image, Iterable) or isinstance(image, bytes | torch.Tensor):
+                raise UserError(f'image: found {type(image).__name__}, expected a file, an array '
+                                '(numpy.asarray makes one) or a list of these')
             return [self(each, **options) for each in image]
         _, found = next(self.stream([Request(image, ReadOptions(**options))]))
         if isinstance(found, UserError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 
@@ -73,12 +74,16 @@ def check_normalize(normalize: Normalize) -> None:
         normalize: as a user gives it.
 
     Raises:
-        UserError: the limits are not in order, or not finite.
+        UserError: it is nothing of the kind, or the limits are not in order, or not finite.
     """
-    if isinstance(normalize, Sequence) and not isinstance(normalize, str):
-        low, high = (float(limit) for limit in normalize)
-        if not -math.inf < low < high < math.inf:  # false for NaN too
-            raise UserError(f'--normalize: found {low:g} {high:g}, expected numbers LO below HI')
+    if normalize is None or normalize == 'none':
+        return
+    limits: list[Any] = list(normalize) if isinstance(normalize, Sequence) else []
+    if len(limits) != 2 or not all(isinstance(limit, Real) for limit in limits):
+        raise UserError(f'--normalize: found {normalize!r}, expected two numbers LO HI or none')
+    low, high = map(float, limits)
+    if not -math.inf < low < high < math.inf:  # false for NaN too
+        raise UserError(f'--normalize: found {low:g} {high:g}, expected numbers LO below HI')
 
 
 def find_normalization(

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import torch
+from PIL import Image
 
 from mmsart.apis import CellSegmenter
-from mmsart.apis.inference import Request, choose_device
+from mmsart.apis.inference import ReadOptions, Request, choose_device
 from mmsart.apis.models import Tiles
 from mmsart.apis.prediction_pictures import write_pictures
 from mmsart.formats.predictions import load_predictions
@@ -211,15 +213,27 @@ def test_settings_beside_the_weights_are_used(checkpoint, tmp_path):
 @pytest.mark.parametrize(('arguments', 'message'), [
     (dict(weights='no-such-model'), 'no-such-model: no such file, expected a checkpoint'),
     (dict(device='cuda:99'), '--device: found'), (dict(device='abacus'), '--device: found'),
-    (dict(batch_size=0), '--batch-size: found 0'),
+    (dict(batch_size=0), '--batch-size: found 0'), (dict(keep=2), 'keep: found 2'),
     (dict(tile_size=200), 'tiles: found 200 pixels with an overlap of 192')])
 def test_wrong_arguments(checkpoint, arguments, message):
     with pytest.raises(UserError, match=message):
         CellSegmenter(**{'weights': checkpoint, 'device': 'cpu', **arguments})(noise(40, 40))
 
 
+@pytest.mark.parametrize('image', [
+    Image.new('L', (40, 40)), torch.zeros(40, 40), b'a.png', 5, None, [[0, 1], [2, 3]]])
+def test_what_is_no_image_is_named(checkpoint, image):
+    with pytest.raises(UserError, match=r'image: found \w+, expected a file, an array \(numpy'):
+        CellSegmenter(checkpoint, 'cpu')(image)
+
+
+@pytest.mark.parametrize('normalize', ['all', (1,), (1, 'b'), 5, (5, 2), (0, np.inf)])
+def test_wrong_limits_are_refused(normalize):
+    with pytest.raises(UserError, match=r'--normalize: found .*, expected '):
+        ReadOptions(normalize=normalize)
+
+
 def test_a_checkpoint_without_a_config_asks_for_it(checkpoint, tmp_path):
-    import torch
     content = torch.load(checkpoint)
     content['meta'].pop('cfg')
     torch.save(content, tmp_path / 'a.pth')
