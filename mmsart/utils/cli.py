@@ -1,9 +1,12 @@
 """Common behaviour of the command-line tools."""
 import argparse
+import errno
 import functools
 import gc
+import io
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -14,6 +17,7 @@ from typing import Any
 
 from mmsart.utils.errors import UserError
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_PROBLEMS = 100  # lines that are printed of a run's errors
 INSTALL_LIBRARIES = 'apt-get install libgl1 libglib2.0-0'  # what OpenCV needs of a Debian
 
@@ -28,14 +32,18 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
         A function of the same arguments. A :class:`UserError`, or an `OSError` that names a
         file, is printed to stderr as ``error: ...``, one line a problem, and gives exit code 2,
         or 3 where the work is done but for the inputs named. A killed worker of a data loader and
-        a missing library of the system are reported in the same way. Ctrl-C gives 130. Other
-        exceptions are defects and keep their traceback.
+        a missing library of the system are reported in the same way. Ctrl-C gives 130, and a
+        reader of the output who has gone 141. Other exceptions are defects and keep their
+        traceback.
     """
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> int:
+        _print_any_character()
         try:
-            return function(*args, **kwargs) or 0
+            code = function(*args, **kwargs) or 0
+            _flush_stdout()  # here, where an error still gets its line
+            return code
         except UserError as error:
             for line in getattr(error, 'done', ()):
                 print(line)
@@ -50,6 +58,12 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
                             'num_workers of the data loaders needs less',)
             elif isinstance(error, OSError) and error.filename is not None:
                 problems = (f'{error.filename}: {error.strerror}',)
+            elif isinstance(error, BrokenPipeError) and _reader_has_gone():
+                _drop_what_is_unprinted()
+                return 128 + signal.SIGPIPE
+            elif isinstance(error, OSError) and error.errno in DISK_FULL:
+                _drop_what_is_unprinted()
+                problems = (f'{error.strerror}, expected room for what is written or printed',)
             else:
                 raise
             exit_code = 2
@@ -72,6 +86,37 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
         return exit_code
 
     return wrapper
+
+
+def _print_any_character() -> None:
+    """Let a terminal that lacks a character, as in a file's name, show its number instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+
+
+def _flush_stdout() -> None:
+    if sys.stdout is not None:  # it may be closed from the beginning
+        sys.stdout.flush()
+
+
+def _reader_has_gone() -> bool:
+    """Return whether nobody reads the output any more, as of ``mmsart ... | head``."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError, AttributeError):  # the output is no file
+        return False
+
+
+def _drop_what_is_unprinted() -> None:
+    """Keep Python from printing once more, in vain, when it ends."""
+    try:
+        _flush_stdout()
+    except OSError:
+        with open(os.devnull, 'wb') as sink:
+            os.dup2(sink.fileno(), sys.stdout.fileno())
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):

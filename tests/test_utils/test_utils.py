@@ -2,6 +2,8 @@
 import os
 import pickle
 import stat
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -169,3 +171,36 @@ def test_a_pipe_is_not_replaced(tmp_path):
           atomic_write(tmp_path / 'pipe')):
         pass
     assert (tmp_path / 'pipe').is_fifo()
+
+
+FULL = 'error: No space left on device, expected room for what is written or printed\n'
+PRINTING = '''
+from mmsart.utils import cli_main
+
+@cli_main
+def main():
+    print('\\u00e4' + 10_000 * ' of cells')
+    return 3
+
+raise SystemExit(main())
+'''
+
+
+@pytest.mark.parametrize('buffered', [True, False])
+@pytest.mark.parametrize(('target', 'code', 'error'), [
+    ('kept', 3, ''), ('/dev/full', 2, FULL),
+    ('pipe', 141, '')])
+def test_an_output_that_takes_no_more_is_no_defect(tmp_path, target, code, error, buffered):
+    if target == 'pipe':
+        read, write = os.pipe()
+        os.close(read)  # who read has gone
+    else:
+        write = os.open(tmp_path / target, os.O_WRONLY | os.O_CREAT)
+    with os.fdopen(write, 'wb') as output:
+        done = subprocess.run(
+            [sys.executable, '-c', PRINTING], stdout=output, stderr=subprocess.PIPE, text=True,
+            check=False, env=os.environ | {
+                'PYTHONIOENCODING': 'ascii', 'PYTHONUNBUFFERED': '' if buffered else '1'})
+    assert (done.returncode, done.stderr) == (code, error)
+    if target == 'kept':
+        assert (tmp_path / 'kept').read_text().startswith('\\xe4 of cells')
