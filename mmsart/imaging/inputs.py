@@ -4,6 +4,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,25 +105,37 @@ def _list(given: str | os.PathLike, recursive: bool,
         for file in _walk(path, recursive, exclude):
             yield file, file.relative_to(path).as_posix()
     elif glob.has_magic(str(given)):
-        pattern = Path(str(given))
-        parts = pattern.parts
-        fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-        root = Path(*parts[:fixed]) if fixed else Path()
-        for name in sorted(glob.glob(str(given), recursive=True)):
-            file = Path(name)
-            if _is_image(file) and not file.is_dir():
-                yield file, file.relative_to(root).as_posix()
+        yield from _match(Path(str(given)))
     else:
         raise missing(given, 'images', 'file or folder')
 
 
-def _walk(folder: Path, recursive: bool, exclude: Path | None) -> Iterator[Path]:
+def _match(pattern: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the images that a pattern stands for, with their paths below its fixed part."""
+    parts = pattern.parts
+    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    root = Path(*parts[:fixed])
+    # Python's versions differ in what ** in a part of a name or at the end means.
+    wild = [part if part == '**' else re.sub(r'\*+', '*', part) for part in parts[fixed:]]
+    wild += ['*'] if wild[-1] == '**' else []
+    found = sorted(root.glob('/'.join(wild)))  # unlike glob's own, this ** follows no links
+    asked = any(part.startswith('.') for part in wild)
+    for file in found:
+        below = file.relative_to(root)
+        hidden = any(part.startswith('.') for part in below.parts)
+        if _is_image(file) and (asked or not hidden) and not file.is_dir():
+            yield file, below.as_posix()
+
+
+def _walk(folder: Path, recursive: bool, exclude: Path | None,
+          above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    above |= {folder.resolve()}
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith('.') or (exclude is not None and _same(entry, exclude)):
             continue
         if entry.is_dir():
-            if recursive:
-                yield from _walk(entry, recursive, exclude)
+            if recursive and entry.resolve() not in above:  # a link may lead back
+                yield from _walk(entry, recursive, exclude, above)
         elif _is_image(entry):
             yield entry
 

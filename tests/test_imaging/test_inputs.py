@@ -34,6 +34,28 @@ def test_files_and_patterns(folder):
     assert found(folder / '*.png', folder / 'b.png') == {'b.png': 'b'}
     assert found(folder / 'deep' / '**' / '*.png') == {'er/b.png': 'er/b'}
     assert [each.path.is_file() for each in find_inputs([str(folder / '*')])] == [True, True]
+    assert found(folder / 'deep' / '**') == {'c.jpg': 'c', 'er/b.png': 'er/b'}
+    assert found(folder / '.*.png') == {'.hidden.png': '.hidden'}
+    assert found(folder / '**.png') == {'b.png': 'b'}
+
+
+def test_links_that_lead_back_are_no_more_images(folder):
+    """Two of them in a folder would stand for 2 ** 40 paths."""
+    for name in ('loop', 'again', 'deep/up', 'deep/er/up'):
+        (folder / name).symlink_to(folder, target_is_directory=True)
+    (folder / 'beside').symlink_to(folder / 'deep', target_is_directory=True)
+    deep = {'c.jpg', 'er/b.png'}
+    expected = {'a.ome.tif', 'b.png', *(f'deep/{name}' for name in deep)}
+    assert set(found(folder / '**' / '*', recursive=True)) == expected | {'out/b_outlines.png'}
+    beside = {f'beside/{name}' for name in deep}  # that one leads on
+    assert set(found(folder, recursive=True, exclude=folder / 'out')) == expected | beside
+
+
+def test_a_folder_that_is_a_link_is_looked_into(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp('links') / 'link'
+    elsewhere.symlink_to(folder, target_is_directory=True)
+    assert found(elsewhere) == {'a.ome.tif': 'a', 'b.png': 'b'}
+    assert found(elsewhere / '*.png') == {'b.png': 'b'}
 
 
 def test_a_name_with_brackets_is_a_file_first(tmp_path):
