@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmsart.structures.image_result import ImageResult, class_colours
-from mmsart.utils import atomic_write
+from mmsart.utils import UserError, atomic_write
 
 COLOURS_FILE = '.mmsart/colours.csv'
 """Of the classes, in a folder of results."""
@@ -102,14 +102,21 @@ def read_colours(folder: str | os.PathLike, classes: Sequence[str]) -> list[tupl
     Returns:
         RGB of each; those of :data:`~mmsart.structures.image_result.OKABE_ITO` where the folder
         does not say.
+
+    Raises:
+        UserError: the file is malformed.
     """
     colours = class_colours(len(classes))
     path = Path(folder) / COLOURS_FILE
     if not path.is_file():
         return colours
-    table = pd.read_csv(path, index_col='class', keep_default_na=False)
-    known = {str(name): tuple(row) for name, row in zip(table.index, table.to_numpy().tolist(),
-                                                        strict=True)}
+    try:
+        table = pd.read_csv(path, dtype={'class': str}, keep_default_na=False)
+        known = {row['class']: (int(row['red']), int(row['green']), int(row['blue']))
+                 for row in table.to_dict('records')}
+    except (ValueError, KeyError) as error:
+        raise UserError(f'{path}: unreadable, expected class, red, green and blue: {error}'
+                        ) from error
     return [known.get(name, colour) for name, colour in zip(classes, colours, strict=True)]
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,16 @@ from mmsart.formats.summary import DONE
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import frame_suffix
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.utils import UserError, missing
+from mmsart.utils import UserError, missing, shown
 
 SUMMARY_FILE = 'summary.csv'
 _COUNTS = 'cells_'  # of each class, as summary.csv names its columns
-_NEEDED = ('image', 'stem', 'frames', 'height', 'width', 'cells', 'status', 'warnings')
+_NEEDED = ('image', 'stem', 'frames', 'height', 'width', 'cells', 'confluence', 'status',
+           'warnings')
+_NUMBERS = ('frames', 'height', 'width', 'cells', 'confluence')
+_PERHAPS = ('cells_per_mm2', 'median_area_px', 'median_area_um2', 'mean_score', 'pixel_size_um',
+            'seconds')
+_CELL_NUMBERS = ('t', 'z', 'label', 'score', 'area_px')
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,9 @@ def read_results(folder: str | os.PathLike) -> Results:
         name.removeprefix(_COUNTS) for name in
         summary.columns[summary.columns.get_loc('cells') + 1:summary.columns.get_loc('confluence')]
         if name.startswith(_COUNTS))
+    _check_numbers(path, summary[summary['status'] == DONE],
+                   [*_NUMBERS, *(f'{_COUNTS}{name}' for name in classes)])
+    _check_numbers(path, summary, [name for name in _PERHAPS if name in summary], blank=True)
     rows = [{str(key): None if pd.isna(value) else value for key, value in row.items()}
             for row in summary.to_dict('records')]
     images = [ResultImage(folder, row, classes, _read_cells(folder, row))
@@ -176,11 +185,23 @@ def _read_cells(folder: Path, row: dict[str, Any]) -> pd.DataFrame:
     table = _read_csv(path, {})
     if 'ObjectNumber' in table:
         table = table.rename(columns={new: old for old, new in CELLPROFILER_NAMES.items()})
-    lost = [name for name in ('t', 'z', 'label', 'class', 'score', 'area_px')
-               if name not in table]
+    lost = [name for name in (*_CELL_NUMBERS, 'class') if name not in table]
     if lost:
         raise UserError(f'{path}: no column {lost[0]}, expected a table of mmsart predict')
+    _check_numbers(path, table, _CELL_NUMBERS)
     return table
+
+
+def _check_numbers(path: Path, table: pd.DataFrame, columns: Sequence[str],
+                   blank: bool = False) -> None:
+    """Refuse texts in the place of numbers, and blanks unless they may be."""
+    for name in columns:
+        wrong = pd.to_numeric(table[name], errors='coerce').isna()
+        wrong &= table[name].notna() if blank else True
+        if wrong.any():
+            row, found = table.index[wrong][0] + 2, table[name][wrong].tolist()[0]
+            raise UserError(f'{path}: row {row}, column {name}: found '
+                            f'{"a blank" if found != found else shown(found)}, expected a number')
 
 
 def _read_csv(path: Path, dtype: dict[str, Any]) -> pd.DataFrame:

@@ -58,6 +58,10 @@ def test_files_that_disagree_are_named(tmp_path):
 
 @pytest.mark.parametrize(('name', 'old', 'new', 'problem'), [
     ('summary.csv', 'stem,', 'root,', 'no column stem'),
+    ('summary.csv', 'confluence,', 'density,', 'no column confluence'),
+    ('summary.csv', ',1,40,56,', ',one,40,56,', "row 2, column frames: found 'one', expected a n"),
+    ('summary.csv', ',1,40,56,', ',1,,56,', 'row 2, column height: found a blank, expected a n'),
+    ('stem 0_cells.csv', ',0.', ',O.', "row 2, column score: found 'O.95', expected a number"),
     ('stem 0_cells.csv', 'score,', 'points,', 'no column score'),
     ('stem 0_cells.csv', ',flat,', ',odd,', "found the class 'odd', expected one of round"),
     ('stem 0_cells.csv', '0,0,2,', '0,0,9,', 'found 7 cells, expected 7 in the order')])
