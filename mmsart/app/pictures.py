@@ -10,6 +10,7 @@ import numpy as np
 
 from mmsart.app.errors import NotFoundError
 from mmsart.app.items import Item, open_item
+from mmsart.formats.preview import shrink
 
 TILE = 512
 THUMBNAIL_SIDE = 160
@@ -67,10 +68,7 @@ class Pyramid:
 
     def thumbnail(self) -> bytes:
         """Shrink the picture to :data:`THUMBNAIL_SIDE`, stretched to the full range; PNG."""
-        small = self.levels[-1]
-        factor = min(1.0, THUMBNAIL_SIDE / max(small.shape[:2]))
-        small = np.asarray(cv2.resize(
-            small, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.float32)
+        small = shrink(self.levels[-1], THUMBNAIL_SIDE).astype(np.float32)
         low, high = np.percentile(small, (0.5, 99.5))
         stretched = (small - low) * (255 / max(high - low, 1))
         return _png(np.clip(stretched, 0, 255).astype(np.uint8))

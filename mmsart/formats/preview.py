@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mmsart.formats.overlay import to_display
-from mmsart.structures.image_result import FrameResult, ImageResult
+from mmsart.structures.image_result import ImageResult
 from mmsart.utils import UserError, atomic_write
 
 PREVIEWS = '.mmsart'
@@ -34,15 +34,26 @@ def write_previews(folder: str | os.PathLike, stem: str, result: ImageResult) ->
     for frame in result.frames:
         paths.append(Path(folder) / f'{stem}{result.frame_suffix(frame)}.jpg')
         with atomic_write(paths[-1]) as temporary:
-            if not cv2.imwrite(str(temporary), _shrink(frame, result),
+            picture = to_display(np.asarray(frame.image), result.display_range)
+            if not cv2.imwrite(str(temporary), shrink(picture, LARGEST_SIDE),
                                [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
                 raise UserError(f'{paths[-1]}: cannot be written')
     return paths
 
 
-def _shrink(frame: FrameResult, result: ImageResult) -> np.ndarray:
-    picture = to_display(np.asarray(frame.image), result.display_range)
-    factor = LARGEST_SIDE / max(picture.shape)
+def shrink(picture: np.ndarray, largest_side: int) -> np.ndarray:
+    """Make a picture smaller, where it is larger than asked for.
+
+    Args:
+        picture: (h, w) or (h, w, 3).
+        largest_side: pixels of the longer side.
+
+    Returns:
+        The picture; its shorter side keeps a pixel, however long the other is.
+    """
+    height, width = picture.shape[:2]
+    factor = largest_side / max(height, width)
     if factor >= 1:
         return picture
-    return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

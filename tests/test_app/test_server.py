@@ -526,6 +526,17 @@ def test_tiles_make_the_picture(client):
         assert client.get(f'/api/items/{item}/frames/0/tiles/{place}').status_code == 404
 
 
+@pytest.mark.parametrize('size', [(1, 1), (1, 3000), (3000, 1), (2, 513)])
+def test_strips_have_pictures_too(client, size):
+    client.add('strip.png', png(np.full(size, 30, np.uint8)))
+    item = client.wait()[0]['id']
+    assert client.cells(item)['count'] == 0
+    for place in ('thumbnail', 'frames/0/tiles/0/0/0'):
+        answer = client.get(f'/api/items/{item}/{place}')
+        assert (answer.status_code, answer.headers['content-type']) == (200, 'image/png')
+    assert export(client, [item], ['outlines', 'labels', 'table']).testzip() is None
+
+
 def test_truth_beside_results(client, done, tmp_path):
     cells = client.cells(done)
     made = training_data(client, [done])

@@ -13,7 +13,8 @@ def wide_result(width):
     return ImageResult('x', [FrameResult(frame.detections, image)], CLASSES)
 
 
-@pytest.mark.parametrize(('width', 'size'), [(300, (300, 20)), (3_200, (1_600, 10))])
+@pytest.mark.parametrize(('width', 'size'), [(300, (300, 20)), (3_200, (1_600, 10)),
+                                              (120_000, (1_600, 1))])
 def test_large_images_shrink_and_small_ones_stay(tmp_path, width, size):
     [path] = write_previews(tmp_path / 'new', 'a b', wide_result(width))
     assert path == tmp_path / 'new' / 'a b.jpg'
