@@ -306,6 +306,23 @@ def _records(out: Path) -> Iterator[dict[str, Any]]:
             continue
 
 
+def count_processes() -> int:
+    """Return how many processes torchrun has started; 1 without it.
+
+    Raises:
+        UserError: the environment has some of torchrun's variables, as a cluster may leave them.
+    """
+    count = os.environ.get('WORLD_SIZE', '1')
+    if count == '1':
+        return 1
+    lost = [name for name in ('RANK', 'MASTER_ADDR', 'MASTER_PORT') if name not in os.environ]
+    if lost or not count.isdecimal():
+        without = f' without {", ".join(lost)}' if lost else ''
+        raise UserError(f'WORLD_SIZE: found {count!r} in the environment{without}, expected all '
+                        'of these from torchrun, or none: unset WORLD_SIZE')
+    return int(count)
+
+
 @contextmanager
 def _processes() -> Iterator[tuple[int, int]]:
     """Join the processes of torchrun, if it has started this one.
@@ -313,13 +330,12 @@ def _processes() -> Iterator[tuple[int, int]]:
     Yields:
         The number of this process and how many there are.
     """
-    count = int(os.environ.get('WORLD_SIZE', 1))
-    if count == 1:
+    if count_processes() == 1:
         yield 0, 1
         return
     dist.init_process_group('gloo', timeout=PATIENCE)
     try:
-        yield dist.get_rank(), count
+        yield dist.get_rank(), dist.get_world_size()
     finally:
         dist.destroy_process_group()
 

@@ -88,14 +88,14 @@ def main(args: list[str] | None = None) -> int:
     options = parse_args(args)
     import_mmdet()
     from mmsart.apis.inference import CellSegmenter, ReadOptions
-    from mmsart.apis.predict import PredictOptions, predict_files
+    from mmsart.apis.predict import PredictOptions, count_processes, predict_files
     from mmsart.formats.saving import SaveOptions
 
     read = ReadOptions(
         axes=options.axes, channel=options.channel, series=_read_series(options.series),
         normalize=_read_normalize(options.normalize), pixel_size=options.pixel_size)
     device = options.device
-    if device in (None, 'cuda') and int(os.environ.get('WORLD_SIZE', 1)) > 1:
+    if device in (None, 'cuda') and count_processes() > 1:
         import torch
         count = torch.cuda.device_count()
         device = f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % count}' if count else device

@@ -268,6 +268,17 @@ def test_wrong_options_write_nothing(images, weights, tmp_path, options, message
     assert not list(tmp_path.rglob('*.*'))
 
 
+@pytest.mark.parametrize(('count', 'rest'), [('2', {}), ('x', {}), ('2', dict(RANK='0'))])
+def test_a_clusters_variables_are_no_torchrun(
+        images, weights, tmp_path, monkeypatch, count, rest):
+    for name, value in dict(rest, WORLD_SIZE=count).items():
+        monkeypatch.setenv(name, value)
+    code, _, err = run(images / 'a.png', tmp_path / 'out', weights)
+    assert (code, err.count('\n')) == (2, 1)
+    assert f"WORLD_SIZE: found '{count}' in the environment without " in err
+    assert not (tmp_path / 'out').exists()
+
+
 def test_nothing_to_look_at(weights, tmp_path):
     (tmp_path / 'empty').mkdir()
     for given, message in ((tmp_path / 'none', 'no such file or folder'),
