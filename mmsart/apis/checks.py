@@ -17,7 +17,13 @@ from mmsart.datasets.classes import class_names
 from mmsart.utils import UserError, as_user_error
 from mmsart.weights import build_without_weights, check_checkpoint_fits
 
-RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+VARIABLES = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK',
+            'MASTER_ADDR')}
+"""What mmengine and torch read of a launcher's environment."""
+
 # What mmengine's loggers import when they are first used.
 LOGGERS = {
     'AimVisBackend': 'aim', 'ClearMLVisBackend': 'clearml', 'DVCLiveVisBackend': 'dvclive',
@@ -37,10 +43,11 @@ def check_launcher(launcher: str) -> None:
     Raises:
         UserError: it was not started by that launcher, or lacks the GPU that it needs.
     """
-    if launcher in RANKS and RANKS[launcher] not in os.environ:
-        raise UserError(f'--launcher {launcher}: {RANKS[launcher]} is not set, expected the '
-                        'process to be started by tools/dist_train.sh, tools/dist_test.sh or '
-                        'tools/slurm_train.sh')
+    for name in VARIABLES.get(launcher, ()):
+        if name not in os.environ:
+            raise UserError(f'--launcher {launcher}: {name} is not set, expected the process to be '
+                            'started by tools/dist_train.sh, tools/dist_test.sh or '
+                            'tools/slurm_train.sh')
     if launcher in ('slurm', 'mpi') and not torch.cuda.is_available():
         raise UserError(f'--launcher {launcher}: found no GPU, expected one; without a GPU, '
                         'start with tools/dist_train.sh, tools/dist_test.sh or '

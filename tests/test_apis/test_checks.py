@@ -6,6 +6,7 @@ from mmengine.config import Config
 import mmsart.registration  # noqa: F401
 from mmsart.apis import checks
 from mmsart.apis.checks import (
+    VARIABLES,
     check_checkpoint,
     check_data,
     check_launcher,
@@ -187,19 +188,20 @@ def test_an_unknown_logger_is_named():
         checks.check_loggers(cfg)
 
 
-def test_a_launcher_without_its_environment_is_named(monkeypatch):
-    monkeypatch.delenv('RANK', raising=False)
-    with pytest.raises(UserError, match='--launcher pytorch: RANK is not set, expected the'):
-        check_launcher('pytorch')
+@pytest.mark.parametrize('launcher', VARIABLES)
+def test_a_launcher_without_its_environment_is_named(monkeypatch, launcher):
+    for name in VARIABLES[launcher]:
+        monkeypatch.delenv(name, raising=False)
+    for name in VARIABLES[launcher]:
+        with pytest.raises(UserError, match=f'--launcher {launcher}: {name} is not set, expected'):
+            check_launcher(launcher)
+        monkeypatch.setenv(name, '0')
 
 
-@pytest.mark.parametrize(('launcher', 'variable'), [
-    ('slurm', 'SLURM_PROCID'), ('mpi', 'OMPI_COMM_WORLD_RANK')])
-def test_launchers_for_gpus_are_refused_without_one(monkeypatch, launcher, variable):
-    monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(UserError, match=f'--launcher {launcher}: {variable} is not set, expected'):
-        check_launcher(launcher)
-    monkeypatch.setenv(variable, '0')
+@pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
+def test_launchers_for_gpus_are_refused_without_one(monkeypatch, launcher):
+    for name in VARIABLES[launcher]:
+        monkeypatch.setenv(name, '0')
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     with pytest.raises(UserError, match=f'--launcher {launcher}: found no GPU'):
         check_launcher(launcher)
