@@ -10,6 +10,10 @@ config=$1
 checkpoint=$2
 gpus=$3
 shift 3
+if ! [[ $gpus =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: GPUS: found '$gpus', expected a number of processes, at least 1" >&2
+    exit 2
+fi
 
 rendezvous=(--standalone)
 if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then

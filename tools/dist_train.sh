@@ -10,6 +10,10 @@ fi
 config=$1
 gpus=$2
 shift 2
+if ! [[ $gpus =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: GPUS: found '$gpus', expected a number of processes, at least 1" >&2
+    exit 2
+fi
 
 # Alone, a machine finds a free port itself, so that two jobs get along.
 rendezvous=(--standalone)

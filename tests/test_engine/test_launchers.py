@@ -128,3 +128,13 @@ def test_usage(tools, name):
     result = run('bash', tools / name)
     assert result.returncode == 2
     assert result.stderr.startswith(f'usage: tools/{name}')
+
+
+@pytest.mark.parametrize('gpus', ['x', '0', '-1', '1.5', ''])
+@pytest.mark.parametrize('given', [['dist_train.sh', 'config.py'],
+                                   ['dist_test.sh', 'config.py', 'a.pth']])
+def test_a_number_of_processes_that_is_none_is_a_line(tools, given, gpus):
+    name, *rest = given
+    result = run('bash', tools / name, *rest, gpus)
+    assert (result.returncode, result.stderr) == (
+        2, f"error: GPUS: found '{gpus}', expected a number of processes, at least 1\n")
