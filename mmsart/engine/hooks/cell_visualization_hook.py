@@ -13,12 +13,13 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmsart.datasets.image_file import read_grey
 from mmsart.formats.overlay import draw_overlay
 from mmsart.imaging import open_image
 from mmsart.postprocessing import PostProcessor, load_postprocess
 from mmsart.structures.data_samples import to_detections
 from mmsart.structures.image_result import FrameResult, ImageResult
-from mmsart.utils import atomic_write, check_writable
+from mmsart.utils import UserError, atomic_write, check_writable
 
 
 @HOOKS.register_module()
@@ -82,8 +83,7 @@ class CellVisualizationHook(Hook):
         """Draw a data sample: uint8 (h, w, 3), RGB."""
         cells = self._post_processor(evaluator, meta['classes'])(to_detections(sample))
         path = sample.metainfo['img_path']
-        with open_image(path) as stack:
-            frame = FrameResult(cells, stack[0].raw)
+        frame = FrameResult(cells, _read_raw(path))
         result = ImageResult(path, [frame], meta['classes'], meta.get('palette'))
         return draw_overlay(frame, result)
 
@@ -93,3 +93,12 @@ class CellVisualizationHook(Hook):
                 if hasattr(metric, 'post_processor'):
                     return metric.post_processor
         return PostProcessor(classes, **load_postprocess(self.postprocess, classes))
+
+
+def _read_raw(path: str) -> np.ndarray:
+    """Read grey values of any depth; where that fails, as the model's input is read."""
+    try:
+        with open_image(path) as stack:
+            return stack[0].raw
+    except UserError:  # such as a damaged end, which other libraries do not mind
+        return read_grey(path)

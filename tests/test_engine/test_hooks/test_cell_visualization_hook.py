@@ -4,16 +4,19 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import tifffile
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
 from mmsart.engine.hooks import CellVisualizationHook
 from mmsart.formats.overlay import draw_overlay
+from mmsart.imaging import open_image
 from mmsart.postprocessing import PostProcessor
 from mmsart.structures.data_samples import to_detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.utils import UserError
 
 META = dict(classes=('round', 'long'), palette=[(255, 0, 0), (0, 255, 0)])
 # Leaves the first of three: the second lies on it, the third is unlikely.
@@ -103,6 +106,23 @@ def test_settings_of_its_own_go_before_those_of_a_metric(runner, tmp_path):
 def test_deep_images_are_drawn(runner, tmp_path):
     image = np.random.default_rng(0).integers(1000, 3000, SIZE, np.uint16)
     one = sample(tmp_path / 'deep.tif', image)
+    CellVisualizationHook(draw=True).after_test_iter(runner, 0, outputs=[one])
+    np.testing.assert_array_equal(runner.shown[0][1], picture_of(one, PROCESS)[0])
+
+
+def test_a_file_that_the_model_was_given_is_drawn(runner, tmp_path):
+    """OpenCV does not miss the last bytes of a compressed strip, tifffile does."""
+    path = tmp_path / 'a.tif'
+    one = sample(path)
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    tifffile.imwrite(path, image, compression='zlib', photometric='minisblack')
+    with tifffile.TiffFile(path) as tif:
+        end = tif.pages.first.dataoffsets[0] + tif.pages.first.databytecounts[0]
+    content = bytearray(path.read_bytes())
+    content[end - 4:end] = bytes(4)  # the check sum
+    path.write_bytes(content)
+    with pytest.raises(UserError, match='cannot be read'):
+        open_image(path)
     CellVisualizationHook(draw=True).after_test_iter(runner, 0, outputs=[one])
     np.testing.assert_array_equal(runner.shown[0][1], picture_of(one, PROCESS)[0])
 
