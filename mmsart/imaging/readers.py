@@ -18,9 +18,11 @@ from mmsart.utils.errors import UserError, missing
 
 SIGNATURES: tuple[tuple[bytes, Callable[[str], ImageFile]], ...] = (
     (b'II*\0', TiffFile), (b'MM\0*', TiffFile), (b'II+\0', TiffFile), (b'MM\0+', TiffFile),
-    (b'ZISRAWFILE', CziFile), (b'\xda\xce\xbe\x0a', Nd2File), (b'\0\0\0\x0cjP  ', Nd2File),
-    (b'\x70\0\0\0', LifFile))
-"""First bytes of the formats that Pillow is not asked about; JPEG 2000's are an early ND2's."""
+    (b'ZISRAWFILE', CziFile), (b'\xda\xce\xbe\x0a', Nd2File), (b'\x70\0\0\0', LifFile))
+"""First bytes of the formats that Pillow is not asked about."""
+
+JPEG_2000 = b'\0\0\0\x0cjP  '
+"""First bytes of a picture and, with the ending .nd2, of a microscope's file before 2010."""
 
 IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp', '.webp', '.gif', '.lsm',
                   '.czi', '.nd2', '.lif')
@@ -47,6 +49,8 @@ def open_file(path: str | os.PathLike) -> ImageFile:
         head = file.read(16)
     if not head:
         raise UserError(f'{path}: found an empty file, expected an image')
+    if head.startswith(JPEG_2000) and path.lower().endswith('.nd2'):
+        return Nd2File(path)
     kinds = (kind for magic, kind in SIGNATURES if head.startswith(magic))
     return next(kinds, RasterFile)(path)
 

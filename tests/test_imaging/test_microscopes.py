@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmsart.imaging import count_series, open_image
 from mmsart.utils import UserError
@@ -132,6 +133,17 @@ def test_nd2(tmp_path, monkeypatch):
         assert stack.pixel_size == (pytest.approx(0.65), 'ND2')
         for frame in stack:
             np.testing.assert_array_equal(frame.raw, Nd2.pixels[1, frame.t, 1])
+
+
+def test_early_nd2_begins_as_jpeg_2000_does(tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'a.png', 'jpeg2000')
+    with open_image(tmp_path / 'a.png') as stack:
+        np.testing.assert_array_equal(stack[0].image, pixels)
+    (tmp_path / 'a.png').rename(tmp_path / 'a.ND2')
+    monkeypatch.setitem(sys.modules, 'nd2', None)
+    with pytest.raises(UserError, match='ND2 files need the package nd2'):
+        open_image(tmp_path / 'a.ND2')
 
 
 @pytest.mark.parametrize(('magic', 'module', 'extra'), [
