@@ -119,7 +119,13 @@ def predict_files(
 def _check_options(options: PredictOptions) -> tuple[str, ...]:
     if options.resume and options.overwrite:
         raise UserError('--resume: found --overwrite too, expected one of them')
-    return check_formats(options.save)
+    formats = check_formats(options.save)
+    if options.details.cellprofiler and 'table' not in formats:
+        raise UserError(f'--cellprofiler: found --save {",".join(formats)}, expected table in it')
+    if options.details.numbers and not {'outlines', 'overlay'} & set(formats):
+        raise UserError(f'--numbers: found --save {",".join(formats)}, expected outlines or '
+                        'overlay in it')
+    return formats
 
 
 def _check_folder(out: Path, options: PredictOptions) -> None:

@@ -256,6 +256,8 @@ def test_every_image_of_a_file_with_several(weights, tmp_path):
     (['--pixel-size', '0'], '--pixel-size: found 0, expected 0.0001 to 1e+06 micrometres'),
     (['--pixel-size', '1e-300'], '--pixel-size: found 1e-300, expected 0.0001 to 1e+06'),
     (['--axes', 'QQ'], "--axes: found 'QQ', expected letters of T (times), Z (depths)"),
+    (['--save', 'rois', '--cellprofiler'], '--cellprofiler: found --save rois, expected table in'),
+    (['--save', 'table,rois', '--numbers'], '--numbers: found --save table,rois, expected outl'),
     (['--device', 'meta'], "--device: found 'meta', expected cpu or an available GPU"),
     (['--normalize', 'a', 'b'], '--normalize: found a b, expected two numbers LO HI or none'),
     (['--series', 'x'], "--series: found 'x', expected a number from 0 or all"),
