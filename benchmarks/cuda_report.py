@@ -2,7 +2,9 @@
 
 Prints images a second, the share of the time spent waiting for data, and peak GPU memory, one line
 a way, for the same image of 786 cells, the same batches, and as many loader workers. torchvision's
-line is left out where torchvision cannot be imported. ``--device cpu`` is there to try the script.
+line is left out where torchvision cannot be imported. With ``--configs`` it times these configs
+instead, on batches of their own data that are read beforehand. ``--device cpu`` is there to try the
+script.
 """
 import argparse
 import dataclasses
@@ -16,11 +18,16 @@ import torch
 from dense_training import DenseDataset, build_detector, build_optimizer
 from inputs import DENSEST, generated_image
 from mmdet.utils import register_all_modules
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
+
+import mmsart.registration  # noqa: F401
 
 Step = Callable[[Any], None]
 WARM_UP = 3  # batches that are not timed
+OWN_BATCHES = 4  # of a config's data, used in turn
 
 
 @dataclasses.dataclass
@@ -47,11 +54,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--batch-size', type=int, default=2, help='images')
     parser.add_argument('--workers', type=int, default=4, help='processes that load data')
     parser.add_argument('--iterations', type=int, default=30, help='timed batches a way')
+    parser.add_argument('--configs', nargs='+', help='configs to time in place of the three ways')
     args = parser.parse_args(argv)
     if args.device == 'cuda' and not torch.cuda.is_available():
         parser.error('found no CUDA device, expected one (--device cpu tries the script)')
     register_all_modules(init_default_scope=True)
     name = torch.cuda.get_device_name() if args.device == 'cuda' else 'CPU'
+    if args.configs:
+        print(f'{name}, torch {torch.__version__}\n| config | batch | ms an iteration | images/s | '
+              'peak GPU memory |\n| --- | --- | --- | --- | --- |')
+        for config in args.configs:
+            print(time_config(config, args.device, args.iterations), flush=True)
+        return 0
     print(f'{name}, torch {torch.__version__}, input {args.size} x {args.size}, '
           f'{args.cells} cells, batches of {args.batch_size}, {args.workers} workers')
     print('| way | images/s | waiting for data | peak GPU memory |\n| --- | --- | --- | --- |')
@@ -78,6 +92,40 @@ def ways() -> Iterator[tuple[str, bool, Callable[[str, int], Step]]]:
         print(f'(no torchvision: {error})')
         return
     yield 'torchvision', False, torchvision_step
+
+
+def time_config(path: str, device: str, iterations: int) -> str:
+    """Train a config's model, from random weights, on a few batches of its data.
+
+    Args:
+        path: a config with a `train_dataloader`.
+        device: 'cuda' or 'cpu'.
+        iterations: timed ones; WARM_UP others come before.
+
+    Returns:
+        A line of the table.
+    """
+    config = Config.fromfile(path)
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    size = config.train_dataloader.batch_size
+    picked = torch.randint(len(dataset), (OWN_BATCHES, size),
+                           generator=torch.Generator().manual_seed(0)).tolist()
+    batches = [pseudo_collate([dataset[index] for index in batch]) for batch in picked]
+    detector = MODELS.build(config.model).to(device).train()
+    optimizer = build_optimizer(detector)
+    on_gpu = device == 'cuda'
+    if on_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    for step in range(-WARM_UP, iterations):
+        if step == 0:
+            begin = _clock(on_gpu)
+        detector.train_step(batches[step % OWN_BATCHES], optimizer)
+    seconds = (_clock(on_gpu) - begin) / iterations
+    peak = torch.cuda.max_memory_allocated() / 1e6 if on_gpu else 0.0
+    shape = ' x '.join(str(side) for side in batches[0]['inputs'][0].shape[1:])
+    return (f'| {Path(path).stem} | {size} of {shape} | {seconds * 1000:.0f} | '
+            f'{size / seconds:.1f} | {peak:,.0f} MB |')
 
 
 def detector_step(ours: bool, device: str) -> Step:
