@@ -102,7 +102,7 @@ def test_weights_of_a_part_that_are_not_there(config, data, tmp_path, weights, m
 
 @pytest.mark.parametrize(('option', 'message'), [
     ('visualizer.type=Nope', 'KeyError'), ('randomness.seed=-1', 'ValueError'),
-    ('randomness.seed=seven', 'TypeError'), ('log_level=LOUD', 'KeyError'),
+    ('randomness.seed=seven', 'TypeError'),
     ('runner_type=Nope', 'KeyError'), ('default_hooks.logger.interval=0', 'ValueError'),
     ('env_cfg.mp_cfg.mp_start_method=nope', 'ValueError'),
     ('optim_wrapper.optimizer.lr=-1', 'optim_wrapper: ValueError'),
