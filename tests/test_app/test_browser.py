@@ -247,6 +247,31 @@ def test_keys_faster_than_the_server(page):
     assert page.evaluate('toasts') == []
 
 
+def test_limits_of_size_do_not_cross(page):
+    drop(page, 'a.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+
+    def limit(key):
+        return page.locator(f'[data-key="{key}"][data-class="round"] + input')
+
+    for key, value, other in (
+            ('max_area', '900', ''), ('min_area', '20000', 'max_area'), ('max_area', '300', 'min_area')):
+        smallest = limit('min_area').input_value()
+        limit(key).fill(value)
+        limit(key).press('Tab')
+        if not other:
+            assert limit('min_area').input_value() == smallest
+            continue
+        assert limit(other).input_value() == value
+        slider = page.locator(f'[data-key="{other}"][data-class="round"]').input_value()
+        assert int(slider) == {'20000': 200, '300': 24}[value]
+    limit('max_area').fill('')
+    limit('max_area').press('Tab')
+    assert limit('min_area').input_value() == '300'
+    wait_for_cells(page, 12)
+    assert page.evaluate('toasts') == []
+
+
 def test_everything_by_keyboard(page):
     drop(page, 'discs.png', draw_discs()[0])
     wait_for_cells(page, 12)

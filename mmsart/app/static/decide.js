@@ -14,11 +14,13 @@ export class Decide {
   constructor(onChange) {
     this.onChange = onChange;
     this.settings = null;
+    this.lines = new Map();
   }
 
   show(item) {
     const box = $('decide');
     box.replaceChildren();
+    this.lines.clear();
     this.item = item;
     if (!item) {
       this.settings = null;
@@ -47,13 +49,18 @@ export class Decide {
     const slider = element('input', {
       type: 'range', min: String(range.min), max: String(range.max), step: String(range.step),
       'data-key': key, 'data-class': name, 'aria-label': `${name}: ${text}` });
-    slider.value = toPosition(value);
     const box = element('input', {
       type: 'number', 'aria-label': `${name}: ${text}, number`, min: key === 'score_thr' ? String(range.min) : key === 'max_area' ? '1' : '0',
       step: key === 'score_thr' ? '0.005' : '1', placeholder: key === 'max_area' ? 'any' : '' });
-    box.value = toShown(value);
+    const put = wanted => {
+      slider.value = toPosition(wanted);
+      box.value = toShown(wanted);
+    };
+    put(value);
+    this.lines.set(`${name} ${key}`, put);
     const change = (wanted, final) => {
       this.settings[key][name] = wanted;
+      this.#push(name, key, wanted);
       this.onChange(this.settings, final);
     };
     slider.addEventListener('input', () => {
@@ -69,5 +76,15 @@ export class Decide {
       change(wanted, true);
     });
     return element('label', { class: 'line' }, element('span', {}, text), slider, box);
+  }
+
+  // No cell is larger than the largest and smaller than the smallest: one limit takes the other along.
+  #push(name, key, wanted) {
+    const other = { min_area: 'max_area', max_area: 'min_area' }[key];
+    if (!other || wanted === null) return;
+    const limit = this.settings[other][name];
+    if (limit === null || (key === 'min_area' ? wanted <= limit : wanted >= limit)) return;
+    this.settings[other][name] = wanted;
+    this.lines.get(`${name} ${other}`)(wanted);
   }
 }
