@@ -255,7 +255,8 @@ def test_limits_of_size_do_not_cross(page):
         return page.locator(f'[data-key="{key}"][data-class="round"] + input')
 
     for key, value, other in (
-            ('max_area', '900', ''), ('min_area', '20000', 'max_area'), ('max_area', '300', 'min_area')):
+            ('max_area', '900', ''), ('min_area', '20000', 'max_area'),
+            ('max_area', '300', 'min_area')):
         smallest = limit('min_area').input_value()
         limit(key).fill(value)
         limit(key).press('Tab')
