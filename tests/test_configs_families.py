@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmsart.apis import CellSegmenter, train_model
+from mmsart.apis import CellSegmenter, load_config, train_model
 from mmsart.ops import stand_in
 from mmsart.weights import read_checkpoint
 from tests.livecell_cells import write_livecell
@@ -95,6 +95,19 @@ def run(leaf, data_root, livecell_root, runs, lean):
     cfg.vis_backends = cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
     train_model(cfg)
     return work_dir
+
+
+@pytest.mark.parametrize(('leaf', 'before'), [
+    ('theoviel_r50', 'theoviel_r50_livecell'), ('ryanirl_r50', 'maskrcnn_r50_livecell')])
+def test_the_weights_that_a_leaf_goes_on_from_are_written(leaf, before):
+    """Under the name that its `load_from` has, when the training before it ends."""
+    first = load_config(f'configs/livecell/{before}.py')
+    hook = first.default_hooks.checkpoint
+    iters = sum(stage.max_iters for stage in first.train_cfg.stages)
+    assert not hook.by_epoch
+    assert iters % hook.interval == 0
+    second = load_config(f'configs/sartorius/{leaf}.py')
+    assert second.load_from == f'work_dirs/{before}/iter_{iters}.pth'
 
 
 def test_it_trains_and_validates(run):

@@ -24,3 +24,4 @@ val_loss_pipeline = [*_base_.val_loss_pipeline[:-1], dict(type='Resize', scale_f
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=1000))

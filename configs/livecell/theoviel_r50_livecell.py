@@ -17,3 +17,4 @@ _base_ = [
 model = dict(
     roi_head=dict(bbox_head=dict(num_classes=8), mask_head=dict(num_classes=8)),
     test_cfg=dict(rpn=dict(nms_pre=8000, max_per_img=4000), rcnn=dict(max_per_img=2000)))
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=1000))

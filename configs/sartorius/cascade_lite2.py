@@ -3,7 +3,7 @@
 pip install --no-deps -r requirements-lite.txt
 python tools/train.py configs/sartorius/cascade_lite2_pretrain.py
 python tools/train.py configs/sartorius/cascade_lite2.py --cfg-options \
-  load_from=work_dirs/cascade_lite2_pretrain/LAST_CHECKPOINT
+  load_from=$(cat work_dirs/cascade_lite2_pretrain/last_checkpoint)
 
 On 336 of 420 real images and 4 more of shsy5y: mAP .272, mix-weighted .261 on the 84 others, with
 flips, tuned out of sample; 460 and 2,225 iterations, 2 and 19 minutes on an H200 that four

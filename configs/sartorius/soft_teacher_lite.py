@@ -1,7 +1,7 @@
 """The laptop model learns from the images without labels too: mmdet's SoftTeacher, with masks.
 
 python tools/train.py configs/sartorius/soft_teacher_lite.py \
-  --cfg-options load_from=work_dirs/maskrcnn_lite_cpu/iter_7000.pth
+  --cfg-options load_from=$(cat work_dirs/maskrcnn_lite_cpu/last_checkpoint)
 
 It goes on from a trained maskrcnn_lite_cpu.py: teacher and student begin as that model. From
 nothing a teacher would find nothing for long. A test asks the teacher. Not trained yet: thresholds

@@ -14,6 +14,7 @@ from torch import nn
 from mmsart.apis.config import find_datasets, find_metrics
 from mmsart.apis.dataset_checks import check_coco_metric, check_datasets, check_pixels
 from mmsart.datasets.classes import class_names
+from mmsart.models.roi_heads.one_type_roi_head import OneTypeRoIHead
 from mmsart.utils import UserError, as_user_error
 from mmsart.weights import build_without_weights, check_checkpoint_fits
 
@@ -31,7 +32,7 @@ LOGGERS = {
     'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb'}
 # Heads that tell the classes of the data apart: an RPN tells objects from background, and a
 # semantic head has classes of its own.
-CLASS_HEAD = re.compile(r'(^|\.)(?!rpn_|semantic_)\w*head(\.\d+)?$')
+CLASS_HEAD = re.compile(r'(^|\.)(?!rpn_|semantic_)\w*heads?(\.\d+)?$')
 
 
 def check_launcher(launcher: str) -> None:
@@ -179,13 +180,18 @@ def check_model(cfg: Config, loaders: Sequence[str] = ()) -> nn.Module:
     check_section(cfg, 'model')
     with as_user_error(f'{cfg.filename}: model'):
         model = build_without_weights(cfg.model)
+    of_one_class = {head for module in model.modules() if isinstance(module, OneTypeRoIHead)
+                    for head in module.bbox_heads}
     for loader in loaders:
         classes = data_classes(cfg, loader)
         for name, module in model.named_modules():
             found = getattr(module, 'num_classes', None)
-            if CLASS_HEAD.search(name) and isinstance(found, int) and found != len(classes):
+            if (CLASS_HEAD.search(name) and isinstance(found, int) and found != len(classes)
+                    and module not in of_one_class):
+                # The stages of a CascadeMaskRoIHead, as a config calls them.
+                key = name.replace('bbox_heads', 'bbox_head')
                 raise UserError(
-                    f'{cfg.filename}: model.{name}.num_classes: found {found}, expected '
+                    f'{cfg.filename}: model.{key}.num_classes: found {found}, expected '
                     f'{len(classes)} ({", ".join(classes)}), the classes of {loader}')
     return model
 

@@ -67,9 +67,9 @@ class Found:
 class Predictor:
     """Find the cells of images as tools/test.py does, and of large ones tile by tile.
 
-    An image that is no larger than a tile goes the very way of a test: the transforms of the test
-    pipeline, the detector's `test_step`, one `PostProcessor`. Of a larger image each tile does,
-    with the detector's limits on detections raised by its area.
+    An image that is no larger than the model's `tiles.largest` goes the very way of a test: the
+    transforms of the test pipeline, the detector's `test_step`, one `PostProcessor`. Of a larger
+    image each tile does, with the detector's limits on proposals and detections raised by its area.
 
     Args:
         source: the model.

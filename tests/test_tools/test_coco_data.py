@@ -24,7 +24,7 @@ def data(tmp_path_factory):
 def config(data):
     """The config of docs/coco_data.md, on the demo's network, which is smaller."""
     text, = re.findall('```python\n(.*?)```', (ROOT / 'docs/coco_data.md').read_text(), re.S)
-    text = text.replace('configs/sartorius/maskrcnn_lite_cpu.py',
+    text = text.replace('mmsart::sartorius/maskrcnn_lite_cpu.py',
                         str(ROOT / 'configs/demo/maskrcnn_r18_two_stage.py'))
     text = text.replace('data/mine/', f'{data}/').replace('score_thr=0.3', 'score_thr=0.0')
     path = data.parent / 'coco_cells.py'

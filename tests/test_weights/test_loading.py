@@ -27,8 +27,10 @@ from mmsart.weights import (
     load_weights,
     model_shapes,
     prepare_load_from,
+    read_checkpoint,
 )
 from mmsart.weights.resolve import ENVIRONMENT, NAMES, UnreachableError, fetch
+from mmsart.zoo import default_model
 from tests.test_engine.test_processes import in_two_processes
 
 TOOL = Path(__file__).parents[2] / 'tools/model_converters/import_checkpoint.py'
@@ -172,6 +174,13 @@ def test_environment_names_the_file_where_the_network_is_needed(offline, tmp_pat
         choose_source('https://example.org/w.pth')
 
 
+def test_a_model_of_the_package_is_its_file(monkeypatch):
+    model = default_model()
+    monkeypatch.setenv(ENVIRONMENT, 'for what needs a network alone')
+    assert choose_source(f'zoo://{model.name}') == str(model.weights)
+    assert len(read_checkpoint(choose_source(f'zoo://{model.name}'))) > 100
+
+
 def test_wrong_sources_are_named(tmp_path):
     with pytest.raises(MissingFileError, match='weights that load_from names'):
         choose_source(str(tmp_path / 'absent.pth'))
@@ -179,6 +188,8 @@ def test_wrong_sources_are_named(tmp_path):
         choose_source('torchvision://no_such_net')
     with pytest.raises(MissingFileError, match='pip install no-such-package-of-weights'):
         choose_source('package://no-such-package-of-weights')
+    with pytest.raises(UserError, match='load_from: zoo://no_such_model: no such model in the pac'):
+        choose_source('zoo://no_such_model')
 
 
 def test_run_without_load_from_gets_no_hook():

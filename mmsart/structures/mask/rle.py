@@ -4,7 +4,7 @@ Kaggle writes a mask as text, ``start length`` pairs over the image in row-major
 from 1. COCO counts zeros and ones in turn in column-major order. A row-major code of an (h, w)
 image is therefore the column-major code of its transpose: Kaggle's runs become COCO's without
 decoding a pixel, and areas, intersections and unions stay what they are. Every COCO code in this
-package is of that kind, with ``size == [w, h]``, and is called *transposed COCO RLE*.
+module is of that kind, with ``size == [w, h]``, and is called *transposed COCO RLE*.
 """
 import itertools
 import re
