@@ -29,7 +29,8 @@ def format_gains(images: Sequence[Predictions], result: TuningResult,
         f'{"out-of-sample":>15}{"gain":>9}' if result.folds else '')]
     for key in filter(summaries[0].__contains__, keys):
         values = [summary[key] for summary in summaries]
-        count = types.count(key[4:]) or len(types)
+        cell_type = key.removeprefix('mAP_')
+        count = types.count(cell_type) if cell_type in classes else len(types)
         line = f'{key:{width}}{count:8}{values[0]:10.4f}{values[1]:11.4f}'
         lines.append(line + (
             f'{values[2]:15.4f}{values[2] - values[0]:+9.4f}' if result.folds else ''))

@@ -15,9 +15,10 @@ import pytest
 
 from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
+from mmsart.postprocessing import complete_config
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
-from tests.test_app.fakes import DiscSegmenter, draw_discs
+from tests.test_app.fakes import CLASSES, POSTPROCESS, DiscSegmenter, draw_discs
 
 server_module = pytest.importorskip('mmsart.app.server')
 uvicorn = pytest.importorskip('uvicorn')
@@ -270,6 +271,36 @@ def test_limits_of_size_do_not_cross(page):
     limit('max_area').press('Tab')
     assert limit('min_area').input_value() == '300'
     wait_for_cells(page, 12)
+    assert page.evaluate('toasts') == []
+
+
+def test_score_thresholds_are_any_number_from_the_lowest(page, served):
+    segmenter = served[1]
+    segmenter.source.postprocess = complete_config(
+        POSTPROCESS | dict(score_thr=dict(round=0.347123, long=0.4)), CLASSES)  # as a tuner's
+    drop(page, 'a.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    slider = page.locator('[data-key="score_thr"][data-class="round"]')
+    box = page.locator('[data-key="score_thr"][data-class="round"] + input')
+    assert (box.input_value(), box.get_attribute('min')) == ('0.347', '0.174')
+    for typed, taken in (('0.2', '0.2'), ('0.35', '0.35'), ('0.173', '0.35'), ('1.001', '0.35'),
+                         ('', '0.35'), ('1', '1'), ('0.174', '0.174')):
+        box.fill(typed)
+        box.press('Tab')
+        assert box.input_value() == taken
+    box.press('ArrowUp')
+    assert box.input_value() == '0.175'
+    slider.focus()
+    for key, shown in (('ArrowRight', '0.18'), ('Home', '0.174'), ('End', '1')):
+        slider.press(key)
+        assert box.input_value() == shown
+    wait_for_cells(page, 0)
+    box.fill('0.34725')
+    box.press('Tab')
+    page.wait_for_function('''async () => {
+        const { items } = await fetch('/api/state').then(answer => answer.json());
+        return items[0].settings.score_thr.round === 0.34725;
+    }''')
     assert page.evaluate('toasts') == []
 
 

@@ -9,6 +9,9 @@ const STEPS = 200;
 const toSlider = area => Math.round(Math.sqrt(Math.min(area, LARGEST) / LARGEST) * STEPS);
 const toArea = position => Math.round((position / STEPS) ** 2 * LARGEST);
 
+// Detections below a score were not kept. Products are a little off: 0.07 * 1000 is above 70.
+const upToThousandths = score => Math.ceil(Number((score * 1000).toFixed(6))) / 1000;
+
 export class Decide {
   // `onChange(settings, final)` is called while a slider moves, and when it rests.
   constructor(onChange) {
@@ -29,11 +32,12 @@ export class Decide {
     const { postprocess, classes, keep } = item.facts;
     this.settings = structuredClone({ ...postprocess, ...item.settings });
     classes.forEach((name, label) => {
-      const lowest = Math.ceil(postprocess.score_thr[name] * keep * 1000) / 1000;
+      const lowest = upToThousandths(postprocess.score_thr[name] * keep);
       const group = element('fieldset', { class: 'thresholds' }, element('legend', {},
         element('span', { class: 'swatch', id: `swatch-${label}` }), name));
       group.append(
-        this.#line(name, 'score_thr', 'Score ≥', { min: lowest, max: 1, step: 0.005 }, value => value, value => value, value => Number(value.toFixed(3))),
+        this.#line(name, 'score_thr', 'Score ≥', { min: Math.floor(lowest * 200) / 200, max: 1, step: 0.005, lowest },
+          value => value, position => Math.max(lowest, Number(position.toFixed(3))), value => Number(value.toFixed(3))),
         this.#line(name, 'min_area', 'Size ≥', { min: 0, max: STEPS, step: 1 }, toSlider, toArea, value => value),
         this.#line(name, 'max_area', 'Size ≤', { min: 1, max: STEPS, step: 1 },
           area => area === null ? STEPS : toSlider(area), position => position >= STEPS ? null : toArea(position), value => value ?? ''));
@@ -50,8 +54,8 @@ export class Decide {
       type: 'range', min: String(range.min), max: String(range.max), step: String(range.step),
       'data-key': key, 'data-class': name, 'aria-label': `${name}: ${text}` });
     const box = element('input', {
-      type: 'number', 'aria-label': `${name}: ${text}, number`, min: key === 'score_thr' ? String(range.min) : key === 'max_area' ? '1' : '0',
-      step: key === 'score_thr' ? '0.005' : '1', placeholder: key === 'max_area' ? 'any' : '' });
+      type: 'number', 'aria-label': `${name}: ${text}, number`, min: String(range.lowest ?? range.min),
+      max: key === 'score_thr' ? '1' : '', step: key === 'score_thr' ? '0.001' : '1', placeholder: key === 'max_area' ? 'any' : '' });
     const put = wanted => {
       slider.value = toPosition(wanted);
       box.value = toShown(wanted);
@@ -70,7 +74,9 @@ export class Decide {
     });
     slider.addEventListener('change', () => change(toValue(Number(slider.value)), true));
     box.addEventListener('change', () => {
-      if (!box.checkValidity() || (box.value === '' && key !== 'max_area')) { box.value = toShown(this.settings[key][name]); return; }
+      const { badInput, rangeUnderflow, rangeOverflow, stepMismatch } = box.validity;
+      const refused = badInput || rangeUnderflow || rangeOverflow || (stepMismatch && key !== 'score_thr'); // scores may be finer than a step
+      if (refused || (box.value === '' && key !== 'max_area')) { box.value = toShown(this.settings[key][name]); return; }
       const wanted = box.value === '' ? null : Number(box.value);
       slider.value = toPosition(wanted);
       change(wanted, true);
