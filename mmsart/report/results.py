@@ -182,7 +182,8 @@ def _read_cells(folder: Path, row: dict[str, Any]) -> pd.DataFrame:
     path = folder / f'{row["stem"]}{SAVERS["table"].ending}'
     if not path.is_file():
         raise missing(path, 'the table of cells: predict with --save table')
-    table = _read_csv(path, {})
+    # Classes may be called 1 and 2, which are no numbers.
+    table = _read_csv(path, {'class': str, CELLPROFILER_NAMES['class']: str})
     if 'ObjectNumber' in table:
         table = table.rename(columns={new: old for old, new in CELLPROFILER_NAMES.items()})
     lost = [name for name in (*_CELL_NUMBERS, 'class') if name not in table]

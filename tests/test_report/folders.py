@@ -24,7 +24,8 @@ def make_results(count: int = 3) -> list[ImageResult]:
 
 
 def write_folder(folder: Path, results: Sequence[ImageResult], failed: Sequence[str] = (),
-                 formats: Sequence[str] = ('table', 'labels'), **options: Any) -> Path:
+                 formats: Sequence[str] = ('table', 'labels'), classes: Sequence[str] = CLASSES,
+                 **options: Any) -> Path:
     """Write what `mmsart predict` writes."""
     rows = []
     for number, result in enumerate(results):
@@ -33,7 +34,7 @@ def write_folder(folder: Path, results: Sequence[ImageResult], failed: Sequence[
         write_previews(folder / PREVIEWS, stem, result)
         rows.append(summarize_image(result, stem))
     rows += [failed_image(name, 'found text, expected an image') for name in failed]
-    write_summary(folder / 'summary.csv', rows, CLASSES)
+    write_summary(folder / 'summary.csv', rows, classes)
     return folder
 
 

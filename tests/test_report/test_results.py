@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,18 @@ def test_what_was_written_is_read(tmp_path, cellprofiler):
             np.testing.assert_array_equal(frame.detections.labels, other.detections.labels)
             np.testing.assert_array_equal(
                 frame.detections.masks.to_ndarray(), bitmaps_of(other))
+
+
+@pytest.mark.parametrize('cellprofiler', [False, True])
+@pytest.mark.parametrize('classes', [('1', '02', '3.0'), ('True', 'False', 'TRUE')])
+def test_classes_are_names_whatever_they_look_like(tmp_path, classes, cellprofiler):
+    written = replace(make_results(1)[0], classes=classes)
+    results = read_results(write_folder(
+        tmp_path, [written], classes=classes, cellprofiler=cellprofiler))
+    assert results.classes == classes
+    [frame] = results.images[0].frames()
+    np.testing.assert_array_equal(
+        frame.detections.labels, written.frames[0].detections.labels)
 
 
 def test_without_previews_there_are_none(tmp_path):
