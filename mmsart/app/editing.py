@@ -63,10 +63,15 @@ class Editor:
         return Edit('delete', self._ids(request))
 
     def _relabel(self, request: dict[str, Any]) -> Edit:
-        ids, label = self._ids(request), self._label(request)
-        return Edit('change class', ids, tuple(
+        label = self._label(request)
+        rows = [row for row in self._places(self._ids(request))
+                if self._cells.labels[row] != label]
+        if not rows:
+            raise UserError(f'change class: found cells of the class {self._classes[label]}, '
+                            'expected some of another')
+        return Edit('change class', tuple(map(self._id, rows)), tuple(
             self._cell(label, float(self._cells.scores[row]), self._cells.masks.patch(row),
-                       self._box(row)) for row in self._places(ids)))
+                       self._box(row)) for row in rows))
 
     def _merge(self, request: dict[str, Any]) -> Edit:
         ids = self._ids(request)
@@ -109,6 +114,9 @@ class Editor:
         painted, place = self._free(*self._shape(request), others=self._cells.masks[others])
         patch, box = unite_patches([self._cells.masks.patch(row), painted],
                                    np.array([self._box(row), place]))
+        if np.count_nonzero(patch) == self._cells.masks.areas[row]:
+            raise UserError('extend: found every pixel of the shape in the cell, expected it to '
+                            'reach beyond')
         return self._changed('extend', row, patch, _box(box))
 
     def _erase(self, request: dict[str, Any]) -> Edit:
@@ -117,6 +125,9 @@ class Editor:
         region = PatchMasks.from_patches([patch], np.array([box]), *self._size)
         rest = _minus(self._cells.masks.patch(row), self._box(row), region)
         tight, place = tight_patch(rest, self._box(row))
+        if np.count_nonzero(rest) == self._cells.masks.areas[row]:
+            raise UserError('erase: found no pixel of the shape in the cell, expected it to lie '
+                            'on the cell')
         if not tight.size:
             return Edit('delete', (self._id(row),))
         return self._changed('erase', row, tight, place)

@@ -4,9 +4,9 @@ from __future__ import annotations
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,13 @@ LONGEST_STEM = 120  # bytes; file systems take 255, and endings are added
 
 
 @contextmanager
-def open_result(library: Library, item: Item) -> Iterator[ImageResult]:
+def open_result(library: Library, item: Item, img_id: str = '') -> Iterator[ImageResult]:
     """Give the cells of an item as they stand, with its grey values, as a prediction has them.
 
     Args:
         library: of all items.
         item: that is done.
+        img_id: what a submission calls it; by default its name without folder and ending.
 
     Yields:
         The result; its file is open meanwhile.
@@ -52,7 +53,7 @@ def open_result(library: Library, item: Item) -> Iterator[ImageResult]:
         if (stack.height, stack.width, len(stack)) != (facts.height, facts.width, facts.frames):
             raise UserError(f'{item.name}: the file has changed since the cells were found, '
                             'expected the same; run it again')
-        frames = _StoredFrames(Path(folder), stack, facts)
+        frames = _StoredFrames(Path(folder), stack, facts, img_id)
         for number in range(facts.frames):
             frames.store(number, library.cells(item, number, keep=False))
         yield ImageResult(
@@ -67,16 +68,17 @@ class _StoredFrames(Sequence[FrameResult]):
         folder: for the files.
         stack: the grey values.
         facts: of the item.
+        img_id: of the cells, in place of their own.
     """
 
-    def __init__(self, folder: Path, stack: ImageStack, facts: Facts) -> None:
-        self._folder, self._stack, self._facts = folder, stack, facts
+    def __init__(self, folder: Path, stack: ImageStack, facts: Facts, img_id: str) -> None:
+        self._folder, self._stack, self._facts, self._img_id = folder, stack, facts, img_id
 
     def store(self, number: int, cells: Detections) -> None:
         """Write the cells of a frame."""
         size = self._facts.height, self._facts.width
         save_kept(self._folder / kept_name(number),
-                  KeptFrame((KeptCrop(cells),), size, cells.img_id))
+                  KeptFrame((KeptCrop(cells),), size, self._img_id or cells.img_id))
 
     def __len__(self) -> int:
         return self._facts.frames
@@ -145,8 +147,9 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         out = Path(folder)
         rows, files = [], []
-        for item, stem in zip(items, distinct_stems(items), strict=True):
-            with open_result(library, item) as result:
+        for item, stem, img_id in zip(
+                items, distinct_stems(items), distinct_ids(items), strict=True):
+            with open_result(library, item, img_id) as result:
                 files += save_result(result, out, stem, formats, options)
                 rows.append(summarize_image(result, stem))
         classes = dict.fromkeys(results_of(item).classes for item in items)
@@ -162,14 +165,24 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
 
 def distinct_stems(items: Sequence[Item]) -> list[str]:
     """Name the files of items: each as its image, without what a file system may not like."""
-    stems, used = [], set()
-    for item in items:
-        stem = safe_stem(item.name)
-        if stem.lower() in used:
-            stem = f'{stem}_{item.id}'
-        used.add(stem.lower())
-        stems.append(stem)
-    return stems
+    return _tell_apart([safe_stem(item.name) for item in items], items, str.lower)
+
+
+def distinct_ids(items: Sequence[Item]) -> list[str]:
+    """Name items in a submission as a prediction does: by the path below the folder added."""
+    return _tell_apart([str(PurePosixPath(item.name).with_name(image_id(item.name)))
+                        for item in items], items, str)
+
+
+def _tell_apart(names: Sequence[str], items: Sequence[Item],
+                as_compared: Callable[[str], str]) -> list[str]:
+    """Give items whose name an earlier one has their id behind it."""
+    distinct: dict[str, str] = {}
+    for name, item in zip(names, items, strict=True):
+        while as_compared(name) in distinct:
+            name = f'{name}_{item.id}'
+        distinct[as_compared(name)] = name
+    return list(distinct.values())
 
 
 def safe_stem(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -183,6 +183,9 @@ def count_labels(cells: Detections, classes: Sequence[str]) -> tuple[int, ...]:
 def open_item(item: Item) -> Iterator[ImageStack]:
     """Open an item's file.
 
+    A deep stack is shown between the grey values that its prediction has found: to find them anew
+    takes all of its planes.
+
     Yields:
         Its frames.
 
@@ -193,8 +196,11 @@ def open_item(item: Item) -> Iterator[ImageStack]:
         raise UserError(f'{item.name}: the file is not there any more, expected it at '
                         f'{item.path}' if not item.uploaded else
                         f'{item.name}: the file is not there any more, expected the upload')
+    options, limits = item.read_options, item.facts and item.facts.display_range
+    if limits and limits[0] != limits[1]:
+        options = replace(options, normalize=(min(limits), max(limits)))
     try:
-        with item.read_options.open(item.path) as stack:
+        with options.open(item.path) as stack:
             yield stack
     except UserError as error:
         raise UserError(str(error).replace(item.path, item.name)) from error

@@ -116,6 +116,28 @@ def test_extend_and_erase(client, done):
     assert gone['count'] == before['count'] - 1
 
 
+def test_what_changes_no_pixel_and_no_class_is_no_correction(client, done):
+    before = client.cells(done)
+    boxes = by_id(before)
+    cell, other = before['ids'][:2].tolist()
+
+    def stroke(inside):
+        (x1, y1, x2, y2), *_ = boxes[inside]
+        return dict(shape='brush', points=[[(x1 + x2) / 2, (y1 + y2) / 2]], radius=2)
+
+    for request, problem in (
+            (dict(kind='erase', id=cell, **stroke(other)), 'erase: found no pixel'),
+            (dict(kind='extend', id=cell, **stroke(cell)), 'extend: found every pixel'),
+            (dict(kind='relabel', ids=[cell, other], label=0), 'cells of the class round')):
+        answer = client.post(f'/api/items/{done}/frames/0/edits', json=request)
+        assert (answer.status_code, problem in answer.json()['detail']) == (400, True)
+    assert same(client.cells(done), before)
+    assert client.cells(done)['edits'] == []
+    client.edit(done, kind='relabel', ids=[cell], label=1)
+    cells = client.edit(done, kind='relabel', ids=[FIRST_ID, other], label=1)
+    assert (FIRST_ID in cells['ids'], other in cells['ids']) == (True, False)  # it was one already
+
+
 @pytest.mark.parametrize(('request_', 'problem'), [
     (dict(kind='explode'), 'expected one of delete'),
     (dict(kind='delete', ids=[]), 'expected a list of cells'),

@@ -27,6 +27,8 @@ from mmsart.app.sheets import Sheets
 from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
+from mmsart.imaging import open_image
+from mmsart.imaging.inputs import find_inputs
 from mmsart.postprocessing import PostProcessor, complete_config
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import OKABE_ITO
@@ -421,6 +423,22 @@ def test_every_format_is_written_as_predict_writes_it(client, segmenter, done, t
     assert {'submission.csv', 'coco.json', 'summary.csv'} <= set(names)
 
 
+def test_pictures_of_one_name_are_told_apart_in_a_submission(client, pictures):
+    for name in ('p1', 'p2'):
+        (pictures / name).mkdir()
+        shutil.copy(pictures / 'dish 0.png', pictures / name / 'A1.png')
+    client.post('/api/folders', json=dict(path=str(pictures), recursive=True)).raise_for_status()
+    for name in ('A1.png', 'A1_000008.png', 'A1.png'):
+        client.add(name, png(draw_discs(side=64, count=1)[0])).raise_for_status()
+    client.wait()
+    archive = export(client, 'all', ['submission'])
+    rows = csv.DictReader(io.StringIO(archive.read('submission.csv').decode()))
+    ids = list(dict.fromkeys(row['id'] for row in rows))
+    assert ids[:5] == [image.stem for image in find_inputs([pictures], recursive=True)]
+    assert ids[3:] == ['p1/A1', 'p2/A1', 'A1', 'A1_000008', 'A1_000008_000008']
+    assert len(set(archive.namelist())) == len(archive.namelist()) == 8 + 2
+
+
 def test_models_of_other_classes_stand_side_by_side(tmp_path):
     workspace = Workspace(tmp_path / 'w')
     with Client(create_app(workspace, DiscSegmenter(), folders=[tmp_path])) as client:
@@ -524,6 +542,35 @@ def test_tiles_make_the_picture(client):
     assert read(2, 0, 0).shape == (300, 300)
     for place in ('0/3/0', '3/0/0', '0/-1/0'):
         assert client.get(f'/api/items/{item}/frames/0/tiles/{place}').status_code == 404
+
+
+def test_a_plane_of_a_deep_stack_is_shown_without_the_others(client, tmp_path):
+    """The last one is damaged after the prediction, which tells whether it is read."""
+    path = tmp_path / 'stack.tif'
+    planes = np.stack([draw_discs(seed=seed)[0].astype(np.uint16) * (40 + 60 * seed)
+                       for seed in range(3)])
+    tifffile.imwrite(path, planes, photometric='minisblack', metadata=dict(axes='ZYX'),
+                     compression='zlib')
+    with open_image(path) as stack:
+        expected = [frame.image for frame in stack]
+    with tifffile.TiffFile(path) as file:
+        place, size = file.pages[2].dataoffsets[0], file.pages[2].databytecounts[0]
+    data = path.read_bytes()
+    client.add('stack.tif', data)
+    item = client.wait()[0]['id']
+    copy = next((tmp_path / 'workspace/items' / item).glob('source*'))
+    copy.write_bytes(data[:place] + bytes(size) + data[place + size:])
+
+    def read(frame):
+        return client.get(f'/api/items/{item}/frames/{frame}/tiles/0/0/0')
+
+    for frame in range(2):
+        shown = cv2.imdecode(np.frombuffer(read(frame).content, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(shown, expected[frame])
+    cell = int(client.cells(item, 1)['ids'][0])
+    measured = client.post(f'/api/items/{item}/frames/1/measurements', json=dict(ids=[cell]))
+    assert measured.json()[0]['z'] == 1
+    assert read(2).status_code == 400
 
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 3000), (3000, 1), (2, 513)])
