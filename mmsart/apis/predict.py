@@ -11,7 +11,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,15 @@ from tqdm import tqdm
 from mmsart import __version__
 from mmsart.apis.inference import CellSegmenter, ReadOptions, Request, Segmentation
 from mmsart.formats.coco import merge_coco
-from mmsart.formats.preview import PREVIEWS, write_previews
-from mmsart.formats.saving import DEFAULT_FORMATS, SAVERS, SaveOptions, check_formats, save_result
+from mmsart.formats.preview import PREVIEWS, preview_paths, write_previews
+from mmsart.formats.saving import (
+    DEFAULT_FORMATS,
+    SAVERS,
+    SaveOptions,
+    check_formats,
+    result_paths,
+    save_result,
+)
 from mmsart.formats.submission import merge_submissions
 from mmsart.formats.summary import (
     DONE,
@@ -94,14 +101,15 @@ def predict_files(
         options: of the batch.
 
     Raises:
-        UserError: an option is wrong, or `out` is in use; nothing is written then.
+        UserError: an option is wrong, or `out` is in use or one of the `inputs`; nothing is written
+            then.
         IncompleteError: all is done but for the files that it names.
     """
     options = options or PredictOptions()
     formats = _check_options(options)
-    images = find_inputs(inputs, options.recursive, exclude=out)
+    images = _without_results(find_inputs(inputs, options.recursive, exclude=out), Path(out))
     if options.all_series:
-        images = [each for image in images for each in with_series(image)]
+        images = with_series(images)
     with _processes() as (rank, count):
         _together(rank, lambda: _check_folder(Path(out), options))
         segmenter = make_segmenter()
@@ -126,6 +134,16 @@ def _check_options(options: PredictOptions) -> tuple[str, ...]:
         raise UserError(f'--numbers: found --save {",".join(formats)}, expected outlines or '
                         'overlay in it')
     return formats
+
+
+def _without_results(images: Sequence[InputImage], out: Path) -> list[InputImage]:
+    """Leave out what an earlier batch has written: a shell's patterns stand for it too."""
+    written = {(out / name).resolve() for record in _records(out)
+               for name in record.get('files', ())}
+    left = [image for image in images if image.path.resolve() not in written]
+    if not left:
+        raise UserError(f'{images[0].path}: found a result of an earlier batch, expected an image')
+    return left
 
 
 def _check_folder(out: Path, options: PredictOptions) -> None:
@@ -210,36 +228,51 @@ class _Batch:
         return [record['error'] for record in records if 'error' in record]
 
     def _write(self, image: InputImage, result: Segmentation | UserError) -> None:
-        """Save what was found, and the record when everything else is there."""
+        """Save what was found, and the record when nothing else is there and all of it is."""
         record: dict[str, Any] = dict(fingerprint=self._fingerprint(image), files=[])
+        possible = self._earlier_files(image)
         if isinstance(result, Segmentation):
-            try:
-                files = save_result(
-                    result, self.out, image.stem, self.formats,
-                    self.options.details)
-                files += write_previews(self.out / PREVIEWS, image.stem, result)
-                record['files'] = [str(path.relative_to(self.out)) for path in files]
-                record['row'] = summarize_image(result, image.stem)
-                record['caps'] = result.caps
-                self._say(_line(result))
-            except UserError as wrong:
-                result = wrong
-            except OSError:  # such as a full disk, which the next image meets too
-                raise
-            except Exception as defect:
-                result = UnforeseenError(image.name, defect)
-            else:
-                result.close()
+            with closing(result):
+                files = self._files(image, result)
+                possible.update(files)
+                try:
+                    save_result(result, self.out, image.stem, self.formats, self.options.details)
+                    write_previews(self.out / PREVIEWS, image.stem, result)
+                    record |= dict(files=files, row=summarize_image(result, image.stem),
+                                   caps=result.caps)
+                    self._say(_line(result))
+                except UserError as wrong:
+                    result = wrong
+                except OSError:  # such as a full disk, which the next image meets too
+                    raise
+                except Exception as defect:
+                    result = UnforeseenError(image.name, defect)
         if isinstance(result, UnforeseenError):
             traceback.print_exception(result.__cause__)
         if isinstance(result, UserError):
             error = readable(str(result))
             record |= dict(row=failed_image(image.name, error), error=error, files=[])
             self._say(f'{image.name}: failed')
+        for name in possible.difference(record['files']):
+            if (self.out / name).is_file():  # what failed may have met a folder there
+                (self.out / name).unlink()
         path = self._record_path(image)
         check_writable(path.parent)
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(record))
+
+    def _files(self, image: InputImage, result: Segmentation) -> list[str]:
+        """Name the files that hold a result, below the folder of results."""
+        paths = (*result_paths(result, self.out, image.stem, self.formats),
+                 *preview_paths(self.out / PREVIEWS, image.stem, result))
+        return [str(path.relative_to(self.out)) for path in paths]
+
+    def _earlier_files(self, image: InputImage) -> set[str]:
+        """Name the files of the last time, which may have had other formats or frames."""
+        try:
+            return set(self._read_record(image).get('files', ()))
+        except (OSError, ValueError):
+            return set()
 
     def _remove_leftovers(self, images: Sequence[InputImage]) -> None:
         """Take away the half-written files of a batch that was killed."""
@@ -299,6 +332,8 @@ def _line(result: Segmentation) -> str:
                       in zip(counts, result.classes, strict=True) if count)
     frames = f' in {len(result.frames)} frames' if len(result.frames) > 1 else ''
     notes = [] if result.display_range is None else [str(result.normalization)]
+    if result.display_range is not None and result.display_range[0] > result.display_range[1]:
+        notes.append('0 is white in this file')
     notes += result.warnings
     return (f'{result.name}: {len(result)} cells{f" ({kinds})" if kinds else ""}{frames}, '
             f'{result.seconds:.1f} s' + ''.join(f'; {note}' for note in notes))

@@ -30,15 +30,28 @@ def write_previews(folder: str | os.PathLike, stem: str, result: ImageResult) ->
     Raises:
         UserError: a file cannot be written.
     """
-    paths = []
-    for frame in result.frames:
-        paths.append(Path(folder) / f'{stem}{result.frame_suffix(frame)}.jpg')
-        with atomic_write(paths[-1]) as temporary:
+    paths = preview_paths(folder, stem, result)
+    for path, frame in zip(paths, result.frames, strict=True):
+        with atomic_write(path) as temporary:
             picture = to_display(np.asarray(frame.image), result.display_range)
             if not cv2.imwrite(str(temporary), shrink(picture, LARGEST_SIDE),
                                [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
-                raise UserError(f'{paths[-1]}: cannot be written')
+                raise UserError(f'{path}: cannot be written')
     return paths
+
+
+def preview_paths(folder: str | os.PathLike, stem: str, result: ImageResult) -> list[Path]:
+    """List the files that :func:`write_previews` writes.
+
+    Args:
+        folder: where to write.
+        stem: begin of the files' names.
+        result: what was found.
+
+    Returns:
+        The files, one per frame, written or not.
+    """
+    return [Path(folder) / f'{stem}{result.frame_suffix(frame)}.jpg' for frame in result.frames]
 
 
 def shrink(picture: np.ndarray, largest_side: int) -> np.ndarray:

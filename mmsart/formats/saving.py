@@ -41,12 +41,16 @@ class Saver:
     ending: str
     write: Callable[[Path, ImageResult, SaveOptions], None]
 
+    def paths(self, folder: Path, stem: str, _: ImageResult) -> list[Path]:
+        """Return the path of the file."""
+        return [folder / f'{stem}{self.ending}']
+
     def __call__(self, folder: Path, stem: str, result: ImageResult,
                  options: SaveOptions) -> list[Path]:
         """Write the file and return its path."""
-        path = folder / f'{stem}{self.ending}'
-        self.write(path, result, options)
-        return [path]
+        paths = self.paths(folder, stem, result)
+        self.write(paths[0], result, options)
+        return paths
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,17 @@ class FrameSaver:
     ending: str
     write: Callable[[Path, FrameResult, ImageResult, SaveOptions], None]
 
+    def paths(self, folder: Path, stem: str, result: ImageResult) -> list[Path]:
+        """Return the paths of the files."""
+        return [folder / f'{stem}{result.frame_suffix(frame)}{self.ending}'
+                for frame in result.frames]
+
     def __call__(self, folder: Path, stem: str, result: ImageResult,
                  options: SaveOptions) -> list[Path]:
         """Write the files and return their paths."""
-        paths = []
-        for frame in result.frames:
-            paths.append(folder / f'{stem}{result.frame_suffix(frame)}{self.ending}')
-            self.write(paths[-1], frame, result, options)
+        paths = self.paths(folder, stem, result)
+        for path, frame in zip(paths, result.frames, strict=True):
+            self.write(path, frame, result, options)
         return paths
 
 
@@ -138,6 +146,22 @@ def save_result(result: ImageResult, folder: str | os.PathLike, stem: str,
     """
     return [path for name in check_formats(formats)
             for path in SAVERS[name](Path(folder), stem, result, options or SaveOptions())]
+
+
+def result_paths(result: ImageResult, folder: str | os.PathLike, stem: str,
+                 formats: Sequence[str] = DEFAULT_FORMATS) -> list[Path]:
+    """List the files that :func:`save_result` writes.
+
+    Args:
+        result: what was found.
+        folder: where to write.
+        stem: begin of the files' names.
+        formats: names of :data:`SAVERS`.
+
+    Returns:
+        The files, written or not.
+    """
+    return [path for name in formats for path in SAVERS[name].paths(Path(folder), stem, result)]
 
 
 def _write_submission(path: Path, result: ImageResult) -> None:

@@ -5,8 +5,9 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmsart.imaging.readers import IMAGE_SUFFIXES, count_series
@@ -43,16 +44,16 @@ def find_inputs(
         inputs: files, folders, or patterns with ``*``, ``?`` and ``[...]``; ``**`` stands for
             folders at any depth.
         recursive: also look into the folders of folders.
-        exclude: a folder to pass over: that of the results.
+        exclude: a folder that folders and patterns pass over: that of the results.
 
     Returns:
         The images in the order of `inputs`, in folders by name, each once. Names that differ in
         nothing but their ending keep it in their stem, as ``a_png`` and ``a_tif``; very long ones
-        are cut there.
+        are cut there. No two stems are the same.
 
     Raises:
         MissingFileError: there is no such file or folder, or no image in it.
-        UserError: files of different folders have one name.
+        UserError: files of different folders have one name, or `exclude` is a folder to look into.
     """
     found: dict[Path, str] = {}
     for given in inputs:
@@ -67,23 +68,24 @@ def find_inputs(
         if (other := by_name.setdefault(name, path)) != path:
             raise UserError(f'{path}: found {other} too, expected names that differ: give the '
                             'folder of both with --recursive')
-    stems = [_stem(name) for name in found.values()]
-    twice = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) \
-        else set()
-    return [InputImage(path, name, _stem_with_ending(name) if stem in twice else stem)
-            for (path, name), stem in zip(found.items(), stems, strict=True)]
+    images = [InputImage(path, name, _stem(name)) for path, name in found.items()]
+    return _tell_apart(_tell_apart(images, _stem_with_ending), _stem_with_hash)
 
 
-def with_series(image: InputImage) -> list[InputImage]:
-    """List each image of a file that holds several as an entry of its own.
+def with_series(images: Sequence[InputImage]) -> list[InputImage]:
+    """List each image of files that hold several as an entry of its own.
 
     Args:
-        image: a file.
+        images: files.
 
     Returns:
-        One entry an image of the file; a file that cannot be read keeps its own, so that the
-        error comes in its turn.
+        One entry an image of each file, no two of one stem; a file that cannot be read keeps its
+        own, so that the error comes in its turn.
     """
+    return _tell_apart([each for image in images for each in _series(image)], _stem_with_hash)
+
+
+def _series(image: InputImage) -> list[InputImage]:
     try:
         count = count_series(image.path)
     except (UserError, OSError):
@@ -95,6 +97,14 @@ def with_series(image: InputImage) -> list[InputImage]:
                        number) for number in range(count)]
 
 
+def _tell_apart(images: list[InputImage],
+                rename: Callable[[InputImage], str]) -> list[InputImage]:
+    """Give images whose stem others have too another one."""
+    counts = Counter(image.stem for image in images)
+    return [replace(image, stem=rename(image)) if counts[image.stem] > 1 else image
+            for image in images]
+
+
 def _list(given: str | os.PathLike, recursive: bool,
           exclude: Path | None) -> Iterator[tuple[Path, str]]:
     """Yield files with the names that they go by."""
@@ -102,19 +112,34 @@ def _list(given: str | os.PathLike, recursive: bool,
     if path.is_file():
         yield path, path.name
     elif path.is_dir():
-        for file in _walk(path, recursive, exclude):
+        for file in _walk(path, recursive, _exclude_below(path, exclude)):
             yield file, file.relative_to(path).as_posix()
     elif glob.has_magic(str(given)):
-        yield from _match(Path(str(given)))
+        yield from _match(Path(str(given)), exclude)
     else:
         raise missing(given, 'images', 'file or folder')
 
 
-def _match(pattern: Path) -> Iterator[tuple[Path, str]]:
+def _exclude_below(folder: Path, exclude: Path | None) -> Path | None:
+    """Return what to pass over in a folder: nothing where it lies in the folder of results.
+
+    Raises:
+        UserError: they are one, so that results would be taken for images the next time.
+    """
+    if exclude is None or not _is_in(folder, exclude):
+        return exclude
+    if _same(folder, exclude):
+        raise UserError(f'{exclude}: found the folder of the images to look at, expected another '
+                        'one for the results')
+    return None
+
+
+def _match(pattern: Path, exclude: Path | None) -> Iterator[tuple[Path, str]]:
     """Yield the images that a pattern stands for, with their paths below its fixed part."""
     parts = pattern.parts
     fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
+    exclude = _exclude_below(root, exclude)
     # Python's versions differ in what ** in a part of a name or at the end means.
     wild = [part if part == '**' else re.sub(r'\*+', '*', part) for part in parts[fixed:]]
     wild += ['*'] if wild[-1] == '**' else []
@@ -123,7 +148,8 @@ def _match(pattern: Path) -> Iterator[tuple[Path, str]]:
     for file in found:
         below = file.relative_to(root)
         hidden = any(part.startswith('.') for part in below.parts)
-        if _is_image(file) and (asked or not hidden) and not file.is_dir():
+        if (_is_image(file) and (asked or not hidden) and not file.is_dir()
+                and not (exclude is not None and _is_in(file.parent, exclude))):
             yield file, below.as_posix()
 
 
@@ -148,13 +174,27 @@ def _same(path: Path, other: Path) -> bool:
     return path.resolve() == other.resolve()
 
 
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
 def _stem(name: str) -> str:
     """Return how results begin; what would leave no room for their endings is cut and hashed."""
     own = image_id(name)
     if len(os.fsencode(own)) > LONGEST_STEM:
-        own = own[:LONGEST_STEM // 4] + '_' + hashlib.sha256(name.encode()).hexdigest()[:12]
+        own = own[:LONGEST_STEM // 4] + '_' + _hash(name)
     return str(Path(name).parent / own)
 
 
-def _stem_with_ending(name: str) -> str:
-    return f'{_stem(name)}_{Path(name).suffix[1:]}'
+def _stem_with_ending(image: InputImage) -> str:
+    base = os.path.basename(image.name)
+    return image.stem + base[len(image_id(base)):].replace('.', '_')
+
+
+def _stem_with_hash(image: InputImage) -> str:
+    """Return the stem of an image of whose name, such as ``a_png.jpg``, another's is made."""
+    return f'{image.stem}_{_hash(image.name)}'
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:12]

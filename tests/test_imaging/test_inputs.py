@@ -39,6 +39,36 @@ def test_files_and_patterns(folder):
     assert found(folder / '**.png') == {'b.png': 'b'}
 
 
+@pytest.mark.parametrize('pattern', ['*/*.png', 'o*/*.png', '**/*', 'deep/../*/*.png'])
+def test_patterns_pass_over_the_results(folder, pattern):
+    (folder / 'open.png').touch()
+    (folder / 'other' / 'out').mkdir(parents=True)
+    (folder / 'other' / 'out' / 'x.png').touch()
+    (folder / 'other' / 'y.png').touch()
+    (folder / 'link').symlink_to(folder / 'out', target_is_directory=True)
+    names = found(folder / pattern, exclude=folder / 'deep' / '..' / 'out')
+    assert 'other/y.png' in names
+    assert not [name for name in names if 'b_outlines' in name]
+    assert ('other/out/x.png' in names) == (pattern == '**/*')  # other folders may have its name
+
+
+@pytest.mark.parametrize('given', ['', '*.png', '*/*.jpg', '**'])
+def test_results_beside_the_images_are_refused(folder, given, monkeypatch):
+    monkeypatch.chdir(folder / 'deep')
+    for exclude in ('.', folder / 'deep'):
+        with pytest.raises(UserError, match=f'^{exclude}: found the folder of the images to look '
+                                            'at, expected another one for the results$'):
+            find_inputs([folder / 'deep' / given], exclude=exclude)
+
+
+def test_images_in_a_folder_of_the_results(folder):
+    """Theirs do not lie beside them."""
+    assert found(folder / 'deep', recursive=True, exclude=folder) == {
+        'c.jpg': 'c', 'er/b.png': 'er/b'}
+    assert found(folder / 'deep' / '*.jpg', folder / 'b.png', exclude=folder) == {
+        'c.jpg': 'c', 'b.png': 'b'}
+
+
 def test_links_that_lead_back_are_no_more_images(folder):
     """Two of them in a folder would stand for 2 ** 40 paths."""
     for name in ('loop', 'again', 'deep/up', 'deep/er/up'):
@@ -67,6 +97,20 @@ def test_names_that_differ_in_their_ending_keep_it(tmp_path):
     for name in ('a.png', 'a.tif', 'b.png'):
         (tmp_path / name).touch()
     assert found(tmp_path) == {'a.png': 'a_png', 'a.tif': 'a_tif', 'b.png': 'b'}
+    (tmp_path / 'a.ome.tif').touch()
+    assert found(tmp_path) == {
+        'a.png': 'a_png', 'a.tif': 'a_tif', 'a.ome.tif': 'a_ome_tif', 'b.png': 'b'}
+
+
+def test_no_two_stems_are_the_same(tmp_path):
+    """Not even those of names that look like the stems of others."""
+    for name in ('a.png', 'a.tif', 'a_png.jpg', 'a_png.bmp', 'a_png_jpg.png', 'a.ome.tif',
+                 'a_ome.tif', 'a_ome.png', 'é' * 120 + '.png', 'é' * 120 + '.tif'):
+        (tmp_path / name).touch()
+    stems = found(tmp_path)
+    assert len(set(stems.values())) == len(stems) == 10
+    assert found(tmp_path) == stems
+    assert stems['a.tif'] == 'a_tif'
 
 
 def test_two_files_of_one_name(folder):
@@ -86,11 +130,15 @@ def test_images_of_one_file(tmp_path):
         for size in range(10, 21):
             writer.write(np.zeros((size, 9), np.uint8))
     (image,) = find_inputs([tmp_path / 'a.tif'])
-    entries = with_series(image)
+    entries = with_series([image])
     assert [entry.series for entry in entries] == list(range(11))
     assert (entries[3].name, entries[3].stem) == ('a.tif#3', 'a_s03')
     broken = find_inputs([_broken(tmp_path)])
-    assert with_series(broken[0]) == broken
+    assert with_series(broken) == broken
+    (tmp_path / 'a_s03.png').touch()
+    stems = [entry.stem for entry in with_series(find_inputs([tmp_path / 'a*']))]
+    assert len(set(stems)) == len(stems) == 12
+    assert stems[2] == 'a_s02'
 
 
 def _broken(folder: Path) -> Path:

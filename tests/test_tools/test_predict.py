@@ -173,6 +173,44 @@ def test_overwrite_takes_its_own_files_away_and_no_others(images, weights, tmp_p
         '.mmsart', 'deep_masks.tif', 'summary.csv', 'thesis.txt']
 
 
+def test_results_are_no_images_of_the_next_batch(images, weights, tmp_path):
+    """Neither by a pattern, nor by one that the shell has filled in, nor beside the images."""
+    (tmp_path / 'plate_1').mkdir()
+    shutil.copy(images / 'a.png', tmp_path / 'plate_1')
+    for out, name, given in (
+            (tmp_path / 'all', 'plate_1/a.png', lambda: [str(tmp_path / '**' / '*')]),
+            (tmp_path / 'plate_all', 'a.png', lambda: sorted(tmp_path.glob('plate*/*.[pt]*')))):
+        for _ in range(2):
+            assert run(given(), out, weights, '--save', 'overlay,labels', '--resume')[0] == 0
+            assert pd.read_csv(out / 'summary.csv')['image'].tolist() == [name]
+        shutil.move(out, tmp_path / 'done' / out.name)
+    out = tmp_path / 'done' / 'plate_all'
+    code, _, err = run(out / 'a_overlay.png', out, weights, '--resume')
+    assert (code, 'a_overlay.png: found a result of an earlier batch' in err) == (2, True)
+    code, _, err = run(tmp_path / 'plate_1', tmp_path / 'plate_1', weights, '--overwrite')
+    assert (code, 'expected another one for the results' in err) == (2, True)
+
+
+def test_no_result_is_left_that_no_record_names(images, weights, tmp_path, monkeypatch):
+    out, image = tmp_path / 'out', tmp_path / 'a.png'
+    shutil.copy(images / 'a.png', image)
+
+    def files_after(code, *options):
+        assert run(image, out, weights, *options)[0] == code
+        return {path.name for path in out.iterdir()} - {predict.RECORDS, 'summary.csv'}
+
+    assert files_after(0, '--save', 'table,labels,overlay') == {
+        'a_cells.csv', 'a_masks.tif', 'a_overlay.png'}
+    assert files_after(0, '--save', 'table,labels', '--resume') == {'a_cells.csv', 'a_masks.tif'}
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, 'write_previews', lambda *_: 1 / 0)
+        assert files_after(3, '--save', 'rois,labels', '--resume') == set()
+    assert files_after(0, '--save', 'table', '--resume') == {'a_cells.csv'}
+    image.write_bytes(image.read_bytes()[:2000])
+    assert files_after(3, '--save', 'table', '--resume') == set()
+    assert not list((out / predict.RECORDS).glob('*.jpg'))
+
+
 @pytest.mark.parametrize('place', ['reading', 'writing'])
 def test_a_defect_that_one_image_shows_does_not_end_the_others(weights, tmp_path, monkeypatch,
                                                                place):
