@@ -126,7 +126,8 @@ class Segmentation(ImageResult):
         normalization: how grey values became 8 bits.
         caps: limits of the detector that were reached, as ``key=value``, those on proposals only
             where they leave fewer than :data:`PROPOSALS_OF_A_CELL` for each cell found.
-        stack: the file; the frames of a stack read their grey values from it on demand.
+        stack: the open file of a stack, whose frames read their grey values from it on demand;
+            None for a single picture, which is in memory.
         kept: of each frame what other thresholds could choose from; empty unless the segmenter
             was told to keep it.
     """
@@ -393,15 +394,17 @@ class _OpenImage:
             FrameResult(self._found[number],
                         RawPlane(stack, number) if self._raw is None else self._raw, t, z)
             for number, (t, z) in enumerate(places)]
-        as_is = stack.normalization.source == '8 bits'
+        if self._raw is not None:  # many results may be held, and few files be open
+            stack.close()
         return Segmentation(
             name=self.request.shown_name, frames=frames, classes=source.classes,
             palette=source.palette,
             pixel_size=stack.pixel_size.um if stack.pixel_size else None,
             pixel_size_source=stack.pixel_size.source if stack.pixel_size else '',
-            display_range=None if as_is else (stack.normalization.low, stack.normalization.high),
+            display_range=stack.display_range,
             seconds=time.perf_counter() - self.started, warnings=[*stack.warnings, *self._notes()],
-            normalization=stack.normalization, caps=tuple(sorted(self._caps)), stack=stack,
+            normalization=stack.normalization, caps=tuple(sorted(self._caps)),
+            stack=stack if self._raw is None else None,
             kept=tuple(self._kept[number] for number in sorted(self._kept)))
 
     def _notes(self) -> Iterator[str]:

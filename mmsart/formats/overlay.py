@@ -74,8 +74,8 @@ def to_display(image: np.ndarray, limits: tuple[float, float] | None = None) -> 
 
     Args:
         image: (h, w), any numeric type.
-        limits: values shown as black and as white; None shows 8 bits as they are and stretches
-            others between their percentiles 0.1 and 99.9.
+        limits: values shown as black and as white, in either order; None shows 8 bits as they are
+            and stretches others between their percentiles 0.1 and 99.9.
 
     Returns:
         uint8 (h, w).
@@ -89,7 +89,7 @@ def to_display(image: np.ndarray, limits: tuple[float, float] | None = None) -> 
         limits = tuple(np.percentile(sample, _DISPLAY_PERCENTILES)) if len(sample) else (0, 1)
     low, high = limits
     shown = np.subtract(image, low, dtype=np.float32 if image.itemsize <= 4 else np.float64)
-    shown *= 255 / (high - low) if high > low else 0
+    shown *= 255 / (high - low) if high != low else 0
     return np.nan_to_num(np.clip(shown, 0, 255, out=shown), copy=False).round().astype(np.uint8)
 
 

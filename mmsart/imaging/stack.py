@@ -94,6 +94,15 @@ class ImageStack:
         """Lines for the reader of results."""
         return tuple(self._notes)
 
+    @property
+    def display_range(self) -> tuple[float, float] | None:
+        """Grey values that pictures show as black and as white, so that they show what the network
+        sees; None for 8 bits as they are."""
+        limits = self.normalization.low, self.normalization.high
+        if self._source.inverted:
+            return limits[::-1]
+        return None if self.normalization.source == '8 bits' else limits
+
     def __len__(self) -> int:
         return math.prod(self.sizes.values())
 
@@ -173,7 +182,7 @@ class ImageStack:
             self._notes.append('transparency is ignored')
         if samples < 3:
             self._sample = 0 if samples < 3 and 'S' in self._lengths else None
-        names = self._source.channel_names
+        names = self._source.channel_names if len(self._source.channel_names) == count else ()
         if samples >= 3 and count == 1 and channel is not None:
             self._sample = self._find_channel(channel, 3, SAMPLE_NAMES)
             return SAMPLE_NAMES[self._sample]
@@ -224,7 +233,8 @@ def relabel(source: Source, axes: str) -> Source:
             out, since a folder may hold stacks and single images.
 
     Returns:
-        The same image. It is held in memory whole if Y and X are no longer its last axes.
+        The same image. It is held in memory whole if Y and X, or Y, X and S, are no longer its last
+        axes.
 
     Raises:
         UserError: the letters do not fit.
@@ -257,15 +267,16 @@ def relabel(source: Source, axes: str) -> Source:
         plane = source.read(tuple(whole))
         return plane.reshape(shape[len(front):])
 
-    if letters[len(front):] in ('YX', 'YXS'):
-        return replace(source, axes=letters, shape=shape, read=read)
+    colours = source.colours or 'S' not in source.axes  # S is said to be a colour's
+    if letters[len(front):] in ('YX', 'YXS') and 'S' not in letters[:len(front)]:
+        return replace(source, axes=letters, shape=shape, read=read, colours=colours)
     planes = [read(index) for index in np.ndindex(*shape[:len(front)])]
     array = np.stack(planes).reshape(shape)
     order = [*(letters.index(axis) for axis in letters if axis not in 'YXS'),
              *(letters.index(axis) for axis in 'YXS' if axis in letters)]
     moved = array.transpose(order)
     return replace(source, axes=''.join(letters[place] for place in order), shape=moved.shape,
-                   read=lambda index: moved[index])
+                   read=lambda index: moved[index], colours=colours)
 
 
 def read_letters(axes: str) -> str:

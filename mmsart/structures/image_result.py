@@ -61,8 +61,9 @@ class ImageResult:
             :data:`OKABE_ITO`.
         pixel_size: um, the side of a pixel; None where it is not known.
         pixel_size_source: where that was found, for the summary.
-        display_range: grey values shown as black and as white in pictures; None shows 8 bits as
-            they are and stretches others between the percentiles 0.1 and 99.9 of each frame.
+        display_range: grey values shown as black and as white in pictures, the larger one first
+            where 0 is white; None shows 8 bits as they are and stretches others between the
+            percentiles 0.1 and 99.9 of each frame.
         seconds: time that the prediction took; None where it was not measured.
         warnings: one line each.
 

@@ -2,6 +2,7 @@
 import csv
 import dataclasses
 import json
+import os
 import shutil
 
 import cv2
@@ -114,6 +115,29 @@ def test_files_arrays_and_lists(segmenter, tmp_path):
     np.testing.assert_array_equal(first.masks, second.masks)
     np.testing.assert_array_equal(first.masks, third.masks)
     assert (first.name, second.name, third.name) == ('a.tif', 'a.png', 'array')
+
+
+def test_results_of_single_pictures_hold_no_file_open(segmenter, tmp_path):
+    """A list may be longer than the number of files that may be open."""
+    for name, options in (('a.tif', {}), ('b.tif', {'compression': 'zlib'})):
+        tifffile.imwrite(tmp_path / name, noise(64, 64), **options)
+    before = len(os.listdir('/dev/fd'))
+    results = segmenter([tmp_path / 'a.tif', tmp_path / 'b.tif'] * 2)
+    assert len(os.listdir('/dev/fd')) == before
+    assert [result.to_dataframe()['intensity_mean'].max() > 0 for result in results] == [True] * 4
+    results[0].close()
+
+
+def test_where_white_is_zero_the_picture_is_no_negative(segmenter, tmp_path):
+    image = noise(90, 100)
+    for folder, array, kind in (('x', image, 'minisblack'), ('y', 255 - image, 'miniswhite')):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / 'a.tif', array, photometric=kind)
+    black, white = segmenter([tmp_path / 'x' / 'a.tif', tmp_path / 'y' / 'a.tif'])
+    assert len(black) > 3
+    np.testing.assert_array_equal(black.plot(), white.plot())
+    np.testing.assert_allclose(white.to_dataframe()['intensity_mean'],
+                               255 - black.to_dataframe()['intensity_mean'])
 
 
 def test_a_stack_is_its_frames(segmenter, tmp_path):

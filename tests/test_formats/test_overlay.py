@@ -141,6 +141,8 @@ def test_deep_images_are_stretched_and_shallow_ones_kept():
         assert abs(int(shown[50, 0]) - 127) <= 1
     given = to_display(np.array([[0, 50, 100, 200]], np.uint16), (0, 100))
     assert given.tolist() == [[0, 128, 255, 255]]
+    negative = to_display(np.array([[0, 50, 100, 200]], np.uint16), (100, 0))
+    assert negative.tolist() == [[255, 128, 0, 0]]
     assert to_display(np.array([[np.nan, 0, 1]], np.float32), (0, 1)).tolist() == [[0, 0, 255]]
     for flat in (np.full((3, 3), 7, np.uint16), np.full((3, 3), np.nan)):
         assert to_display(flat).tolist() == [[0] * 3] * 3

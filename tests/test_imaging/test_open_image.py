@@ -6,6 +6,7 @@ import tifffile
 from PIL import EpsImagePlugin, Image
 
 from mmsart.datasets.image_file import read_header
+from mmsart.formats.overlay import to_display
 from mmsart.imaging import count_series, image_id, open_image
 from mmsart.utils import MissingFileError, UserError
 
@@ -175,6 +176,19 @@ def test_white_is_zero(tmp_path):
     np.testing.assert_array_equal(frame.raw, GREY)
 
 
+@pytest.mark.parametrize('kind', ['minisblack', 'miniswhite'])
+@pytest.mark.parametrize(('array', 'options'), [
+    (GREY, {}), (GREY, {'normalize': (10, 200)}), (GREY > 99, {}), (DEEP, {}),
+    (DEEP.astype(np.float32), {}), (DEEP, {'normalize': (0, 5000)})])
+def test_pictures_show_what_the_network_sees(tmp_path, array, options, kind):
+    tifffile.imwrite(tmp_path / 'a.tif', array, photometric=kind)
+    with open_image(tmp_path / 'a.tif', **options) as stack:
+        shown = to_display(stack[0].raw, stack.display_range)
+        as_it_is = array.dtype.itemsize == 1 and not options
+        assert np.abs(shown.astype(int) - stack[0].image).max() <= (not as_it_is)  # of rounding
+        assert (stack.display_range is None) == (as_it_is and kind == 'minisblack')
+
+
 def test_palette(tmp_path):
     palette = RNG.integers(0, 1 << 16, (3, 256), dtype=np.uint16)
     tifffile.imwrite(tmp_path / 'a.tif', GREY, photometric='palette', colormap=palette)
@@ -288,6 +302,22 @@ def test_axes_in_any_order(tmp_path):
         np.testing.assert_array_equal(stack[2].raw, STACK[2])
 
 
+@pytest.mark.parametrize('axes', ['SYX', 'TSYX', 'STYX', 'YSX'])
+def test_samples_anywhere_are_colours(tmp_path, axes):
+    """A page for each of red, green and blue, as numpy's users of torch have them."""
+    colours = np.stack([RGB, RGB[::-1]])  # TYXS
+    array = np.einsum(f'TYXS->{axes}', colours if 'T' in axes else colours[:1])
+    array = np.ascontiguousarray(array)
+    tifffile.imwrite(tmp_path / 'a.tif', array, photometric='minisblack')
+    for image in (array, tmp_path / 'a.tif'):
+        with open_image(image, axes=axes) as stack:
+            assert len(stack) == axes.count('T') + 1
+            for frame, expected in zip(stack, colours, strict=False):
+                np.testing.assert_array_equal(frame.image, expected)
+        with open_image(image, axes=axes, channel='green') as stack:
+            np.testing.assert_array_equal(stack[0].raw, RGB[..., 1])
+
+
 @pytest.mark.parametrize(('axes', 'found'), [
     ('TYQ', r"--axes: found 'TYQ', expected letters"), ('TTX', r"--axes: found 'TTX'"),
     ('TCYX', r'--axes TCYX: found 3 axes of 4 x 37 x 52 \(QYX\)')])
@@ -302,6 +332,17 @@ def test_a_channel_that_is_not_there(tmp_path, channel):
     tifffile.imwrite(tmp_path / 'a.tif', STACK, imagej=True, metadata={'axes': 'CYX'})
     with pytest.raises(UserError, match=r'--channel: found .* expected one of 0 to 3'):
         open_image(tmp_path / 'a.tif', channel=channel)
+
+
+def test_names_of_other_channels_than_there_are(tmp_path):
+    """Times of one channel, whose name is none of the channels that they are said to be."""
+    tifffile.imwrite(tmp_path / 'a.ome.tif', STACK, photometric='minisblack', metadata={
+        'axes': 'TYX', 'Channel': {'Name': ['Phase']}})
+    with open_image(tmp_path / 'a.ome.tif', axes='CYX', channel=2) as stack:
+        assert stack.channel == 2
+        np.testing.assert_array_equal(stack[0].raw, STACK[2])
+    with pytest.raises(UserError, match=r'4 channels, expected --channel with one of 0 to 3$'):
+        open_image(tmp_path / 'a.ome.tif', axes='CYX')
 
 
 def test_several_images_in_one_file(tmp_path):
