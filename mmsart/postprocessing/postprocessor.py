@@ -148,9 +148,9 @@ class PostProcessor:
         """
         if self.config['vote'] == 'off':
             return [None] * len(tiles)
-        heard = [tile[tile.scores >= self.config['vote_min_score']] for tile in tiles]
-        if not any(map(len, heard)):
-            heard = [*tiles]
+        least = _lowest_vote(
+            np.concatenate([tile.scores for tile in tiles]), self.config['vote_min_score'])
+        heard = [tile[tile.scores >= least] for tile in tiles]
         return [*tile_types(
             np.array([sum_votes(tile.scores, tile.labels, len(self.classes)) for tile in heard]),
             np.array([np.bincount(tile.labels, minlength=len(self.classes)) for tile in heard]))]
@@ -224,15 +224,22 @@ def vote_type(
         scores: (N,) float.
         labels: (N,) int.
         num_classes: how many types there are.
-        min_score: detections below it have no vote, unless all are below it.
+        min_score: detections below it have no vote; where all are, the best one alone has.
 
     Returns:
         The class with the largest sum of scores; of equal ones, the first.
     """
-    heard = scores >= min_score
-    if not heard.any():
-        heard = np.ones(len(scores), bool)
+    heard = scores >= _lowest_vote(scores, min_score)
     return int(np.argmax(sum_votes(scores[heard], labels[heard], num_classes)))
+
+
+def _lowest_vote(scores: np.ndarray, min_score: float) -> float:
+    """Return the score from which on detections vote.
+
+    Where all are too weak, it must not matter how many of the weakest are known: detectors leave
+    out those that no threshold passes.
+    """
+    return min(min_score, float(scores.max(initial=0)))
 
 
 def sum_votes(scores: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:

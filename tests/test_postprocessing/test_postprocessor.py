@@ -57,7 +57,21 @@ def test_vote_of_the_weak_can_be_ignored():
     scores, labels = np.array([0.9, 0.5, 0.5]), np.array([1, 0, 0])
     assert vote_type(scores, labels, 3) == 0
     assert vote_type(scores, labels, 3, min_score=0.6) == 1
-    assert vote_type(scores, labels, 3, min_score=0.95) == 0  # nobody is heard: all are
+    assert vote_type(scores, labels, 3, min_score=0.95) == 1  # the best one decides
+    assert vote_type(scores[:0], labels[:0], 3, min_score=0.95) == 0
+
+
+@pytest.mark.parametrize('vote', ['drop', 'relabel'])
+def test_votes_of_what_no_threshold_passes_do_not_count(vote):
+    """However many they are; a detector need not find them for the cells to be the same."""
+    process = PostProcessor(CLASSES, vote=vote, vote_min_score=0.2, score_thr={
+        'shsy5y': 0.17, 'astro': 0.4, 'cort': 0.4})
+    found = squares([2] * 12, [0.18, 0.19] + [0.12] * 10, [0, 0] + [1] * 10)
+    loud = found[found.scores >= np.float32(0.17)]
+    for each in (found, loud):
+        assert process(each).labels.tolist() == [0, 0]
+        assert process.select(process.prepare(each)).labels.tolist() == [0, 0]
+        assert process.hold_votes([each[each.labels == 1], each[each.labels == 0]]) == [0, 0]
 
 
 def test_a_tile_of_few_cells_follows_the_image_and_one_of_many_does_not():
@@ -74,7 +88,10 @@ def test_a_tile_of_few_cells_follows_the_image_and_one_of_many_does_not():
     assert process(few).labels.tolist() == [2] * 5, 'an image by itself votes by itself'
     assert PostProcessor(CLASSES).hold_votes([usual, few]) == [None, None]
     weak = PostProcessor(CLASSES, vote='drop', vote_min_score=0.95)
-    assert weak.hold_votes([few, few]) == [2, 2]  # nobody is heard: all are
+    assert weak.hold_votes([few, few]) == [2, 2]  # nobody is heard: the best are
+    nothing = few[few.scores > 1]
+    assert weak.hold_votes([few, nothing, mixed]) == [2, 2, 2]
+    assert weak.hold_votes([nothing]) == [0]
 
 
 def test_vote_comes_before_the_thresholds():
