@@ -61,13 +61,11 @@ class DiscSegmenter:
             kept = [self._find(frame.image, request.shown_id) for frame in stack]
             found = [each.finish(CLASSES, self.source.postprocess) for each in kept]
             places = np.ndindex(stack.sizes.get('T', 1), stack.sizes.get('Z', 1))
-            limits = stack.normalization
             yield request, Segmentation(
                 name=request.shown_name, classes=CLASSES, stack=stack, kept=tuple(kept),
                 frames=[FrameResult(cells, RawPlane(stack, number), *place)
                         for number, (cells, place) in enumerate(zip(found, places, strict=True))],
-                display_range=None if limits.source == '8 bits' else (limits.low, limits.high),
-                seconds=0.1, normalization=limits)
+                display_range=stack.display_range, seconds=0.1, normalization=stack.normalization)
 
     def _find(self, image, img_id):
         grey = image if image.ndim == 2 else image.max(2)

@@ -584,6 +584,20 @@ def test_strips_have_pictures_too(client, size):
     assert export(client, [item], ['outlines', 'labels', 'table']).testzip() is None
 
 
+def test_where_white_is_zero_training_data_are_what_the_network_saw(client, tmp_path):
+    picture, count = draw_discs()
+    tifffile.imwrite(tmp_path / 'a.tif', 255 - picture, photometric='miniswhite')
+    client.add('a.tif', (tmp_path / 'a.tif').read_bytes())
+    item = client.wait()[0]['id']
+    made = training_data(client, [item])
+    assert made['cells'] == count
+    written = cv2.imread(str(Path(made['folder'], 'train', 'a.png')), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(written, picture)
+    shown = client.get(f'/api/items/{item}/frames/0/tiles/0/0/0').content
+    np.testing.assert_array_equal(
+        cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_UNCHANGED), picture)
+
+
 def test_truth_beside_results(client, done, tmp_path):
     cells = client.cells(done)
     made = training_data(client, [done])

@@ -83,8 +83,10 @@ class CellVisualizationHook(Hook):
         """Draw a data sample: uint8 (h, w, 3), RGB."""
         cells = self._post_processor(evaluator, meta['classes'])(to_detections(sample))
         path = sample.metainfo['img_path']
-        frame = FrameResult(cells, _read_raw(path))
-        result = ImageResult(path, [frame], meta['classes'], meta.get('palette'))
+        raw, display_range = _read_raw(path)
+        frame = FrameResult(cells, raw)
+        result = ImageResult(path, [frame], meta['classes'], meta.get('palette'),
+                             display_range=display_range)
         return draw_overlay(frame, result)
 
     def _post_processor(self, evaluator: Evaluator, classes: Sequence[str]) -> PostProcessor:
@@ -95,10 +97,13 @@ class CellVisualizationHook(Hook):
         return PostProcessor(classes, **load_postprocess(self.postprocess, classes))
 
 
-def _read_raw(path: str) -> np.ndarray:
-    """Read grey values of any depth; where that fails, as the model's input is read."""
+def _read_raw(path: str) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """Read grey values of any depth, and which of them are black and white.
+
+    Where that fails, they are read as the model's input is.
+    """
     try:
         with open_image(path) as stack:
-            return stack[0].raw
+            return stack[0].raw, stack.display_range
     except UserError:  # such as a damaged end, which other libraries do not mind
-        return read_grey(path)
+        return read_grey(path), None

@@ -110,6 +110,15 @@ def test_deep_images_are_drawn(runner, tmp_path):
     np.testing.assert_array_equal(runner.shown[0][1], picture_of(one, PROCESS)[0])
 
 
+def test_where_white_is_zero_the_model_and_its_pictures_have_it_so(runner, tmp_path):
+    one = sample(tmp_path / 'a.tif')
+    image = cv2.imread(one.img_path, cv2.IMREAD_GRAYSCALE)
+    tifffile.imwrite(one.img_path, 255 - image, photometric='miniswhite')
+    np.testing.assert_array_equal(cv2.imread(one.img_path, cv2.IMREAD_GRAYSCALE), image)
+    CellVisualizationHook(draw=True).after_test_iter(runner, 0, outputs=[one])
+    np.testing.assert_array_equal(runner.shown[0][1], picture_of(one, PROCESS)[0])
+
+
 def test_a_file_that_the_model_was_given_is_drawn(runner, tmp_path):
     """OpenCV does not miss the last bytes of a compressed strip, tifffile does."""
     path = tmp_path / 'a.tif'
