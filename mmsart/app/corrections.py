@@ -44,7 +44,7 @@ class Edit:
 
     Attributes:
         kind: in a word, for the list that the user sees.
-        removed: ids.
+        removed: ids, those that other thresholds may show in their place among them.
         added: cells.
     """
 

@@ -2,15 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any
 
-from mmsart.app.corrections import Corrections
+from mmsart.app.corrections import Corrections, Edit
 from mmsart.app.editing import Editor
 from mmsart.app.items import DONE, UNREADABLE, Item, count_labels, results_of
 from mmsart.app.sheets import Sheet, Sheets, edits_name
 from mmsart.app.workspace import Workspace
 from mmsart.postprocessing import complete_config
+from mmsart.postprocessing.chooser import Chooser
 from mmsart.structures.detections import Detections
 from mmsart.utils import UserError
 
@@ -154,9 +156,9 @@ class Library:
             elif request.get('kind') == 'redo':
                 changed.redo()
             else:
-                editor = Editor(_apply(sheet, before, settings), changed, facts.classes,
-                                facts.postprocess['remove_overlap'])
-                changed.do(editor.make(request))
+                shown = _apply(sheet, before, settings)
+                editor = Editor(shown, changed, facts.classes, facts.postprocess['remove_overlap'])
+                changed.do(_with_twins(editor.make(request), sheet.chooser, shown))
             count = count_labels(_apply(sheet, changed, settings), facts.classes)
             with self.workspace.update(item):
                 if item.facts is not facts or item.state != DONE:
@@ -195,3 +197,13 @@ def _apply(sheet: Sheet, corrections: Corrections, settings: dict[str, Any]) -> 
     if sheet.chosen is None or sheet.chosen[0] != key:
         sheet.chosen = key, sheet.chooser.choose(sheet.facts.classes, settings)
     return corrections.apply(sheet.chosen[1], settings['remove_overlap'])
+
+
+def _with_twins(edit: Edit, chooser: Chooser, shown: Detections) -> Edit:
+    """Let a correction remove what other tiles have found of its cells, too.
+
+    Which tile's mask stands for a cell on a seam changes with thresholds.
+    """
+    assert shown.ids is not None
+    twins = chooser.twins(edit.removed) - set(shown.ids.tolist())
+    return replace(edit, removed=(*edit.removed, *sorted(twins)))

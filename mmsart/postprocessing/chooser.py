@@ -91,6 +91,24 @@ class Chooser:
                                       for row in rows.tolist()], self._boxes[rows])
         return self._join_tiles(rows, changed, rules)
 
+    def twins(self, ids: Sequence[int]) -> set[int]:
+        """Find what other tiles show of some cells, and other settings may choose in their place.
+
+        Args:
+            ids: of detections; numbers that are none have no twins.
+
+        Returns:
+            Ids of detections that are one cell with one of these, where no mask lies on theirs.
+        """
+        if self._outer is None:
+            return set()
+        first, second = self._outer.first, self._outer.second
+        near = np.isin(first, ids) | np.isin(second, ids)
+        tiles = np.array([crop.box for crop in self._frame.crops])
+        same = [pair for pair in zip(first[near].tolist(), second[near].tolist(), strict=True)
+                if self._are_same(*pair, {}, self._boxes, tiles)]
+        return {each for pair in same for each in pair} - set(ids)
+
     def _suppress(self, alive: np.ndarray, rules: _Rules) -> None:
         """Drop what lies too much on a better one of its tile."""
         if not np.isfinite(rules.nms_iou_thr).any():

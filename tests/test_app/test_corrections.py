@@ -8,12 +8,16 @@ import pytest
 
 from mmsart.apis.config import load_config
 from mmsart.app.corrections import FIRST_ID, Corrections
+from mmsart.app.server import create_app
 from mmsart.app.shapes import fill_polygon, paint_stroke, split_patch
+from mmsart.app.workspace import Workspace
 from mmsart.datasets.train_csv import read_train_csv
+from mmsart.postprocessing.kept import KeptCrop, KeptFrame
+from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError
-from tests.test_app.conftest import png
-from tests.test_app.fakes import CLASSES, draw_discs
+from tests.test_app.conftest import Client, png
+from tests.test_app.fakes import CLASSES, DiscSegmenter, draw_discs
 
 
 def by_id(cells):
@@ -136,6 +140,51 @@ def test_what_changes_no_pixel_and_no_class_is_no_correction(client, done):
     client.edit(done, kind='relabel', ids=[cell], label=1)
     cells = client.edit(done, kind='relabel', ids=[FIRST_ID, other], label=1)
     assert (FIRST_ID in cells['ids'], other in cells['ids']) == (True, False)  # it was one already
+
+
+class SeamSegmenter(DiscSegmenter):
+    """Find a cell on a seam: the left tile the better a part of it, the right one all."""
+
+    def _find(self, image, img_id):
+        def tile(left, right, core, *cells):
+            masks = PatchMasks.from_patches(
+                [np.ones((y2 - y1, x2 - x1), np.uint8) for _, (x1, y1, x2, y2) in cells],
+                np.array([box for _, box in cells]) - [left, 0, left, 0], 64, right - left)
+            return KeptCrop(Detections(
+                np.array([score for score, _ in cells], np.float32), np.zeros(len(cells), int),
+                masks, masks.boxes, img_id), (left, 0, right, 64), core)
+
+        return KeptFrame.number([
+            tile(0, 56, (0, 0, 48, 64), (0.9, (5, 5, 15, 15)), (0.6, (44, 20, 56, 36))),
+            tile(40, 96, (48, 0, 96, 64), (0.3, (44, 20, 60, 36)))], (64, 96), img_id)
+
+
+FEW, MANY = ({'score_thr': dict.fromkeys(CLASSES, value)} for value in (0.5, 0.25))
+SMALL = MANY | {'max_area': dict.fromkeys(CLASSES, 200)}
+
+
+@pytest.mark.parametrize('kind', ['delete', 'relabel', 'erase', 'split'])
+@pytest.mark.parametrize(('before', 'after'), [(FEW, MANY), (MANY, FEW), (MANY, SMALL)],
+                         ids=['lower', 'higher', 'smaller'])
+def test_a_cell_on_a_seam_stays_corrected_whatever_thresholds_choose(
+        tmp_path, kind, before, after):
+    with Client(create_app(Workspace(tmp_path / 'w'), SeamSegmenter(), folders=[tmp_path])
+                ) as client:
+        client.add('seam.png', png(np.zeros((64, 96), np.uint8)))
+        item = client.wait()[0]['id']
+        shown = [client.cells(item, settings=each)['ids'].tolist() for each in (before, after)]
+        assert sorted(map(len, shown)) == [2, 2]
+        other, cell = shown[0]
+        assert shown[1][1] != cell  # another tile's
+        client.post('/api/settings', json=dict(settings=before, items=[item])).raise_for_status()
+        request = dict(delete=dict(ids=[cell]), relabel=dict(ids=[cell], label=1),
+                       erase=dict(id=cell, shape='brush', points=[[50, 20]], radius=3),
+                       split=dict(id=cell, points=[[40, 28], [64, 28]]))[kind]
+        corrected = client.edit(item, kind=kind, **request)
+        assert other in corrected['ids']
+        assert same(client.cells(item, settings=after), corrected)
+        client.edit(item, kind='undo')
+        assert client.cells(item, settings=after)['ids'].tolist() == shown[1]
 
 
 @pytest.mark.parametrize(('request_', 'problem'), [

@@ -76,6 +76,35 @@ def test_the_fast_way_chooses_the_same_in_tiles(seed):
         assert np.array_equal(found.bboxes, expected.bboxes)
 
 
+@pytest.mark.parametrize('seed', range(3))
+def test_twins_share_more_than_half_of_what_both_tiles_see(seed):
+    rng = np.random.default_rng(seed)
+    frame = random_tiles(rng)
+    chooser, size = Chooser(frame), frame.size
+    whole, places = [], []
+    for crop in frame.crops:
+        x1, y1, x2, y2 = crop.box
+        for bitmap in crop.detections.masks.to_ndarray():
+            whole.append(np.zeros(size, bool))
+            whole[-1][y1:y2, x1:x2] = bitmap
+            places.append((slice(y1, y2), slice(x1, x2)))
+    seen = []
+    for place in places:
+        seen.append(np.zeros(size, bool))
+        seen[-1][place] = True
+    count = 0
+    for row in rng.permutation(len(whole))[:40].tolist():
+        expected = set()
+        for other in range(len(whole)):
+            one, two = (mask & seen[row] & seen[other] for mask in (whole[row], whole[other]))
+            if places[row] != places[other] and (one & two).sum() > (one | two).sum() / 2:
+                expected.add(other)
+        assert chooser.twins([row]) == expected
+        count += len(expected)
+    assert count > 20
+    assert chooser.twins([1 << 24]) == set()
+
+
 def test_the_fast_way_does_not_mind_an_empty_tile():
     none = Detections(np.zeros(0), np.zeros(0), PatchMasks.empty(64, 64), np.zeros((0, 4)))
     for crops in ([KeptCrop(none)], [KeptCrop(none, (0, 0, 64, 64), (0, 0, 48, 64)),
