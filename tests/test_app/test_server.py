@@ -544,12 +544,14 @@ def test_tiles_make_the_picture(client):
         assert client.get(f'/api/items/{item}/frames/0/tiles/{place}').status_code == 404
 
 
-def test_a_plane_of_a_deep_stack_is_shown_without_the_others(client, tmp_path):
+@pytest.mark.parametrize('photometric', ['minisblack', 'miniswhite'])
+def test_a_plane_of_a_deep_stack_is_shown_without_the_others(client, tmp_path, photometric):
     """The last one is damaged after the prediction, which tells whether it is read."""
     path = tmp_path / 'stack.tif'
     planes = np.stack([draw_discs(seed=seed)[0].astype(np.uint16) * (40 + 60 * seed)
                        for seed in range(3)])
-    tifffile.imwrite(path, planes, photometric='minisblack', metadata=dict(axes='ZYX'),
+    planes = planes if photometric == 'minisblack' else planes.max() - planes
+    tifffile.imwrite(path, planes, photometric=photometric, metadata=dict(axes='ZYX'),
                      compression='zlib')
     with open_image(path) as stack:
         expected = [frame.image for frame in stack]
