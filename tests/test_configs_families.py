@@ -110,6 +110,16 @@ def test_the_weights_that_a_leaf_goes_on_from_are_written(leaf, before):
     assert second.load_from == f'work_dirs/{before}/iter_{iters}.pth'
 
 
+def test_the_packages_model_learns_on_from_itself_and_with_its_thresholds():
+    cfg, recipe = (load_config(f'configs/sartorius/{name}.py')
+                   for name in ('finetune_mobilenetv2', 'cascade_mobilenetv2'))
+    assert cfg.load_from == 'zoo://cascade_mobilenetv2'
+    assert cfg.postprocess == cfg.test_evaluator.postprocess == recipe.postprocess
+    assert cfg.model.backbone.pop('init_cfg') is None
+    recipe.model.backbone.pop('init_cfg')
+    assert cfg.model == recipe.model
+
+
 def test_it_trains_and_validates(run):
     lines = [json.loads(line) for line in next(run.glob('*/vis_data/scalars.json')).open()]
     losses = [line['loss'] for line in lines if 'loss' in line]

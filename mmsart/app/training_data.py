@@ -29,7 +29,7 @@ from mmsart.utils import UserError, check_writable
 
 COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'plate_time', 'sample_date',
            'sample_id', 'elapsed_timedelta')
-CONFIG = 'mmsart::sartorius/maskrcnn_lite_cpu.py'
+CONFIG = 'mmsart::sartorius/finetune_mobilenetv2.py'
 
 
 @dataclass(frozen=True)
