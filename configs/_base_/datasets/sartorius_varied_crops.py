@@ -9,7 +9,7 @@ _base_ = './sartorius_crops.py'
 train_pipeline = [
     *_base_.train_pipeline[:2],
     dict(type='RepairMasks', max_inside=0.8),
-    dict(type='RandomResize', scale=(704, 520), ratio_range=(0.8, 1.25), keep_ratio=True),
+    dict(type='RandomScale', ratio_range=(0.8, 1.25)),
     dict(type='RandomCrop', crop_size=(448, 448), recompute_bbox=True),
     *_base_.train_pipeline[3:-1],
     dict(type='RandomTranspose'),

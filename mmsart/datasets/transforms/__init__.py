@@ -14,11 +14,12 @@ from mmsart.datasets.transforms.mixing import (
 )
 from mmsart.datasets.transforms.random_brightness_contrast import RandomBrightnessContrast
 from mmsart.datasets.transforms.random_cell_scale import RandomCellScale
+from mmsart.datasets.transforms.random_scale import RandomScale
 from mmsart.datasets.transforms.random_tile import RandomTile
 from mmsart.datasets.transforms.random_transpose import RandomTranspose
 from mmsart.datasets.transforms.repair_masks import RepairMasks
 
 __all__ = ['BoxesFromMasks', 'CroppedCopyPaste', 'CroppedRandomAffine', 'CroppedRandomErasing',
            'LoadCachedImage', 'LoadCroppedAnnotations', 'PackWeightedInputs',
-           'RandomBrightnessContrast', 'RandomCellScale', 'RandomTile', 'RandomTranspose',
-           'RepairMasks', 'WeightedFilterAnnotations', 'WeightedRandomCrop']
+           'RandomBrightnessContrast', 'RandomCellScale', 'RandomScale', 'RandomTile',
+           'RandomTranspose', 'RepairMasks', 'WeightedFilterAnnotations', 'WeightedRandomCrop']
