@@ -240,11 +240,12 @@ def relabel(source: Source, axes: str) -> Source:
         UserError: the letters do not fit.
     """
     axes = read_letters(axes)
+    colours = source.colours or 'S' in axes  # which is said to be a colour's
     long = [place for place, length in enumerate(source.shape)
             if length > 1 or source.axes[place] in 'YX']
     if axes.endswith(('YX', 'YXS')) and [source.axes[place] for place in long] in (
             ['Y', 'X'], ['Y', 'X', 'S']):
-        return source
+        return replace(source, colours=colours)
     fitting = next((
         (letters, places)
         for places in (range(len(source.shape)), long)
@@ -267,7 +268,6 @@ def relabel(source: Source, axes: str) -> Source:
         plane = source.read(tuple(whole))
         return plane.reshape(shape[len(front):])
 
-    colours = source.colours or 'S' not in source.axes  # S is said to be a colour's
     if letters[len(front):] in ('YX', 'YXS') and 'S' not in letters[:len(front)]:
         return replace(source, axes=letters, shape=shape, read=read, colours=colours)
     planes = [read(index) for index in np.ndindex(*shape[:len(front)])]

@@ -27,7 +27,7 @@ from mmsart.app.sheets import Sheets
 from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
-from mmsart.imaging import open_image
+from mmsart.imaging import ImageStack, open_image
 from mmsart.imaging.inputs import find_inputs
 from mmsart.postprocessing import PostProcessor, complete_config
 from mmsart.structures.detections import Detections
@@ -586,11 +586,15 @@ def test_strips_have_pictures_too(client, size):
     assert export(client, [item], ['outlines', 'labels', 'table']).testzip() is None
 
 
-def test_where_white_is_zero_training_data_are_what_the_network_saw(client, tmp_path):
+@pytest.mark.parametrize('stored', [(255, 0), None])  # None: found by an earlier version
+def test_where_white_is_zero_training_data_are_what_the_network_saw(
+        client, tmp_path, monkeypatch, stored):
     picture, count = draw_discs()
     tifffile.imwrite(tmp_path / 'a.tif', 255 - picture, photometric='miniswhite')
-    client.add('a.tif', (tmp_path / 'a.tif').read_bytes())
-    item = client.wait()[0]['id']
+    with monkeypatch.context() as finding:
+        finding.setattr(ImageStack, 'display_range', stored)
+        client.add('a.tif', (tmp_path / 'a.tif').read_bytes())
+        item = client.wait()[0]['id']
     made = training_data(client, [item])
     assert made['cells'] == count
     written = cv2.imread(str(Path(made['folder'], 'train', 'a.png')), cv2.IMREAD_UNCHANGED)

@@ -152,6 +152,18 @@ def test_samples_that_are_no_colours_are_channels(tmp_path, planar, samples):
         open_image(tmp_path / 'a.tif', channel=str(samples))
 
 
+@pytest.mark.parametrize('axes', ['YXS', 'TYXS'])
+def test_samples_are_colours_where_axes_say_so(tmp_path, axes):
+    colours = np.stack([RGB, RGB[::-1]])[:axes.count('T') + 1]
+    tifffile.imwrite(tmp_path / 'a.tif', colours, photometric='minisblack', planarconfig='contig')
+    with open_image(tmp_path / 'a.tif', axes=axes) as stack:
+        assert (len(stack), stack.channel) == (len(colours), None)
+        for frame, expected in zip(stack, colours, strict=True):
+            np.testing.assert_array_equal(frame.image, expected)
+    with pytest.raises(UserError, match='found 3 channels'):
+        open_image(tmp_path / 'a.tif', axes=axes.removesuffix('S'))
+
+
 @pytest.mark.parametrize('alpha', ['assocalpha', 'unassalpha'])
 def test_grey_with_transparency_is_one_channel(tmp_path, alpha):
     tifffile.imwrite(tmp_path / 'a.tif', np.dstack([DEEP, DEEP]), photometric='minisblack',

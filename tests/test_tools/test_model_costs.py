@@ -63,6 +63,49 @@ def test_an_image_is_timed_if_wanted(config, monkeypatch):
     assert 'one thread of' in out
 
 
+def test_what_a_test_asks_is_counted_and_timed(config, tmp_path):
+    (tmp_path / 'flips.py').write_text(f"""
+_base_ = {str(config)!r}
+model = dict(type='FlipTTAMaskRCNN', flip_directions=['horizontal'],
+             roi_head=dict(type='FlipTTARoIHead'))
+""")
+    (tmp_path / 'taught.py').write_text("""
+_base_ = 'flips.py'
+detector = _base_.model
+model = dict(
+    _delete_=True, type='MaskSoftTeacher', detector=detector,
+    data_preprocessor=dict(
+        type='MultiBranchDataPreprocessor', data_preprocessor=detector.data_preprocessor),
+    semi_train_cfg=dict(freeze_teacher=True), semi_test_cfg=dict(predict_on='teacher'))
+""")
+    (tmp_path / 'joined.py').write_text("""
+_base_ = 'flips.py'
+model = dict(_delete_=True, type='MaskEnsemble', members=[_base_.model, _base_.model])
+""")
+    models = [tmp_path / 'taught.py', tmp_path / 'joined.py']
+    code, out, err = run_tool('analysis_tools/model_costs', *models, '--size', '4096', '4096')
+    assert code == 0, err
+    views = {'taught': 2, 'joined': 4}
+    for name, operations in re.findall(r'\| (\w+) \| [\d.]+ \| (\d+) \|', out):
+        assert int(operations) == round(views.pop(name) * by_hand(4096) / 1e9)
+    assert not views
+    code, out, err = run_tool(
+        'analysis_tools/model_costs', *models, '--size', '64', '96', '--time')
+    assert code == 0, err
+    assert len(re.findall(r'\| [\d.]+ \| \d+ \|$', out, re.MULTILINE)) == 2
+
+
+def test_views_are_refused_in_one_line(config, tmp_path):
+    path = tmp_path / 'views.py'
+    path.write_text(f"""
+_base_ = {str(config)!r}
+model = dict(_delete_=True, type='MaskTTA', detector=_base_.model)
+""")
+    code, _, err = run_tool('analysis_tools/model_costs', path)
+    assert (code, err) == (2, f'error: {path}: model: found MaskTTA, expected a model without '
+                              'views: count its detector\n')
+
+
 def test_a_missing_config_is_one_line():
     code, _, err = run_tool('analysis_tools/model_costs', 'nowhere.py')
     assert code == 2

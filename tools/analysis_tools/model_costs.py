@@ -1,9 +1,10 @@
 """Tell what detectors cost: parameters, operations, and seconds for an image on one CPU thread.
 
-Operations are those of backbone and pyramid for one image, all its views or tiles; a multiplication
-with an addition counts as two. With --time a detector with random weights looks at an image of
-noise, so that its detections fill their limit: an upper bound for a trained one. Seconds are of
-processor time, from the loaded image to masks, as in a test.
+Operations are those of backbone and pyramid for one image, all its flips or tiles, in a test, so of
+all members of an ensemble and of a teacher without its student; a multiplication with an addition
+counts as two. With --time a detector with random weights looks at an image of noise, so that its
+detections fill their limit: an upper bound for a trained one. Seconds are of processor time, from
+the loaded image to masks, as in a test.
 
 Example:
   python tools/analysis_tools/model_costs.py configs/sartorius/*_r50.py --time
@@ -57,7 +58,7 @@ def network_inputs(detector: Any, shown: Sequence[int]) -> tuple[int, tuple[int,
     """Tell how many images the backbone sees of one, and how large they are.
 
     Args:
-        detector: one that tests images whole, by their mirror images too, or by tiles.
+        detector: one that tests images whole, with their mirror images, or by tiles.
         shown: (h, w) of what the test pipeline gives.
 
     Returns:
@@ -75,26 +76,36 @@ def network_inputs(detector: Any, shown: Sequence[int]) -> tuple[int, tuple[int,
 
 
 def count_operations(model: Any, shown: Sequence[int]) -> tuple[int, int]:
-    """Count a detector's weights and its backbone's and pyramid's operations, computing nothing.
+    """Count a model's weights and its backbones' and pyramids' operations, computing nothing.
 
     Args:
-        model: config of the detector.
+        model: config of a detector, or of what asks detectors.
         shown: (h, w) of what the test pipeline gives.
 
     Returns:
         Weights, and operations for one image.
+
+    Raises:
+        UserError: it is a `MaskTTA`, whose views differ in size.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from mmsart.models import MaskTTA
+    from mmsart.models.detectors.members import detectors_of
     from mmsart.weights import build_without_weights
 
-    detector: Any = build_without_weights(model).to('meta').eval()
-    views, size = network_inputs(detector, shown)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        detector.extract_feat(torch.empty(1, 3, *size, device='meta'))
-    return (sum(weight.numel() for weight in detector.parameters()),
-            views * counter.get_total_flops())
+    network = build_without_weights(model).to('meta').eval()
+    if any(isinstance(part, MaskTTA) for part in network.modules()):
+        raise UserError('model: found MaskTTA, expected a model without views: count its detector')
+    operations = 0
+    detector: Any
+    for detector in detectors_of(network):
+        views, size = network_inputs(detector, shown)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            detector.extract_feat(torch.empty(1, 3, *size, device='meta'))
+        operations += views * counter.get_total_flops()
+    return sum(weight.numel() for weight in network.parameters()), operations
 
 
 def time_image(model: Any, sample: dict[str, Any]) -> tuple[float, int]:
@@ -112,15 +123,20 @@ def time_image(model: Any, sample: dict[str, Any]) -> tuple[float, int]:
     from mmengine.dataset import pseudo_collate
     from mmengine.logging import MMLogger
 
+    from mmsart.models.detectors.members import detectors_of, member_configs
     from mmsart.models.fast_inference import fold_for_inference
 
     MMLogger.get_current_instance().setLevel('WARNING')
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model.backbone.init_cfg = None
+    for each in member_configs(model):
+        if 'backbone' in each:
+            each.backbone.init_cfg = None
     detector = MODELS.build(model).eval()
-    if hasattr(getattr(detector, 'rpn_head', None), 'init_proposal_bboxes'):
-        detector.rpn_head.init_weights()  # random boxes of queries may end before they begin
+    member: Any
+    for member in detectors_of(detector):
+        if hasattr(getattr(member, 'rpn_head', None), 'init_proposal_bboxes'):
+            member.rpn_head.init_weights()  # random boxes of queries may end before they begin
     fold_for_inference(detector)
     begin = time.process_time()
     with torch.no_grad():
@@ -148,7 +164,10 @@ def main(args: list[str] | None = None) -> int:
     for path in options.configs:
         config = load_config(path)
         sample = noise_sample(config, options.size)
-        weights, operations = count_operations(config.model, sample['inputs'].shape[-2:])
+        try:
+            weights, operations = count_operations(config.model, sample['inputs'].shape[-2:])
+        except UserError as error:
+            raise UserError(f'{path}: {error}') from error
         key = repr((config.model, sample['inputs'].shape))
         if options.time and key not in timed:  # variants of a training share their detector
             seconds, found = time_image(config.model, sample)
