@@ -22,7 +22,14 @@ if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
                 --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
 fi
 
+# What a stopped training is resumed by. --overwrite and --resume exclude each other.
+kept=()
+for option in "$@"; do
+    [ "$option" = --overwrite ] || kept+=("$option")
+done
+printf -v again '%q ' "$0" "$config" "$gpus" "${kept[@]}" --resume
+
 tools=$(dirname "$(readlink -f "$0")")
-exec "${PYTHON:-python}" "$tools/dist_launch.py" "$0 $config $gpus $* --resume" \
+exec "${PYTHON:-python}" "$tools/dist_launch.py" "${again% }" \
     "${rendezvous[@]}" --nproc-per-node "$gpus" \
     "$tools/train.py" "$config" --launcher pytorch "$@"

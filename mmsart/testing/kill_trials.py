@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,12 +154,14 @@ def _fork(folder: Path, function: Callable[..., None], *args: Any, **kwargs: Any
         os._exit(code)
 
 
-def _finish(folder: Path, pid: int, expect_kill: bool = False) -> None:
-    """Wait for a process; one that fails by itself is an error."""
+def _finish(folder: Path, pid: int, codes: Sequence[int] = (0,)) -> None:
+    """Wait for a process; one that ends otherwise than with one of the exit codes is an error."""
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if status != 0 and not (expect_kill and status == -signal.SIGKILL):
+    if status not in codes:
         tail = (folder / 'output.txt').read_text()[-2000:]
-        raise RuntimeError(f'the run in {folder} ended with code {status}:\n{tail}')
+        expected = ' or '.join(map(str, codes))
+        raise RuntimeError(
+            f'the run in {folder} ended with code {status}, expected {expected}:\n{tail}')
 
 
 def run_trials(cfg: Config, folder: Path, kills: int, seed: int,
@@ -168,7 +170,8 @@ def run_trials(cfg: Config, folder: Path, kills: int, seed: int,
 
     Args:
         cfg: config of a short run with ``runner_type='StagedRunner'``.
-        folder: gets a folder a run; runs that end well are removed.
+        folder: gets a folder per run, in the place of one of an earlier call; trials that end
+            well are removed.
         kills: how many.
         seed: chooses the moments (the clock's depend on the machine, too).
         report: gets a line per run.
@@ -177,6 +180,7 @@ def run_trials(cfg: Config, folder: Path, kills: int, seed: int,
         The trials.
     """
     whole = folder / 'whole'
+    _remove(whole)
     begin = time.monotonic()
     _finish(whole, _fork(whole, _run, cfg, whole, resume=False))
     seconds = time.monotonic() - begin
@@ -207,12 +211,14 @@ def _trial(cfg: Config, folder: Path, kind: str, rng: random.Random, moments: li
     elif kind == 'write':
         options.update(write=rng.randrange(len(saves)), share=rng.random())
     delay = rng.uniform(0, seconds)
+    _remove(folder)
     pid = _fork(folder, _run, cfg, folder, resume=False, **options)
     if kind == 'clock':
         time.sleep(delay)
-        with contextlib.suppress(ProcessLookupError):  # it may just have ended
-            os.kill(pid, signal.SIGKILL)
-    _finish(folder, pid, expect_kill=True)
+        os.kill(pid, signal.SIGKILL)
+        _finish(folder, pid, (0, -signal.SIGKILL))  # it may just have ended
+    else:
+        _finish(folder, pid, (-signal.SIGKILL,))
     reached = _lines(folder / 'moments.txt')
     where = f'after {delay:.1f} s: ' if kind == 'clock' else ''
     where += reached[-1] if reached else 'before the first moment'
@@ -226,6 +232,12 @@ def _trial(cfg: Config, folder: Path, kind: str, rng: random.Random, moments: li
     if equal:
         shutil.rmtree(folder)
     return Trial(kind, where, source, equal)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what an earlier call left, whose moments would be taken for those of this one."""
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _lines(path: Path) -> list[str]:

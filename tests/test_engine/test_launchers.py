@@ -1,5 +1,6 @@
 """The shell scripts, with a stand-in for what they start."""
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -64,12 +65,15 @@ def test_two_processes_start_and_get_the_arguments(tools):
 
 
 def test_a_death_ends_the_job_with_a_line(tools):
-    result = run('bash', tools / 'dist_train.sh', 'config.py', 2, '--die')
+    result = run('bash', tools / 'dist_train.sh', 'my config.py', 2, '--overwrite', '--die',
+                 '--cfg-options', "a='1 2'")
     assert result.returncode == 1
     assert 'exitcode  : -9' in result.stderr  # torchrun names the process and the signal
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith('error: a process of the training ended with an error')
-    assert last.endswith('config.py 2 --die --resume')
+    again = shlex.split(last.partition('go on with: ')[2])
+    assert again == [f'{tools}/dist_train.sh', 'my config.py', '2', '--die', '--cfg-options',
+                     "a='1 2'", '--resume']
 
 
 @pytest.mark.parametrize(('signum', 'code', 'to_all'), [

@@ -21,7 +21,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file of a short run')
     parser.add_argument('--kills', type=int, default=20, help='number of runs to kill')
     parser.add_argument('--seed', type=int, default=0, help='seed for choosing the moments')
-    parser.add_argument('--work-dir', help='folder for the runs (default: a temporary one)')
+    parser.add_argument('--work-dir', help='folder for the runs (default: a temporary one); '
+                        'those of an earlier call are replaced')
     add_config_options(parser)
     return parser.parse_args(args)
 
@@ -30,6 +31,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code: 1 if a run came to another result."""
     options = parse_args(args)
+    if options.kills < 1:
+        raise UserError(f'--kills: found {options.kills}, expected at least 1')
     import_mmdet()
     from mmsart.apis.config import load_config
     from mmsart.testing.kill_trials import run_trials
