@@ -409,7 +409,7 @@ class _OpenImage:
 
     def _notes(self) -> Iterator[str]:
         for key, count in self._caps.items():
-            if key.startswith(MAX_DETECTIONS):  # proposals are many times more than cells
+            if f'{MAX_DETECTIONS}=' in key:  # proposals are many times more than cells
                 where = f' in {count} tiles or frames' if count > 1 else ''
                 yield (f'{key} was reached{where}: cells may be missing, a smaller --tile may '
                        'find them')
@@ -430,7 +430,7 @@ def _near(caps: Iterable[str], cells: int) -> Iterator[str]:
     """Leave out limits on proposals that cut but duplicates."""
     for cap in caps:
         key, _, value = cap.partition('=')
-        if key == MAX_DETECTIONS or cells * PROPOSALS_OF_A_CELL > int(value):
+        if key.endswith(MAX_DETECTIONS) or cells * PROPOSALS_OF_A_CELL > int(value):
             yield cap
 
 

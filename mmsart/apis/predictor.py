@@ -27,7 +27,8 @@ DOUBTFUL_SHARE = 0.5
 """Of the lowest score threshold. Scores fall in the mask head, by up to about half; only if even
 the least of as many detections as a model gives is above this may those left out be cells."""
 
-MAX_DETECTIONS = 'model.test_cfg.rcnn.max_per_img'
+MAX_DETECTIONS = '.test_cfg.rcnn.max_per_img'
+"""End of the key, which for a member begins with its place in the model."""
 LIMITS = ('nms_pre', 'max_per_img')
 """Keys of a test config that limit how much is found in an image of the usual size."""
 
@@ -237,7 +238,8 @@ class Predictor:
         for number, (crop, sample) in enumerate(zip(crops, samples, strict=True)):
             detections = replace(to_detections(sample), img_id=crop.img_id)
             caps = {f'{cap.key}={cap.value}' for cap in reached if cap.image == str(number)
-                    and (cap.key != MAX_DETECTIONS or self._may_lack_cells(detections))}
+                    and (not cap.key.endswith(MAX_DETECTIONS)
+                         or self._may_lack_cells(detections))}
             found.append(Found(crop, detections, frozenset(caps)))
         return found
 

@@ -10,7 +10,7 @@ from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
-from mmsart.models.detectors.members import detectors_of
+from mmsart.models.detectors.members import detectors_by_key
 from mmsart.utils.bare_model import bare_model
 
 # From here on a proposal is more likely to be an object than not; nearly all below are background,
@@ -26,7 +26,8 @@ class ReachedCap:
 
     Attributes:
         image: name of the image's file, or its id.
-        key: of the config, such as ``model.test_cfg.rcnn.max_per_img``.
+        key: of the config, such as ``model.test_cfg.rcnn.max_per_img``, or that of a member,
+            ``model.members.0.test_cfg.rcnn.max_per_img``.
         value: of that key.
     """
 
@@ -53,12 +54,15 @@ def watch_caps(model: nn.Module) -> Iterator[list[ReachedCap]]:
     """
     found: list[ReachedCap] = []
     with ExitStack() as watched:
-        for detector in detectors_of(bare_model(model)):
-            watched.enter_context(_watch_predict(detector, _DetectionCaps(detector, found)))
+        for key, detector in detectors_by_key(bare_model(model)).items():
+            prefix = f'{key}.test_cfg'
+            watched.enter_context(
+                _watch_predict(detector, _DetectionCaps(detector, prefix, found)))
             for name in ('rpn_head', 'bbox_head'):
                 head = getattr(detector, name, None)
                 if isinstance(head, BaseDenseHead):
-                    watched.enter_context(_watch_predict(head, _HeadCaps(head, name, found)))
+                    watched.enter_context(
+                        _watch_predict(head, _HeadCaps(head, name, prefix, found)))
         yield found
 
 
@@ -104,11 +108,10 @@ def _watch_predict(module: Any, check: Callable[..., None]) -> Iterator[None]:
 class _DetectionCaps:
     """Look at the number of detections of each image."""
 
-    def __init__(self, detector: nn.Module, found: list[ReachedCap]) -> None:
+    def __init__(self, detector: nn.Module, prefix: str, found: list[ReachedCap]) -> None:
         settings = getattr(detector, 'test_cfg', None) or {}
-        prefix = 'model.test_cfg'
         if isinstance(settings.get('rcnn'), Mapping):
-            settings, prefix = settings['rcnn'], 'model.test_cfg.rcnn'
+            settings, prefix = settings['rcnn'], f'{prefix}.rcnn'
         name = next((name for name in ('max_per_img', 'max_per_image') if name in settings), '')
         self.key, self.most = f'{prefix}.{name}', settings.get(name, -1)
         # A head with a threshold fills its cap with what passes it.
@@ -126,10 +129,11 @@ class _DetectionCaps:
 class _HeadCaps:
     """Look at a dense head's candidates on each level and, of an RPN, at its proposals."""
 
-    def __init__(self, head: BaseDenseHead, name: str, found: list[ReachedCap]) -> None:
+    def __init__(self, head: BaseDenseHead, name: str, prefix: str,
+                 found: list[ReachedCap]) -> None:
         settings = head.test_cfg or {}
         self.is_rpn = name == 'rpn_head'
-        self.prefix = 'model.test_cfg.rpn' if self.is_rpn else 'model.test_cfg'
+        self.prefix = f'{prefix}.rpn' if self.is_rpn else prefix
         self.threshold = (
             OBJECTNESS if self.is_rpn else max(settings.get('score_thr', 0.), DETECTION_SCORE))
         self.candidates = settings.get('nms_pre', -1)

@@ -203,6 +203,8 @@ def test_what_acts_on_a_detector_acts_on_this_one():
     with watch_caps(tta) as caps:
         tta.test_step(pictures())
     assert {cap.image for cap in caps} == {'0', '1'}
+    assert 'model.detector.test_cfg.rcnn.max_per_img' in {cap.key for cap in caps}
+    assert all(cap.key.startswith('model.detector.test_cfg.') for cap in caps)
     one, other = dict(type='A'), dict(type='B')
     model = dict(members=[dict(type='MaskTTA', detector=one), other])
     assert list(member_configs(model)) == [one, other]
@@ -220,6 +222,9 @@ def test_a_plain_checkpoint_is_asked_by_a_config_with_views(tmp_path):
     assert len(once) > 5
     np.testing.assert_allclose(once.scores[:5], plain.scores[:5], rtol=1e-5)
     assert not np.allclose(twice.scores[:5], plain.scores[:5])
+    [cap], [line] = once.caps, once.warnings
+    assert cap == 'model.detector.test_cfg.rcnn.max_per_img=60'
+    assert line.startswith(f'{cap} was reached: cells may be missing')
 
 
 def test_it_is_not_trained():

@@ -14,10 +14,28 @@ def detectors_of(model: nn.Module) -> list[nn.Module]:
     Returns:
         The members, and theirs, else the model itself.
     """
+    return list(detectors_by_key(model).values())
+
+
+def detectors_by_key(model: nn.Module, key: str = 'model') -> dict[str, nn.Module]:
+    """Tell where the configs of the detectors stand that a model asks in a test.
+
+    Args:
+        model: as for :func:`detectors_of`.
+        key: of its own config.
+
+    Returns:
+        The detectors by keys such as ``model.members.0`` or ``model.detector``.
+    """
     members = getattr(model, 'members', None)
     if members is None:
-        return [model]
-    return [detector for member in members for detector in detectors_of(member)]
+        return {key: model}
+    keys = ([f'members.{number}' for number in range(len(members))]
+            if isinstance(members, nn.ModuleList) else ['detector'])
+    found: dict[str, nn.Module] = {}
+    for name, member in zip(keys, members, strict=True):
+        found |= detectors_by_key(member, f'{key}.{name}')
+    return found
 
 
 def member_configs(model: Mapping[str, Any]) -> Iterator[Any]:
