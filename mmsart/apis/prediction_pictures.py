@@ -45,8 +45,8 @@ def write_pictures(images: Sequence[Predictions], classes: Sequence[str],
         The files, best image first.
 
     Raises:
-        MissingFileError: an image is not there.
-        IncompleteError: images cannot be read; the others are drawn.
+        MissingFileError: the only image to draw is not there.
+        IncompleteError: images are not there or cannot be read; the others are drawn.
         UserError: there is nothing to draw, or `out` cannot be written.
     """
     if not images:
@@ -66,13 +66,17 @@ def write_pictures(images: Sequence[Predictions], classes: Sequence[str],
         entries = [entry for entry in entries if entry[0] is not None] or entries
         chosen = sorted({0, len(entries) // 2, len(entries) - 1})
         entries = [entries[index] for index in chosen]
-    raise_all([
+    errors: list[UserError] = [
         MissingFileError(
             f'{folder}: image {image.img_id} is missing, expected all that were predicted')
-        for _, image, _ in entries if image.img_id not in files])
+        for _, image, _ in entries if image.img_id not in files]
+    if len(errors) == len(entries):
+        raise_all(errors)
     target = check_writable(out)
-    paths, errors = [], []
+    paths = []
     for rank, (score, image, masks) in enumerate(entries):
+        if image.img_id not in files:
+            continue
         try:
             paths.append(_write(score, image, masks, files[image.img_id], target, rank, scale))
         except UserError as error:

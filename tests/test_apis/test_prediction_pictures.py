@@ -55,7 +55,7 @@ def test_the_choice_is_among_images_with_truth(folder, tmp_path):
 @pytest.mark.parametrize(('images', 'scale', 'error', 'message'), [
     ([], 1, UserError, 'no predictions'),
     ([predictions('a', 1)], 0, UserError, 'scale: found 0'),
-    ([predictions('a', 1), predictions('zz', 1)], 1, MissingFileError, 'image zz is missing'),
+    ([predictions('zz', 1)], 1, MissingFileError, 'image zz is missing'),
 ])
 def test_nothing_is_written_on_bad_input(folder, tmp_path, images, scale, error, message):
     with pytest.raises(error, match=message):
@@ -75,8 +75,17 @@ def test_damaged_images_are_passed_over_and_named(folder, tmp_path):
     assert len(caught.value.done) == 3
 
 
-def test_every_missing_image_is_named(folder, tmp_path):
-    images = [predictions(name, 1) for name in ('x', 'a', 'y')]
-    with pytest.raises(UserError) as caught:
+def test_images_of_other_folders_are_named_and_the_others_drawn(folder, tmp_path):
+    images = [predictions(name, hits) for name, hits in (('1-17', 4), ('a', 2), ('1-42', 1))]
+    with pytest.raises(IncompleteError) as caught:
         write_pictures(images, CLASSES, folder, tmp_path / 'out', {}, every=True)
+    assert caught.value.problems == tuple(
+        f'{folder}: image {name} is missing, expected all that were predicted'
+        for name in ('1-17', '1-42'))
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['001_0.500_a.png']
+    assert caught.value.done == (str(tmp_path / 'out' / '001_0.500_a.png'),)
+    with pytest.raises(UserError) as caught:
+        write_pictures(images[::2], CLASSES, folder, tmp_path / 'none', {}, every=True)
     assert len(caught.value.problems) == 2
+    assert not isinstance(caught.value, IncompleteError)
+    assert not (tmp_path / 'none').exists()
