@@ -22,12 +22,14 @@ train_dataloader = dict(dataset=dict(
 # Those of cascade_mobilenetv2.py.
 postprocess = dict(
     _delete_=True, vote='relabel', vote_min_score=0.2,
-    score_thr=dict(shsy5y=0.17, astro=0.24, cort=0.51),
-    mask_thr=dict(shsy5y=0.4, astro=0.4, cort=0.35),
-    fill_holes=dict(shsy5y=False, astro=False, cort=True), largest_component=True,
-    min_area=dict(shsy5y=65, astro=129, cort=20), max_area=dict(shsy5y=924, astro=6585, cort=1282),
-    nms_iou_thr=dict(shsy5y=0.75, astro=0.8, cort=0.15), remove_overlap=True,
-    max_lost_share=dict(shsy5y=0.19, astro=0.23, cort=0.82),
-    pieces=dict(shsy5y='keep', astro='largest', cort='keep'))
+    score_thr=dict(shsy5y=0.27, astro=0.24, cort=0.55),
+    mask_thr=dict(shsy5y=0.45, astro=0.4, cort=0.4),
+    fill_holes=dict(shsy5y=False, astro=False, cort=True),
+    largest_component=dict(shsy5y=False, astro=True, cort=False),
+    min_area=dict(shsy5y=20, astro=121, cort=11),
+    max_area=dict(shsy5y=1523, astro=10113, cort=1093),
+    nms_iou_thr=dict(shsy5y=0.52, astro=0.8, cort=0.29), remove_overlap=True,
+    max_lost_share=dict(shsy5y=0.42, astro=0.23, cort=0.83),
+    pieces=dict(shsy5y='largest', astro='keep', cort='keep'))
 val_evaluator = dict(postprocess=postprocess)
 test_evaluator = val_evaluator
