@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from mmsart.imaging.stack import image_id
 from mmsart.utils import MissingFileError, UserError, missing, readable
 
 LONGEST_STEM = 200  # bytes, of the 255 that a file's name may have
+FRAMES = (r'_t\d{2,}$', r'_z\d{2,}$', r'_t\d{2,}_z\d{2,}$')  # as those of a stack are numbered
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def find_inputs(
     Returns:
         The images in the order of `inputs`, in folders by name, each once. Names that differ in
         nothing but their ending keep it in their stem, as ``a_png`` and ``a_tif``; very long ones
-        are cut there. No two stems are the same.
+        are cut there. No two stems are the same, not even on a disk for which ``A`` and ``a`` are,
+        and none is that of a frame of another image, were it a stack.
 
     Raises:
         MissingFileError: there is no such file or folder, or no image in it.
@@ -99,10 +102,20 @@ def _series(image: InputImage) -> list[InputImage]:
 
 def _tell_apart(images: list[InputImage],
                 rename: Callable[[InputImage], str]) -> list[InputImage]:
-    """Give images whose stem others have too another one."""
-    counts = Counter(image.stem for image in images)
-    return [replace(image, stem=rename(image)) if counts[image.stem] > 1 else image
+    """Give images another stem whose own is that of others, or of what may be their frame."""
+    counts = Counter(_key(image.stem) for image in images)
+
+    def is_taken(stem: str) -> bool:
+        stacks = {re.sub(frame, '', stem) for frame in FRAMES} - {stem}
+        return counts[stem] > 1 or any(counts[stack] for stack in stacks)
+
+    return [replace(image, stem=rename(image)) if is_taken(_key(image.stem)) else image
             for image in images]
+
+
+def _key(stem: str) -> str:
+    """Return what is the same for names that some disks take for one."""
+    return unicodedata.normalize('NFC', stem).casefold()
 
 
 def _list(given: str | os.PathLike, recursive: bool,
@@ -157,10 +170,11 @@ def _walk(folder: Path, recursive: bool, exclude: Path | None,
           above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     above |= {folder.resolve()}
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith('.') or (exclude is not None and _same(entry, exclude)):
+        if entry.name.startswith('.'):
             continue
         if entry.is_dir():
-            if recursive and entry.resolve() not in above:  # a link may lead back
+            results = exclude is not None and _is_in(entry, exclude)
+            if recursive and not results and entry.resolve() not in above:  # a link may lead back
                 yield from _walk(entry, recursive, exclude, above)
         elif _is_image(entry):
             yield entry

@@ -1,5 +1,6 @@
 """Which images files, folders and patterns stand for, and what their results are called."""
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,15 @@ def test_links_that_lead_back_are_no_more_images(folder):
     assert set(found(folder, recursive=True, exclude=folder / 'out')) == expected | beside
 
 
+def test_links_into_the_results(folder):
+    (folder / 'out' / 'plate').mkdir()
+    (folder / 'out' / 'plate' / 'x_outlines.png').touch()
+    (folder / 'plate').symlink_to(folder / 'out' / 'plate', target_is_directory=True)
+    assert 'plate/x_outlines.png' in found(folder, recursive=True)
+    assert not [name for name in found(folder, recursive=True, exclude=folder / 'out')
+                if 'outlines' in name]
+
+
 def test_a_folder_that_is_a_link_is_looked_into(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp('links') / 'link'
     elsewhere.symlink_to(folder, target_is_directory=True)
@@ -111,6 +121,29 @@ def test_no_two_stems_are_the_same(tmp_path):
     assert len(set(stems.values())) == len(stems) == 10
     assert found(tmp_path) == stems
     assert stems['a.tif'] == 'a_tif'
+
+
+@pytest.mark.parametrize('names', [
+    ('A.png', 'a.tif'), ('a.PNG', 'a.png'), ('\u00e9.png', 'e\u0301.png')])
+def test_stems_differ_on_disks_that_take_names_for_one(tmp_path, names):
+    """Such as those of macOS and Windows, where a folder of results may lie."""
+    for name in names:
+        (tmp_path / name).touch()
+    if len(list(tmp_path.iterdir())) < len(names):
+        pytest.skip('this disk is one of them')
+    stems = found(tmp_path).values()
+    assert len({unicodedata.normalize('NFD', stem).lower() for stem in stems}) == len(names)
+
+
+def test_a_picture_named_like_a_frame_of_a_stack(tmp_path):
+    for name in ('a.tif', 'a_t00.png', 'a_z120.png', 'a_t00_z01.png', 'b_t00.png', 'a_t0.png'):
+        (tmp_path / name).touch()
+    assert found(tmp_path) == {
+        'a.tif': 'a', 'a_t00.png': 'a_t00_png', 'a_z120.png': 'a_z120_png', 'b_t00.png': 'b_t00',
+        'a_t00_z01.png': 'a_t00_z01_png', 'a_t0.png': 'a_t0'}
+    (tmp_path / 'a.tif').unlink()
+    assert found(tmp_path)['a_t00_z01.png'] == 'a_t00_z01_png'  # a_t00.png may have depths
+    assert found(tmp_path)['a_t00.png'] == 'a_t00'
 
 
 def test_two_files_of_one_name(folder):
