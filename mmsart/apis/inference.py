@@ -201,7 +201,7 @@ class CellSegmenter:
         weights: name of a model of the package, a checkpoint, or the work dir of a run; None for
             the package's own.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'`` ...; None for a GPU if there is one.
-        config: config file of a checkpoint that carries none.
+        config: config file in place of the one that a checkpoint carries.
         cfg_options: ``KEY=VALUE`` strings for that config.
         postprocess: file of post-processing settings, overriding the model's own.
         flips: False looks at each image once rather than at its mirror images too: faster by the

@@ -40,7 +40,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         help='look at each image once, not at its mirror images: faster by their '
                         'number, a little less exact')
     serving = parser.add_argument_group('serving')
-    serving.add_argument('--port', type=int, default=PORT)
+    serving.add_argument('--port', type=int, default=PORT,
+                         help='port that the page answers on')
     serving.add_argument('--host', help='address to answer on, so that other computers reach the '
                          'page; a token in its address is asked for then (default: this computer '
                          'alone)')

@@ -1,4 +1,4 @@
-"""Find the cells of pictures and write what was found, image by image.
+"""Find the cells of pictures; summary.csv has the counts of all pictures.
 
 Example:
   mmsart predict plate1/*.tif --out results

@@ -1,5 +1,6 @@
 """Errors, command-line glue and safe writing."""
 from mmsart.utils.cli import (
+    add_checkpoint_config_options,
     add_config_options,
     add_model_options,
     add_run_arguments,
@@ -22,6 +23,7 @@ from mmsart.utils.errors import (
 from mmsart.utils.files import atomic_write, check_target, check_writable, readable
 
 __all__ = ['IncompleteError', 'MissingFileError', 'RunStopped', 'UnforeseenError', 'UserError',
-           'UserErrors', 'add_config_options', 'add_model_options', 'add_run_arguments',
-           'as_user_error', 'atomic_write', 'check_target', 'check_writable', 'cli_main',
-           'make_parser', 'missing', 'named', 'raise_all', 'readable', 'shown']
+           'UserErrors', 'add_checkpoint_config_options', 'add_config_options',
+           'add_model_options', 'add_run_arguments', 'as_user_error', 'atomic_write',
+           'check_target', 'check_writable', 'cli_main', 'make_parser', 'missing', 'named',
+           'raise_all', 'readable', 'shown']

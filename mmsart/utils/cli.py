@@ -168,19 +168,26 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
                         help=argparse.SUPPRESS)  # torch.distributed.launch passes it
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
+def add_config_options(
+        parser: argparse.ArgumentParser,
+        what: str = 'the config, as in train_dataloader.batch_size=4 split.val_fraction=0.1',
+        ) -> None:
     """Add the option that overrides keys of a config; given twice, both count."""
     parser.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE',
-                        default=[], help='override keys of the config, as in '
-                        'train_dataloader.batch_size=4 split.val_fraction=0.1 (docs/options.md)')
+                        default=[], help=f'override keys of {what} (docs/options.md)')
+
+
+def add_checkpoint_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a config in place of a checkpoint's own, and change it."""
+    parser.add_argument('--config', help='config in place of the one that a checkpoint carries')
+    add_config_options(parser, '--config, such as model.flip_directions=[]')
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a trained model and its settings."""
     parser.add_argument('--weights', help='name of a model of the package (mmsart models), a '
                         "checkpoint, or the work dir of a run; by default the package's own")
-    parser.add_argument('--config', help='config of a checkpoint that carries none')
-    add_config_options(parser)
+    add_checkpoint_config_options(parser)
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help="post-processing settings, overriding the model's own")
 

@@ -5,7 +5,7 @@ Example:
 """
 import argparse
 
-from mmsart.utils import add_config_options, cli_main, make_parser
+from mmsart.utils import add_checkpoint_config_options, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
 
 
@@ -16,8 +16,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('out', help="the model's folder; its name is that of the model")
     parser.add_argument('--facts', required=True, metavar='FILE.json',
                         help='what the card says; docs/zoo.md lists the keys')
-    parser.add_argument('--config', help='config of a checkpoint that carries none')
-    add_config_options(parser)
+    add_checkpoint_config_options(parser)
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help='settings; by default postprocess.json beside the checkpoint, else '
                         "the config's")
