@@ -4,8 +4,8 @@ pip install --no-deps -r requirements-lite.txt
 python tools/train.py configs/sartorius/maskrcnn_lite_cpu.py
 
 On 420 real images: mAP .277, mix-weighted .266 on 84 validation images, tuned out of sample; 107
-minutes on two cores (docs/results.md). A test averages over flips; with --cfg-options
-model.flip_directions=[] it takes a third of the time.
+minutes on two cores with AVX512-BF16 (docs/results.md). A test averages over flips; with
+--cfg-options model.flip_directions=[] it takes a third of the time.
 """
 _base_ = [
     '../_base_/models/mask-rcnn_mobilenetv2_fpn_lite.py',

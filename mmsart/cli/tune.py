@@ -33,8 +33,8 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
         '--workers', type=int, default=os.cpu_count() or 1,
         help='number of processes, at most one per class; the result does not depend on it')
     parser.add_argument('--out', default='postprocess.json',
-                        help='file to write; put it beside the weights, where tests and predictions '
-                        'find it')
+                        help='file to write; put it beside the weights, where tests and '
+                        'predictions find it')
     return parser.parse_args(args)
 
 
