@@ -22,9 +22,20 @@ EXTRAS = [Requirement(line) for lines in PROJECT['optional-dependencies'].values
 PYTHONS = ('3.10', '3.11', '3.12', '3.13', '3.14')
 
 
+UNPINNED = {
+    'wandb': PYTHONS,  # sends what it sees to a service, so no test runs it
+    'nd2': PYTHONS,  # nothing freely at hand writes such files; tested against a stand-in
+    'onnx': ('3.10',), 'onnxruntime': ('3.10',),  # this onnxruntime has no wheel for it
+    'pylibczirw': ('3.14',),  # has none for it
+}
+"""What `make install` leaves out, by the versions of Python."""
+
+
 def pins(python):
-    """Read what requirements.txt installs on a version of Python, {name: version}."""
-    lines = (ROOT / 'requirements.txt').read_text().splitlines()
+    """Read what `make install` installs on a version of Python, {name: version}."""
+    lines = [line for name in ('requirements.txt', 'requirements-lite.txt')
+             for line in (ROOT / name).read_text().splitlines()]
+    lines += re.findall(r'\b(?:torch|setuptools)==[\d.]+', (ROOT / 'Makefile').read_text())
     texts = [re.sub(r'(^|\s)#.*', '', line).strip() for line in lines]
     found = [Requirement(text) for text in texts if text]
     return {canonicalize_name(each.name): str(each.specifier)[2:] for each in found
@@ -34,10 +45,13 @@ def pins(python):
 
 @pytest.mark.parametrize('python', PYTHONS)
 def test_pins_fit_what_the_package_asks_for(python):
-    pinned = pins(python) | {'torch': '2.13.0'}
-    for each in [*DEPENDENCIES, *EXTRAS]:
-        version = pinned.get(canonicalize_name(each.name))
-        assert version is None or each.specifier.contains(version), (str(each), version)
+    pinned = pins(python)
+    asked = [(canonicalize_name(each.name), each) for each in [*DEPENDENCIES, *EXTRAS]]
+    assert {name for name, _ in asked} - pinned.keys() == {
+        name for name, pythons in UNPINNED.items() if python in pythons}
+    wrong = {str(each): pinned[name] for name, each in asked
+             if name in pinned and not each.specifier.contains(pinned[name])}
+    assert wrong == {}
 
 
 def test_python_versions_are_those_declared():
