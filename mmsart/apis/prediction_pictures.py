@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mmsart.datasets.image_file import read_grey
@@ -17,10 +16,10 @@ from mmsart.utils import (
     IncompleteError,
     MissingFileError,
     UserError,
-    atomic_write,
     check_writable,
     raise_all,
 )
+from mmsart.utils.pictures import write_picture
 from mmsart.visualization.draw import draw_comparison, draw_instances
 
 LARGEST_SCALE = 16  # 16 x 704 pixels and their twin beside; OpenCV ends at 32,767
@@ -105,7 +104,5 @@ def _write(score: float | None, image: Predictions, masks: PatchMasks, path: Pat
                                   np.isin(np.arange(len(masks)), rows), scale=scale,
                                   caption=f'{image.cell_type} mAP {score:.3f}')
         name = f'{rank:03d}_{score:.3f}_{image.img_id}.png'
-    with atomic_write(target / name) as temporary:
-        if not cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1])):
-            raise UserError(f'{target / name}: cannot be written')
+    write_picture(target / name, picture)
     return target / name

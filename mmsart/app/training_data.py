@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mmsart.app.exports import distinct_stems, open_result
@@ -26,6 +25,7 @@ from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.structures.mask.rle import runs_to_texts
 from mmsart.utils import UserError, check_writable
+from mmsart.utils.pictures import write_picture
 
 COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'plate_time', 'sample_date',
            'sample_id', 'elapsed_timedelta')
@@ -110,9 +110,7 @@ def _fill(folder: Path, library: Library, items: Sequence[Item]) -> tuple[int, i
                 for frame in result.frames:
                     name = f'{stem}{result.frame_suffix(frame)}'
                     picture = to_display(np.asarray(frame.image), result.display_range)
-                    path = folder / 'train' / f'{name}.png'
-                    if not cv2.imwrite(str(path), picture):
-                        raise UserError(f'{path}: cannot be written')
+                    write_picture(folder / 'train' / f'{name}.png', picture)
                     if len(np.unique(frame.detections.labels)) > 1:
                         mixed.append(name)
                     else:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.utils import UserError, atomic_write
+from mmsart.utils.pictures import write_picture
 
 SHOWN_SIDE = 1_200  # pixels; smaller images are magnified to about this, at most MAX_SCALE times
 MAX_SCALE = 4
@@ -32,12 +32,10 @@ def write_overlay(path: str | os.PathLike, frame: FrameResult, result: ImageResu
         numbers: whether to write each cell's label into it.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the folder cannot be written.
+        OSError: the disk is full, or fails.
     """
-    picture = draw_overlay(frame, result, fill=fill, numbers=numbers)
-    with atomic_write(path) as temporary:
-        if not cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1])):
-            raise UserError(f'{path}: cannot be written')
+    write_picture(path, draw_overlay(frame, result, fill=fill, numbers=numbers))
 
 
 def draw_overlay(frame: FrameResult, result: ImageResult, *, fill: float = 0.0,

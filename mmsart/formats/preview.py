@@ -7,7 +7,7 @@ import numpy as np
 
 from mmsart.formats.overlay import to_display
 from mmsart.structures.image_result import ImageResult
-from mmsart.utils import UserError, atomic_write
+from mmsart.utils.pictures import write_picture
 
 PREVIEWS = '.mmsart'
 """Folder for them in a folder of results."""
@@ -28,15 +28,13 @@ def write_previews(folder: str | os.PathLike, stem: str, result: ImageResult) ->
         The files, one per frame.
 
     Raises:
-        UserError: a file cannot be written.
+        UserError: the folder cannot be written.
+        OSError: the disk is full, or fails.
     """
     paths = preview_paths(folder, stem, result)
     for path, frame in zip(paths, result.frames, strict=True):
-        with atomic_write(path) as temporary:
-            picture = to_display(np.asarray(frame.image), result.display_range)
-            if not cv2.imwrite(str(temporary), shrink(picture, LARGEST_SIDE),
-                               [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
-                raise UserError(f'{path}: cannot be written')
+        picture = to_display(np.asarray(frame.image), result.display_range)
+        write_picture(path, shrink(picture, LARGEST_SIDE), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return paths
 
 

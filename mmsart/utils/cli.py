@@ -17,7 +17,7 @@ from typing import Any
 
 from mmsart.utils.errors import UserError
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, ulimit
 MOST_PROBLEMS = 100  # lines that are printed of a run's errors
 INSTALL_LIBRARIES = 'apt-get install libgl1 libglib2.0-0'  # what OpenCV needs of a Debian
 

@@ -14,6 +14,7 @@ import tifffile
 
 from mmsart.apis import inference, predict
 from mmsart.formats.saving import SAVERS
+from tests.full_disk import largest_file
 from tests.rendezvous import rendezvous
 from tests.run_tool import run_tool
 from tests.test_apis.tiny_model import write_checkpoint
@@ -235,6 +236,18 @@ def test_a_defect_that_one_image_shows_does_not_end_the_others(weights, tmp_path
         'error: b.png: found an unforeseen ZeroDivisionError: of nobody')
     assert pd.read_csv(tmp_path / 'out' / 'summary.csv').status.tolist() == [
         'ok', 'failed: b.png: found an unforeseen ZeroDivisionError: of nobody', 'ok']
+
+
+@pytest.mark.parametrize('formats', ['outlines', 'table'])
+def test_a_full_disk_ends_the_batch_and_blames_no_image(images, weights, tmp_path, formats):
+    """Whether it is met by a picture of the formats or by a preview."""
+    with largest_file(8_000):  # of which the pictures of noise take more
+        code, _, err = run([images / 'large.png', images / 'a.png'], tmp_path, weights,
+                           '--save', formats)
+    assert (code, err) == (
+        2, 'error: File too large, expected room for what is written or printed\n')
+    assert not list(tmp_path.rglob('*.json'))
+    assert run([images / 'large.png'], tmp_path, weights, '--save', formats, '--resume')[0] == 0
 
 
 def test_names_of_any_bytes(weights, tmp_path):

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from mmsart.datasets.classes import CLASSES, COMPETITION_IMAGES
 from mmsart.datasets.synthetic.generator import GeneratedImage, generate_image
 from mmsart.utils import UserError, check_writable
+from mmsart.utils.pictures import write_picture
 
 SMALLEST_SIDE, LARGEST_SIDE = 32, 16_384  # pixels
 _PARTS = ('train', 'test', 'train_semi_supervised')
@@ -176,9 +176,7 @@ def _write(folder: Path, part: str, sample: GeneratedImage, plan: SamplePlan, in
            field: int, frame: int) -> list[dict[str, object]]:
     """Write one image; return the table's rows of it, none for images without labels."""
     image_id = hashlib.sha256(f'{plan.seed} {part} {index}'.encode()).hexdigest()[:12]
-    path = folder / part / f'{image_id}.png'
-    if not cv2.imwrite(str(path), sample.image):
-        raise UserError(f'{path}: could not be written')
+    write_picture(folder / part / f'{image_id}.png', sample.image)
     if part != 'train':
         return []
     hours = 4 * frame + field % 4

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmdet.registry import HOOKS
 from mmdet.structures import DetDataSample
@@ -19,7 +18,8 @@ from mmsart.imaging import open_image
 from mmsart.postprocessing import PostProcessor, load_postprocess
 from mmsart.structures.data_samples import to_detections
 from mmsart.structures.image_result import FrameResult, ImageResult
-from mmsart.utils import UserError, atomic_write, check_writable
+from mmsart.utils import UserError
+from mmsart.utils.pictures import write_picture
 
 
 @HOOKS.register_module()
@@ -73,8 +73,7 @@ class CellVisualizationHook(Hook):
         if name == 'test_img' and self.test_out_dir is not None:
             # The ending of other kinds stays in the name: a.png and a.tif are two images.
             target = file.name if file.suffix == '.png' else f'{file.name}.png'
-            with atomic_write(check_writable(self.test_out_dir) / target) as temporary:
-                cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1]))
+            write_picture(self.test_out_dir / target, picture)
         elif not self.show:
             runner.visualizer.add_image(name, picture, step)
 
