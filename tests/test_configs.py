@@ -1,8 +1,11 @@
 """Every leaf config: it builds, says what it is, and has no trap in it."""
 import ast
+import copy
 import re
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -54,6 +57,30 @@ def test_pipelines_build(leaf):
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         dataset = next(find_datasets(loader))
         assert len(Compose(dataset.pipeline).transforms) == len(dataset.pipeline) >= 3
+
+
+def test_a_pipeline_that_packs_weights_keeps_them_at_their_cells(leaf, tmp_path):
+    """A weight tells here which class a cell has, so that one that moves to another shows."""
+    _, cfg = leaf
+    pipeline = next(find_datasets(cfg.train_dataloader)).pipeline
+    if pipeline[-1].type != 'PackWeightedInputs':
+        return  # a table with weights is refused there
+    size, corners = (520, 704), [(y, x) for y in range(0, 500, 26) for x in range(0, 690, 44)]
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros(size, np.uint8))
+    instances = []
+    for number, (y, x) in enumerate(corners):
+        text = ' '.join(f'{row * size[1] + x + 1} 20' for row in range(y, y + 20))
+        instances.append(dict(bbox=[x, y, x + 20, y + 20], bbox_label=number % 3, ignore_flag=0,
+                              mask=text, weight=(1 + number % 3) / 4))
+    transforms = Compose(pipeline)
+    np.random.seed(0)
+    for _ in range(3):
+        packed = transforms(dict(
+            img_path=str(tmp_path / 'a.png'), img_id='a', height=size[0], width=size[1],
+            cell_type='cort', sample_id='a', instances=copy.deepcopy(instances)))
+        found = packed['data_samples'].gt_instances
+        assert 0 < len(found) < len(instances)
+        torch.testing.assert_close(found.weights, (1 + found.labels) / 4)
 
 
 def test_test_is_validation(leaf):

@@ -15,7 +15,7 @@ train_pipeline = [
     dict(type='LoadCachedImage'),
     dict(type='LoadCroppedAnnotations'),
     dict(type='RandomCellScale', diameter=(14, 40)),
-    dict(type='RandomCrop', crop_size=(448, 448), recompute_bbox=True),
+    dict(type='WeightedRandomCrop', crop_size=(448, 448), recompute_bbox=True),
     *_base_.train_pipeline[3:-1],
     dict(type='RandomTranspose'),
     dict(type='RandomBrightnessContrast', brightness=0.2, contrast=0.2),

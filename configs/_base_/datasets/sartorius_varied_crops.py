@@ -10,7 +10,7 @@ train_pipeline = [
     *_base_.train_pipeline[:2],
     dict(type='RepairMasks', max_inside=0.8),
     dict(type='RandomScale', ratio_range=(0.8, 1.25)),
-    dict(type='RandomCrop', crop_size=(448, 448), recompute_bbox=True),
+    dict(type='WeightedRandomCrop', crop_size=(448, 448), recompute_bbox=True),
     *_base_.train_pipeline[3:-1],
     dict(type='RandomTranspose'),
     dict(type='RandomBrightnessContrast', brightness=0.2, contrast=0.2),
