@@ -4,8 +4,9 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -45,18 +46,23 @@ logging.getLogger('tifffile').setLevel(logging.CRITICAL)
 class TiffFile:
     """A TIFF file; each group of like pages is a series, previews left out.
 
+    OME-TIFF and Micro-Manager spread an image over several files. Those have to lie in one folder:
+    a file that somebody sends could name any other of this computer.
+
     Args:
-        path: the file.
+        path: the file, which may be one of a set.
 
     Raises:
-        UserError: it is no whole TIFF file.
+        UserError: it is no whole TIFF file, or names files of other folders.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = str(path)
         with reading(self.path, 'TIFF'), ExitStack() as opened:
             self._tif = opened.enter_context(tifffile.TiffFile(path))
+            self._check_beside(_named_files(self._tif))  # before any of them is opened
             found = list(self._tif.series)
+            self._check_beside(_files(found))
             opened.pop_all()  # it is whole, and stays open
         self._numbers = [number for number, series in enumerate(found)
                          if not series.keyframe.is_reduced] or list(range(len(found)))
@@ -95,6 +101,14 @@ class TiffFile:
         """Close the file."""
         self._tif.close()
 
+    def _check_beside(self, files: Iterable[str]) -> None:
+        """Refuse files that do not lie in the folder of this one, links followed."""
+        folder = os.path.dirname(os.path.realpath(self.path))
+        for file in files:
+            if not Path(os.path.realpath(os.path.join(folder, file))).is_relative_to(folder):
+                raise UserError(f'{self.path}: found that it names {file}, expected all files of '
+                                'an image in one folder')
+
     def _planes(
             self, series: tifffile.TiffPageSeries,
     ) -> tuple[str, tuple[int, ...], Callable[[tuple[int, ...]], np.ndarray]]:
@@ -111,9 +125,10 @@ class TiffFile:
         def samples_last(array: np.ndarray) -> np.ndarray:
             return np.moveaxis(array, 0, -1) if plane == 'SYX' else array
 
-        if plane and series.dataoffset is not None:
-            dtype = series.dtype.newbyteorder(self._tif.byteorder)
-            mapped = np.memmap(self.path, dtype, 'r', series.dataoffset, series.shape)
+        if plane and series.dataoffset is not None and not series.is_multifile:
+            stored = page.parent  # of a set, another file may hold all planes
+            dtype = series.dtype.newbyteorder(stored.byteorder)
+            mapped = np.memmap(stored.filehandle.path, dtype, 'r', series.dataoffset, series.shape)
             return leading, shape, lambda index: samples_last(
                 mapped[index].astype(dtype.newbyteorder('=')))
         if plane and page.axes == plane and len(series.pages) == math.prod(shape):
@@ -129,10 +144,11 @@ class TiffFile:
 
     def _read_page(self, page: Any, number: int) -> np.ndarray:
         if page is None:
-            raise UserError(f'{self.path}: page {number} is missing, expected a whole file')
+            raise UserError(f'{self.path}: page {number} is missing, expected a whole file, or all '
+                            'files of the image in one folder')
         ends = (begin + length for begin, length in
                 zip(page.dataoffsets, page.databytecounts, strict=True))
-        if max(ends, default=0) > self._tif.filehandle.size:  # tifffile would fill it with zeros
+        if max(ends, default=0) > page.parent.filehandle.size:  # tifffile would fill it with zeros
             raise UserError(f'{self.path}: page {number} is cut off, expected a whole file')
         return page.asarray()
 
@@ -151,6 +167,21 @@ class TiffFile:
             found, remarks = square_pixel(x, y, 'ImageJ')
             sizes, notes = sizes + found, notes + remarks
         return sizes, notes, names
+
+
+def _named_files(tif: tifffile.TiffFile) -> Iterator[str]:
+    """Yield the files that OME's metadata name, as they stand there."""
+    if tif.is_ome and tif.ome_metadata:
+        for element in ElementTree.fromstring(tif.ome_metadata).iter():
+            if element.tag.endswith('UUID') and 'FileName' in element.attrib:
+                yield element.attrib['FileName']
+
+
+def _files(found: Iterable[tifffile.TiffPageSeries]) -> set[str]:
+    """Collect the paths of the files in which planes lie."""
+    return {page.parent.filehandle.path for series in found
+            for page in (series.pages if series.is_multifile else [series.keyframe])
+            if page is not None}
 
 
 def _choose_show(path: str, page: tifffile.TiffPage) -> Orient:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from mmsart.app.guard import COOKIE
 from mmsart.app.limits import Limits
@@ -18,6 +19,7 @@ from mmsart.app.workspace import Workspace
 from mmsart.utils import MissingFileError
 from tests.test_app.conftest import Client, png
 from tests.test_app.fakes import DiscSegmenter, draw_discs
+from tests.test_imaging.ome_sets import write_set
 
 ADDRESS = 'http://127.0.0.1:8577'
 
@@ -108,6 +110,16 @@ def test_a_header_that_claims_a_large_image_is_refused_unread(client):
     answer = client.add('bomb.png', bomb)
     assert answer.status_code == 400
     assert '3,600 megapixels' in answer.json()['detail']
+
+
+def test_a_file_shows_no_other_of_the_computer(client, tmp_path):
+    secret = tmp_path / 'secret.tif'
+    tifffile.imwrite(secret, draw_discs()[0])
+    write_set(tmp_path / 'sent.tif', draw_discs(seed=1)[0], {'sent.tif': 1, str(secret): 2},
+              [['sent.tif', str(secret)]])
+    answer = client.add('sent.tif', (tmp_path / 'sent.tif').read_bytes())
+    assert (answer.status_code, client.state()['items']) == (400, [])
+    assert answer.json()['detail'].startswith('sent.tif: found that it names')
 
 
 @pytest.mark.parametrize(('name', 'shown'), [

@@ -9,6 +9,7 @@ from mmsart.datasets.image_file import read_header
 from mmsart.formats.overlay import to_display
 from mmsart.imaging import count_series, image_id, open_image
 from mmsart.utils import MissingFileError, UserError
+from tests.test_imaging.ome_sets import write_set
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (37, 52), dtype=np.uint8)
@@ -436,6 +437,36 @@ def test_a_stack_that_is_cut_off_is_no_stack_with_black_frames(tmp_path, options
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(UserError, match=r'a.tif: '):
         open_image(path)
+
+
+def test_times_of_several_files(tmp_path):
+    for name, share in (files := {'a.ome.tif': 1, 'b.ome.tif': 2}).items():
+        write_set(tmp_path / name, GREY // share, files, [list(files)])
+    with open_image(tmp_path / 'b.ome.tif') as stack:
+        assert (len(stack), stack.axes) == (2, 'T')
+        assert all((stack.read_raw(time) == GREY // (1 + time)).all() for time in (0, 1))
+    (tmp_path / 'a.ome.tif').unlink()
+    with pytest.raises(UserError, match='all files of the image in one folder'):
+        open_image(tmp_path / 'b.ome.tif')
+
+
+def test_an_image_whose_planes_lie_in_another_file(tmp_path):
+    for name, share in (files := {'a.ome.tif': 1, 'b.ome.tif': 2}).items():
+        write_set(tmp_path / name, GREY // share, files, [['a.ome.tif'], ['b.ome.tif']])
+    for series in (0, 1):
+        with open_image(tmp_path / 'a.ome.tif', series=series) as stack:
+            assert (stack.read_raw(0) == GREY // (1 + series)).all()
+
+
+@pytest.mark.parametrize('named', ['{folder}/secret.tif', '../secret.tif', 'link.tif', '/dev/zero'])
+def test_files_of_other_folders_are_not_read(tmp_path, named):
+    tifffile.imwrite(tmp_path / 'secret.tif', GREY)
+    (tmp_path / 'set').mkdir()
+    (tmp_path / 'set/link.tif').symlink_to(tmp_path / 'secret.tif')
+    named = named.format(folder=tmp_path)
+    write_set(tmp_path / 'set/a.tif', GREY, {'a.tif': 1, named: 2}, [['a.tif', named]])
+    with pytest.raises(UserError, match='expected all files of an image in one folder'):
+        open_image(tmp_path / 'set/a.tif')
 
 
 @pytest.mark.parametrize('content', [b'', b'II*\0', b'\x89PNG\r\n', b'a,b\n1,2\n', b'ZISRAWFILE',
