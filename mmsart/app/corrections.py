@@ -3,20 +3,26 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmsart.postprocessing.overlap import score_order
+from mmsart.postprocessing.overlap import largest_loss, score_order, uncover
+from mmsart.postprocessing.seams import SAME_IOU
 from mmsart.structures.detections import Detections
+from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.mask.patches import Box
 from mmsart.utils import UserError, atomic_write
 
 FIRST_ID = 1 << 24
 """Of cells that a hand has made; what a detector finds counts from 0."""
+
+OVERLAP_SETTINGS = ('nms_iou_thr', 'max_lost_share', 'min_area', 'pieces')
+"""Settings of post-processing that say what becomes of a mask below a better one."""
 
 
 @dataclass(frozen=True)
@@ -83,15 +89,18 @@ class Corrections:
         """Bring the last one that was undone back, if there is one."""
         self.done = min(len(self.edits), self.done + 1)
 
-    def apply(self, found: Detections, disjoint: bool) -> Detections:
+    def apply(self, found: Detections, classes: Sequence[str], settings: Mapping[str, Any],
+              ) -> Detections:
         """Put the corrections upon what thresholds choose.
 
         Cells that a hand has made or changed stay whatever the thresholds are. Where masks must
-        not share pixels, theirs are taken from the others.
+        not share pixels, they are the best ones for post-processing: the others lose theirs, and
+        go where they are mostly the same cell or lose too much.
 
         Args:
             found: final cells with ids.
-            disjoint: whether post-processing gives each pixel to one cell.
+            classes: names in label order.
+            settings: of post-processing, complete.
 
         Returns:
             The cells, by falling score.
@@ -107,8 +116,9 @@ class Corrections:
         masks = PatchMasks.from_patches(
             [cell.patch for cell in made], np.array([cell.box for cell in made]).reshape(-1, 4),
             height, width)
-        if disjoint and made:
-            kept = _without(kept, masks)
+        if settings['remove_overlap'] and made:
+            kept = _give_way(kept, masks, [{name: settings[name][each] for name in OVERLAP_SETTINGS}
+                                           for each in classes])
         own = Detections(
             np.array([cell.score for cell in made], np.float32),
             np.array([cell.label for cell in made], np.int64), masks,
@@ -143,11 +153,47 @@ class Corrections:
             raise UserError(f'{path}: unreadable, expected corrections: {error}') from error
 
 
-def _without(cells: Detections, others: PatchMasks) -> Detections:
-    """Take the pixels of other masks from cells; those that have none left are dropped."""
-    masks = cells.masks.erase(others.union())
-    left = np.flatnonzero(masks.areas)
-    return replace(cells[left], masks=masks[left].tighten())
+def _give_way(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[str, Any]],
+              ) -> Detections:
+    """Take the pixels of better masks from cells, as ``remove_overlap`` does.
+
+    Args:
+        cells: N, which share no pixel.
+        better: masks that are no less than cells.
+        rules: :data:`OVERLAP_SETTINGS` of each class, by label.
+    """
+    rest = cells.masks.erase(better.union())
+    areas, left = cells.masks.areas, rest.areas
+    repeated = _same_cell(cells, better, rules)
+    kept, patches = [], []
+    for row in range(len(cells)):
+        patch = cells.masks.patch(row)
+        if left[row] < areas[row]:
+            rule = rules[cells.labels[row]]
+            most_lost = min(largest_loss(rule['max_lost_share'], areas[row]),
+                            areas[row] - max(rule['min_area'], 1))
+            if row in repeated or areas[row] - left[row] > most_lost:
+                continue
+            uncovered = uncover(patch, patch ^ rest.patch(row), most_lost, rule['pieces'])
+            if uncovered is None:
+                continue
+            patch = uncovered
+        kept.append(row)
+        patches.append(patch)
+    rows = np.array(kept, np.int64)
+    return replace(cells[rows], masks=PatchMasks.from_patches(
+        patches, cells.masks.boxes[rows], cells.masks.height, cells.masks.width).tighten())
+
+
+def _same_cell(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[str, Any]],
+               ) -> set[int]:
+    """Find the cells that a better mask shows already."""
+    shared = intersections(cells.masks, better).tocoo()
+    rows, columns = shared.coords
+    iou = shared.data / (cells.masks.areas[rows] + better.areas[columns] - shared.data)
+    most = np.array([min(SAME_IOU, SAME_IOU if rule['nms_iou_thr'] is None else
+                         rule['nms_iou_thr']) for rule in rules])
+    return set(rows[iou > most[cells.labels[rows]]].tolist())
 
 
 def _join(cells: Detections, others: Detections) -> Detections:

@@ -196,7 +196,7 @@ def _apply(sheet: Sheet, corrections: Corrections, settings: dict[str, Any]) -> 
     key = repr(settings)
     if sheet.chosen is None or sheet.chosen[0] != key:
         sheet.chosen = key, sheet.chooser.choose(sheet.facts.classes, settings)
-    return corrections.apply(sheet.chosen[1], settings['remove_overlap'])
+    return corrections.apply(sheet.chosen[1], sheet.facts.classes, settings)
 
 
 def _with_twins(edit: Edit, chooser: Chooser, shown: Detections) -> Edit:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from mmsart.apis.config import load_config
-from mmsart.app.corrections import FIRST_ID, Corrections
+from mmsart.app.corrections import FIRST_ID, Cell, Corrections, Edit
 from mmsart.app.server import create_app
 from mmsart.app.shapes import fill_polygon, paint_stroke, split_patch
 from mmsart.app.workspace import Workspace
 from mmsart.datasets.train_csv import read_train_csv
+from mmsart.postprocessing import complete_config
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
@@ -77,6 +78,32 @@ def test_a_drawn_cell_takes_what_is_free_and_keeps_it(client, done):
     cells = client.cells(done)  # those of the detector come back, but have no pixel left
     assert cells['count'] == 2
     assert (paint(cells) == 1).all()
+
+
+@pytest.mark.parametrize(('settings', 'areas'), [
+    # a drawn square and, found: a cell a quarter below it; itself but for a column; a bar across
+    (dict(), {0: 240, 2: 120}),
+    (dict(max_lost_share=0.3), {0: 240}),
+    (dict(max_lost_share=0.3, nms_iou_thr=0.9), {0: 240}),
+    (dict(min_area=121), {0: 240}),
+    (dict(pieces='largest'), {0: 240, 2: 60}),
+    (dict(pieces='largest', max_lost_share=0.6), {0: 240}),
+    (dict(pieces='drop'), {0: 240}),
+    (dict(nms_iou_thr=0.2), {0: 240}),
+    (dict(remove_overlap=False), {0: 320, 1: 380, 2: 240})])
+def test_what_is_found_below_a_drawn_cell_follows_the_settings(settings, areas):
+    bitmaps = np.zeros((3, 64, 64), np.uint8)
+    bitmaps[0, 20:40, 36:52] = 1
+    bitmaps[1, 20:40, 20:39] = 1
+    bitmaps[2, 10:50, 22:28] = 1
+    masks = PatchMasks.from_bitmaps(bitmaps)
+    found = Detections(np.array([.9, .8, .7], np.float32), np.zeros(3, np.int64), masks,
+                       masks.boxes.astype(np.float32), 'a', ids=np.arange(3))
+    drawn = Cell(FIRST_ID, 0, 1.0, (20, 20, 40, 40), np.ones((20, 20), np.uint8))
+    cells = Corrections([Edit('draw', (), (drawn,))], 1).apply(
+        found, CLASSES, complete_config(settings, CLASSES))
+    assert dict(zip(cells.ids.tolist(), cells.masks.areas.tolist(), strict=True)) == {
+        FIRST_ID: 400, **areas}
 
 
 def test_merge_split_and_classes(client, done):
