@@ -95,6 +95,7 @@ class Item:
         uploaded: whether the file is a copy of ours, which goes with the item.
         read: options of :class:`~mmsart.apis.inference.ReadOptions`.
         added: seconds since 1970.
+        changed: when its record was last written, seconds since 1970.
         megapixels: of all frames.
         state: one of :data:`STATES`.
         error: why it failed, a line.
@@ -112,6 +113,7 @@ class Item:
     uploaded: bool
     read: dict[str, Any] = field(default_factory=dict)
     added: float = 0.0
+    changed: float = 0.0
     megapixels: float = 0.0
     state: str = WAITING
     error: str = ''
@@ -126,6 +128,11 @@ class Item:
     def read_options(self) -> ReadOptions:
         """How the file is read."""
         return as_read_options(self.read)
+
+    @property
+    def holds_work(self) -> bool:
+        """Whether a hand has done something to it that running it again would not bring back."""
+        return bool(self.edits or self.settings or self.checked)
 
     def to_plain(self) -> dict[str, Any]:
         """Describe the item as plain data; what is in it belongs to the item."""

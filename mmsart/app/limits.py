@@ -13,7 +13,8 @@ class Limits:
         items: images in the workspace.
         uploads_at_once: files received at the same time; others wait.
         json_bytes: of a request that is no file.
-        keep_days: days after which uploads and their results are removed; 0 keeps them.
+        keep_days: days after its last change after which an upload is removed with its results,
+            if nobody has worked on it; 0 keeps all.
     """
 
     upload_bytes: int = 1 << 30

@@ -167,8 +167,8 @@ class _Page:
     async def clean(self) -> None:
         """Remove what has expired, at once and then every day."""
         while True:
-            for name in await run_in_threadpool(self.workspace.expire, self.limits.keep_days):
-                log.info('%s: removed after %d days', name, self.limits.keep_days)
+            for item in await run_in_threadpool(self.workspace.expire, self.limits.keep_days):
+                log.info('%s: removed after %d days', item.name, self.limits.keep_days)
             await asyncio.sleep(SECONDS_PER_DAY)
 
     async def receive(self, request: Request, suffix: str) -> Path:
@@ -213,7 +213,9 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
             formats=[dict(name=name, what=what, default=name in DEFAULT_FORMATS)
                      for name, what in FORMATS.items()],
             roots=[readable(str(root)) for root in page.folders.roots], tile=TILE,
-            keep_days=page.limits.keep_days, upload_bytes=page.limits.upload_bytes,
+            keep_days=page.limits.keep_days,
+            kept=[item.name for item in workspace.overdue(page.limits.keep_days)],
+            upload_bytes=page.limits.upload_bytes,
             program=f'mmsart {__version__}'))
 
     @app.post('/api/files')

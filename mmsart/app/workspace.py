@@ -136,6 +136,7 @@ class Workspace:
             self.version += 1
             self.changed.notify_all()
             if item is not None and save and item.id in self._items:
+                item.changed = time.time()
                 self.save(item)
 
     def next_waiting(self) -> Item | None:
@@ -155,23 +156,32 @@ class Workspace:
             with atomic_write(self.folder / QUEUE_FILE) as temporary:
                 temporary.write_text(json.dumps(dict(paused=value)))
 
-    def expire(self, days: float, now: Callable[[], float] = time.time) -> list[str]:
-        """Remove items that were added longer ago.
+    def overdue(self, days: float, now: Callable[[], float] = time.time) -> list[Item]:
+        """List items that changed last longer ago, and are not in the queue.
 
         Args:
-            days: 0 removes none.
+            days: 0 for none.
+            now: seconds since 1970.
+        """
+        return [item for item in self.items() if days and _is_overdue(item, days, now())]
+
+    def expire(self, days: float, now: Callable[[], float] = time.time) -> list[Item]:
+        """Remove items that are overdue, but none that hold work of somebody.
+
+        Args:
+            days: see :meth:`overdue`.
             now: seconds since 1970.
 
         Returns:
-            Their names.
+            Those that were removed.
         """
-        if not days:
-            return []
-        before = now() - days * SECONDS_PER_DAY
-        old = [item for item in self.items() if item.added < before and item.state != RUNNING]
-        for item in old:
-            self.remove(item)
-        return [item.name for item in old]
+        removed = []
+        for item in self.overdue(days, now):
+            with self.changed:  # nobody begins to correct it meanwhile
+                if not item.holds_work and _is_overdue(item, days, now()):
+                    self.remove(item)
+                    removed.append(item)
+        return removed
 
     def _read_paused(self) -> bool:
         path = self.folder / QUEUE_FILE
@@ -182,3 +192,8 @@ class Workspace:
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f'{path}: unreadable, expected the state of a queue: {error}'
                             ) from error
+
+
+def _is_overdue(item: Item, days: float, now: float) -> bool:
+    before = now - days * SECONDS_PER_DAY
+    return max(item.added, item.changed) < before and item.state not in (WAITING, RUNNING)

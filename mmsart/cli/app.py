@@ -51,8 +51,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     serving.add_argument('--max-upload', type=int, default=1024, metavar='MB',
                          help='largest file that the page takes')
     serving.add_argument('--keep-days', type=int, default=30, metavar='DAYS',
-                         help='remove images and results from the workspace after so many days; '
-                         '0 keeps them')
+                         help='remove images and results from the workspace that did not change '
+                         'for so many days, unless somebody worked on them; 0 keeps all')
     return parser.parse_args(args)
 
 

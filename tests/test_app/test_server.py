@@ -522,9 +522,46 @@ def test_old_items_expire(client, tmp_path, done):
     workspace = Workspace(tmp_path / 'workspace')
     assert workspace.expire(1) == []
     assert workspace.expire(0, now=lambda: 1e12) == []
-    assert workspace.expire(30, now=lambda: workspace.get(done).added + 31 * 86_400) == [
-        'discs.png']
+    late = workspace.get(done).changed + 31 * 86_400
+    assert [item.name for item in workspace.expire(30, now=lambda: late)] == ['discs.png']
     assert list((tmp_path / 'workspace/items').iterdir()) == []
+
+
+def correct(client, item):
+    client.edit(item, kind='delete', ids=client.cells(item)['ids'][:1].tolist())
+
+
+def check(client, item):
+    client.post(f'/api/items/{item}', json=dict(action='check')).raise_for_status()
+
+
+def choose(client, item):
+    client.post('/api/settings', json=dict(settings=dict(min_area=20), items=[item])
+                ).raise_for_status()
+
+
+def run_again_later(client, item):
+    client.post('/api/queue', json=dict(action='pause'))
+    client.post(f'/api/items/{item}', json=dict(action='again')).raise_for_status()
+
+
+@pytest.mark.parametrize('work', [correct, check, choose, run_again_later])
+def test_work_of_a_hand_and_what_waits_do_not_expire(client, tmp_path, done, work):
+    work(client, done)
+    workspace = Workspace(tmp_path / 'workspace')
+    assert workspace.expire(30, now=lambda: 1e12) == []
+    assert [item.holds_work for item in workspace.overdue(30, now=lambda: 1e12)] == (
+        [] if work is run_again_later else [True])
+
+
+def test_days_count_from_the_last_change(client, tmp_path, done):
+    before = Workspace(tmp_path / 'workspace').get(done).changed
+    correct(client, done)
+    client.edit(done, kind='undo')
+    workspace = Workspace(tmp_path / 'workspace')
+    assert before < workspace.get(done).changed
+    assert workspace.expire(30, now=lambda: before + 30 * 86_400 + 1e-3) == []
+    assert client.state()['kept'] == []
 
 
 def test_tiles_make_the_picture(client):

@@ -48,11 +48,16 @@ function take(state) {
     page.model = state.model;
     $('model').textContent = `model ${state.model.name}`;
     $('model').title = state.program;
-    $('keep-text').textContent = state.keep_days ? `Pictures and results are removed from the workspace ${state.keep_days} days after they were added.` : '';
     showFormats(state.formats);
   }
+  showKept(state);
   if (page.id && !current()) page.id = null;
   if (page.truths !== state.truths) { page.truths = state.truths; showTruth(); }
+}
+
+function showKept({ keep_days: days, kept }) {
+  const named = `${kept.slice(0, 5).join(', ')}${kept.length > 5 ? ` and ${kept.length - 5} more` : ''}`;
+  $('keep-text').textContent = days ? `Pictures and results are removed from the workspace ${days} days after their last change, but for those that are corrected, checked or have thresholds of their own.${kept.length ? ` These are older: ${named}.` : ''}` : '';
 }
 
 // The picture that is shown
