@@ -104,6 +104,7 @@ class Item:
         settings: thresholds that the user changed: ``score_thr``, ``min_area``, ``max_area``.
         checked: whether the user is done with it, so that it can be truth.
         edits: corrections that are in force, of all frames.
+        revision: how often its corrections have changed, by undoing and redoing too.
         runs: how often it was put into the queue again; the picture may have changed with it.
     """
 
@@ -122,6 +123,7 @@ class Item:
     settings: dict[str, Any] = field(default_factory=dict)
     checked: bool = False
     edits: int = 0
+    revision: int = 0
     runs: int = 0
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmsart.app.corrections import Corrections, Edit
 from mmsart.app.editing import Editor
+from mmsart.app.errors import ConflictError
 from mmsart.app.items import DONE, UNREADABLE, Item, count_labels, results_of
 from mmsart.app.sheets import Sheet, Sheets, edits_name
 from mmsart.app.workspace import Workspace
@@ -138,17 +139,19 @@ class Library:
         Args:
             item: with results.
             frame: from 0.
-            request: ``kind`` is ``undo``, ``redo``, or one of :meth:`Editor.make`; ``done`` says
-                how many corrections the user sees in force, so that two windows do not cross.
+            request: ``kind`` is ``undo``, ``redo``, or one of :meth:`Editor.make`; ``revision``
+                says which one of the item the user sees, so that two windows do not cross.
 
         Raises:
+            ConflictError: the user sees another one.
             UserError: it cannot be done; nothing has changed then.
         """
         with self._sheets.open(item, frame) as sheet:
             facts, before = sheet.facts, sheet.corrections
-            if request.get('done', before.done) != before.done:
-                raise UserError('found that another window has corrected this picture meanwhile, '
-                                'expected its newest state: it is loaded now, please try again')
+            if request.get('revision', item.revision) != item.revision:
+                raise ConflictError(
+                    f'{item.name}: found that another window has corrected this picture '
+                    'meanwhile, expected its newest state: it is loaded now, please try again')
             settings, counts = self._standing(item)
             changed = Corrections(list(before.edits), before.done)
             if request.get('kind') == 'undo':
@@ -166,6 +169,7 @@ class Library:
                                     'meanwhile, expected the same cells')
                 changed.save(self.workspace.path(item, edits_name(frame)))
                 item.edits += changed.done - before.done
+                item.revision += 1
                 sheet.corrections, counts[frame] = changed, count
 
     def forget(self, item: Item) -> None:

@@ -21,7 +21,7 @@ from mmsart import __version__
 from mmsart.app.admission import clean_name, count_megapixels
 from mmsart.app.comparison import TRUTH_SUFFIXES, Truths
 from mmsart.app.counter import Counter
-from mmsart.app.errors import NotFoundError
+from mmsart.app.errors import ConflictError, NotFoundError
 from mmsart.app.exports import measure, write_zip
 from mmsart.app.folders import Folders
 from mmsart.app.guard import Guard
@@ -84,6 +84,7 @@ def create_app(
                   openapi_url=None)
     app.add_middleware(Guard, token=token, hosts=hosts, limits=limits)
     app.add_exception_handler(UserError, _answer_user_error)
+    app.add_exception_handler(ConflictError, _answer_conflict)
     app.add_exception_handler(NotFoundError, _answer_missing)
     app.add_exception_handler(Exception, _answer_fault)
     _add_queue(app, page)
@@ -320,7 +321,7 @@ def _add_viewer(app: FastAPI, page: _Page) -> None:
     async def edit(item_id: str, frame: int, request: Request) -> Response:
         item, asked = page.workspace.get(item_id), await _json(request, page.limits)
         await run_in_threadpool(library.edit, item, frame, asked)
-        return await run_in_threadpool(_cells, page, item, frame)
+        return await run_in_threadpool(_cells, page, item, frame, asked.get('settings'))
 
     @app.post('/api/items/{item_id}/frames/{frame}/measurements')
     async def measurements(item_id: str, frame: int, request: Request) -> Any:
@@ -392,9 +393,10 @@ def _cells(page: _Page, item: Item, frame: int, settings: dict[str, Any] | None 
     """Answer with the cells of a frame and what can be undone."""
     if settings is not None and not isinstance(settings, dict):
         raise UserError(f'settings: found {settings!r}, expected settings by name')
+    revision = item.revision  # before the look: one too low makes a page look again
     found, corrections = page.library.look(item, frame, settings)
     data = encode_cells(found, dict(
-        done=corrections.done, edits=[edit.kind for edit in corrections.edits]))
+        revision=revision, done=corrections.done, edits=[edit.kind for edit in corrections.edits]))
     return Response(data, media_type=BINARY)
 
 
@@ -505,6 +507,10 @@ def _finite(text: str) -> float:
 
 async def _answer_user_error(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(dict(detail=readable(str(error))), 400)
+
+
+async def _answer_conflict(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(dict(detail=readable(str(error))), 409)
 
 
 async def _answer_missing(_: Request, error: Exception) -> JSONResponse:

@@ -390,6 +390,7 @@ def test_two_windows_do_not_cross(page, served):
     other = page.context.new_page()
     other.goto(served[0])
     wait_for_cells(other, 12)
+    other.route('**/api/state**', lambda route: None)  # hears of nothing
     page.focus('#view')
     page.keyboard.press('.')
     page.keyboard.press('Delete')
@@ -397,8 +398,57 @@ def test_two_windows_do_not_cross(page, served):
     other.focus('#view')
     other.keyboard.press('.')
     other.keyboard.press('Delete')
+    other.keyboard.press('Control+z')  # of what it has not seen
     wait_for_toast(other, 'another window')
     wait_for_cells(other, 11)
+
+
+def test_another_window_follows(page, served):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    other = page.context.new_page()
+    other.goto(served[0])
+    wait_for_cells(other, 12)
+    page.focus('#view')
+    page.keyboard.press('.')
+    page.keyboard.press('Delete')
+    wait_for_cells(other, 11)
+    threshold = '[data-key="score_thr"][data-class="round"] + input'
+    page.fill(threshold, '1')
+    page.press(threshold, 'Tab')
+    wait_for_cells(other, 0)
+    assert other.input_value(threshold) == '1'
+    page.press('#view', 'c')
+    other.wait_for_selector('#checked:checked')
+    assert other.evaluate('toasts') == []
+
+
+def test_corrections_under_way_are_made_on_their_own_picture(page, served):
+    for name, count in (('twelve.png', 12), ('nine.png', 9)):
+        drop(page, name, draw_discs(count=count)[0])
+        page.wait_for_selector(f'#items .what:has-text("{count} cells")')
+    page.click('#items li:nth-child(1) .item')
+    wait_for_cells(page, 12)
+    held = []
+    page.route('**/edits', lambda route: route.continue_() if held else held.append(route))
+    page.focus('#view')
+    for key in ('.', 'Delete', '.', 'Delete', '.', 'Delete', 'Control+z', 'j'):
+        page.keyboard.press(key)
+    wait_for_cells(page, 9)
+    page.keyboard.press('k')
+    page.wait_for_selector('#status:has-text("loading the cells")')  # not those of before
+    page.keyboard.press('j')
+    wait_for_cells(page, 9)
+    assert page.evaluate('() => !dispatchEvent(new Event("beforeunload", { cancelable: true }))')
+    held[0].continue_()
+    page.wait_for_selector('#items .what:text-is("10 cells · corrected")')
+    wait_for_cells(page, 9)
+    assert page.evaluate('() => dispatchEvent(new Event("beforeunload", { cancelable: true }))')
+    page.keyboard.press('k')
+    wait_for_cells(page, 10)
+    page.keyboard.press('Control+Shift+z')
+    wait_for_cells(page, 9)
+    assert page.evaluate('toasts') == []
 
 
 def test_late_answers_do_not_show_on_another_picture(page):

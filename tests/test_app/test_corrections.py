@@ -228,14 +228,28 @@ def test_a_cell_on_a_seam_stays_corrected_whatever_thresholds_choose(
     (dict(kind='draw', shape='polygon', points='all', label=0), 'points'),
     (dict(kind='split', points=[[0, 0], [10 ** 400, 0]], id=0), 'points'),
     (dict(kind='split', points=[[0, 0], [9, 9]], id='first'), "id: found 'first'"),
-    (dict(kind='erase', shape='brush', points=[[9, 9]], radius=2), 'id: found None'),
-    (dict(kind='delete', ids=[0], done=7), 'another window')])
+    (dict(kind='erase', shape='brush', points=[[9, 9]], radius=2), 'id: found None')])
 def test_what_cannot_be_done_changes_nothing(client, done, request_, problem):
     before = client.cells(done)
     answer = client.post(f'/api/items/{done}/frames/0/edits', json=request_)
     assert answer.status_code == 400
     assert problem in answer.json()['detail']
     assert same(client.cells(done), before)
+
+
+def test_no_window_corrects_what_another_one_has_corrected(client, done):
+    url, cells = f'/api/items/{done}/frames/0/edits', client.cells(done)
+    first, second = cells['ids'][:2].tolist()
+    seen = client.edit(done, kind='delete', ids=[first], revision=cells['revision'])
+    client.edit(done, kind='undo')
+    newest = client.edit(done, kind='delete', ids=[second])  # as many corrections as were seen
+    assert newest['done'] == seen['done'] == 1
+    answer = client.post(url, json=dict(kind='undo', revision=seen['revision']))
+    assert answer.status_code == 409
+    assert 'another window' in answer.json()['detail']
+    assert same(client.cells(done), newest)
+    assert client.state()['items'][0]['revision'] == newest['revision']
+    assert client.edit(done, kind='undo', revision=newest['revision'])['count'] == cells['count']
 
 
 def test_measurements_follow(client, done):

@@ -1,13 +1,15 @@
 // Talking to the server: JSON, blocks of bytes, files.
 
-export class ApiError extends Error {}
+export class ApiError extends Error {
+  constructor(message, status = 0) { super(message); this.status = status; }
+}
 
 async function answer(response) {
   if (response.ok) return response;
   const text = await response.text();
   let detail = text;
   try { detail = JSON.parse(text).detail; } catch { /* plain text */ }
-  throw new ApiError(typeof detail === 'string' && detail ? detail : `the server answers ${response.status}`);
+  throw new ApiError(typeof detail === 'string' && detail ? detail : `the server answers ${response.status}`, response.status);
 }
 
 async function ask(path, options) {

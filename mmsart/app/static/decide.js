@@ -17,12 +17,20 @@ export class Decide {
   constructor(onChange) {
     this.onChange = onChange;
     this.settings = null;
+    this.moving = false; // a hand is on a slider
     this.lines = new Map();
+  }
+
+  // Whether it stands as an item's thresholds do.
+  shows({ facts, settings }) {
+    return Object.entries({ ...facts.postprocess, ...settings }).every(([key, classes]) =>
+      Object.entries(classes).every(([name, value]) => this.settings?.[key][name] === value));
   }
 
   show(item) {
     const box = $('decide');
     box.replaceChildren();
+    this.moving = false;
     this.lines.clear();
     this.item = item;
     if (!item) {
@@ -65,6 +73,7 @@ export class Decide {
     const change = (wanted, final) => {
       this.settings[key][name] = wanted;
       this.#push(name, key, wanted);
+      this.moving = !final;
       this.onChange(this.settings, final);
     };
     slider.addEventListener('input', () => {
@@ -72,6 +81,7 @@ export class Decide {
       box.value = toShown(wanted);
       change(wanted, false);
     });
+    slider.addEventListener('blur', () => { this.moving = false; });
     slider.addEventListener('change', () => change(toValue(Number(slider.value)), true));
     box.addEventListener('change', () => {
       const { badInput, rangeUnderflow, rangeOverflow, stepMismatch } = box.validity;

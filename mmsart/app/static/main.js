@@ -2,10 +2,11 @@
 
 import { getBlock, getJson, postForBlock, postJson } from './api.js';
 import { Cells } from './cells.js';
+import { Changes } from './changes.js';
 import { css, gradient } from './colours.js';
 import { Decide } from './decide.js';
 import { setUpExport, setUpFolders, setUpHelp, setUpReading, showFormats } from './dialogs.js';
-import { $, duration, element, guarded, inTurn, latest, number, toast } from './dom.js';
+import { $, duration, element, guarded, latest, number, toast } from './dom.js';
 import { drawHistogram } from './histogram.js';
 import { Pyramid } from './pyramid.js';
 import { Queue } from './queue.js';
@@ -23,7 +24,7 @@ const done = () => (current()?.state === 'done' ? current() : null);
 // News from the server
 
 async function poll() {
-  const asked = ++page.polls;
+  const asked = ++page.polls, { begun, open: changing } = changes;
   try {
     const state = await getJson(`/api/state?since=${page.version}`);
     if (asked < page.answered) return; // overtaken by an answer to a later question
@@ -33,7 +34,8 @@ async function poll() {
     if (state.items) take(state);
     queue.update(state);
     if (!page.id && page.items.length) open(firstToShow());
-    else refresh();
+    else await refresh();
+    if (!changing && begun === changes.begun) follow(); // else the news may be older than what is shown
   } catch (error) {
     if (!page.lost) { page.lost = true; toast(error.message); }
   }
@@ -90,6 +92,17 @@ const refresh = guarded(async () => {
   await showFrame(page.frame, false);
 });
 
+// Another window may have changed what is shown.
+function follow() {
+  const item = done(), { cells } = view;
+  if (!item || !cells || decide.moving) return;
+  $('checked').checked = item.checked;
+  const same = decide.shows(item);
+  if (same && cells.header.revision === item.revision) return;
+  if (!same) decide.show(item);
+  choose(decide.settings);
+}
+
 async function showFrame(frame, keepPlace) {
   const item = done();
   if (!item) return;
@@ -103,16 +116,23 @@ async function showFrame(frame, keepPlace) {
   $('status').value = 'loading the cells …';
   let buffer;
   try {
+    await changes.settled(item.id);
+    if (ask !== page.ask) return;
     buffer = await postForBlock(`/api/items/${item.id}/frames/${frame}/cells`);
   } finally {
     if (ask === page.ask) $('status').value = '';
   }
   if (ask !== page.ask) return;
-  view.setCells(new Cells(buffer));
-  showCells();
+  setCells(new Cells(buffer));
   chooseClass();
   tools.use(tools.tool);
   await showTruth();
+}
+
+function setCells(cells) {
+  changes.show(page.id, cells.header.revision);
+  view.setCells(cells);
+  showCells();
 }
 
 // New cells are of the class that most cells here have, until another one is chosen.
@@ -152,8 +172,8 @@ const choose = latest(guarded(async settings => {
   try {
     const buffer = await postForBlock(`/api/items/${item.id}/frames/${page.frame}/cells`, { settings });
     if (ask !== page.ask) return;
-    view.setCells(new Cells(buffer));
-    showCells();
+    const cells = new Cells(buffer);
+    if (!(cells.header.revision < view.cells?.header.revision)) setCells(cells); // else a correction was faster
   } finally {
     delete view.box.dataset.busy;
   }
@@ -161,54 +181,33 @@ const choose = latest(guarded(async settings => {
 
 const decide = new Decide((settings, final) => {
   choose(settings);
-  if (final) keep(page.id, structuredClone(settings));
+  if (final) changes.keep(page.id, structuredClone(settings));
 });
 
-// Let the server keep settings of a picture, or of 'all': one request after another, so that it
-// ends up with what the sliders show; of several that wait for one picture the last one counts.
-const unkept = new Map();
-const keepNext = inTurn(guarded(async () => {
-  const [next] = unkept;
-  if (!next) return true;
-  const [id, settings] = next;
-  unkept.delete(id);
-  await postJson('/api/settings', { settings, items: id === 'all' ? id : [id] });
-  poll();
-  if (view.truth) await showTruth();
-  return true;
-}));
+const changes = new Changes({
+  settings: id => (id === page.id ? decide.settings : null),
+  overtaken: id => { if (id === page.id) guarded(showFrame)(page.frame, true); },
+  kept: async () => { poll(); if (view.truth) await showTruth(); },
+  corrected: async (id, frame, cells, request) => {
+    poll();
+    if (id !== page.id || frame !== page.frame || !view.cells) return; // another one was opened meanwhile
+    const before = new Set(view.cells.ids);
+    setCells(cells);
+    // What a correction has made is selected, to go on with.
+    if (['merge', 'extend', 'erase', 'relabel'].includes(request.kind)) {
+      cells.ids.forEach(made => { if (!before.has(made)) view.selected.add(made); });
+      showCells();
+    }
+    if (view.truth) await showTruth();
+  } });
 
-function keep(id, settings) {
-  unkept.delete(id); // to the end of those that wait
-  unkept.set(id, settings);
-  return keepNext();
+async function edit(request) {
+  if (!view.cells) return;
+  const answered = changes.correct(page.id, page.frame, request);
+  showSteps();
+  await answered;
+  showSteps(); // it may have been refused
 }
-
-// One after another: each says which corrections it has seen.
-const correct = inTurn(guarded(async (request, place) => {
-  const item = done(), here = () => place === `${page.id} ${page.frame}`;
-  if (!item || !view.cells || !here()) return;
-  let buffer;
-  try {
-    buffer = await postForBlock(`/api/items/${item.id}/frames/${page.frame}/edits`, { ...request, done: view.cells.header.done });
-  } catch (error) {
-    if (here() && error.message.includes('another window')) await showFrame(page.frame, true);
-    throw error;
-  }
-  poll();
-  if (!here() || !view.cells) return; // another picture was opened meanwhile
-  const before = view.cells.ids;
-  view.setCells(new Cells(buffer));
-  // What a correction has made is selected, to go on with.
-  if (['merge', 'extend', 'erase', 'relabel'].includes(request.kind)) {
-    const old = new Set(before);
-    view.cells.ids.forEach(id => { if (!old.has(id)) view.selected.add(id); });
-  }
-  showCells();
-  if (view.truth) await showTruth();
-}));
-
-const edit = request => correct(request, `${page.id} ${page.frame}`);
 
 const selectedIds = () => [...view.selected];
 
@@ -264,13 +263,7 @@ function showCells() {
   const { cells } = view, item = done();
   $('total').value = cells ? number(cells.count) : '–';
   $('total-unit').textContent = cells?.count === 1 ? 'cell' : 'cells';
-  $('undo').disabled = !(cells?.header.done > 0);
-  $('redo').disabled = !(cells && cells.header.edits.length > cells.header.done);
-  if (cells) {
-    const { done: count, edits } = cells.header;
-    $('undo').title = `Undo${count ? `: ${edits[count - 1]}` : ''} (Ctrl+Z)`;
-    $('redo').title = `Redo${edits.length > count ? `: ${edits[count]}` : ''} (Ctrl+Shift+Z)`;
-  }
+  showSteps();
   showLegend($('legend'), cells, item?.facts, view.look.colour === 'class');
   showTruthLegend();
   if (cells?.count && view.look.colour === 'score') {
@@ -282,6 +275,15 @@ function showCells() {
   $('facts').replaceChildren(...facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]));
   showHistograms();
   showSelected();
+}
+
+// What can be undone and redone; a correction that is under way can be undone too.
+function showSteps() {
+  const { done: count, edits } = view.cells?.header ?? { done: 0, edits: [] };
+  $('undo').disabled = !(count || (view.cells && changes.pending(page.id)));
+  $('redo').disabled = edits.length <= count;
+  $('undo').title = `Undo${count ? `: ${edits[count - 1]}` : ''} (Ctrl+Z)`;
+  $('redo').title = `Redo${edits.length > count ? `: ${edits[count]}` : ''} (Ctrl+Shift+Z)`;
 }
 
 // Classes and how many cells of each there are; `coloured` says whether the picture shows the colours.
@@ -408,7 +410,7 @@ $('merge').addEventListener('click', () => edit({ kind: 'merge', ids: selectedId
 $('undo').addEventListener('click', () => edit({ kind: 'undo' }));
 $('redo').addEventListener('click', () => edit({ kind: 'redo' }));
 $('class').addEventListener('change', () => relabel($('class').selectedIndex));
-$('checked').addEventListener('change', guarded(async () => { await postJson(`/api/items/${page.id}`, { action: $('checked').checked ? 'check' : 'uncheck' }); poll(); }));
+$('checked').addEventListener('change', () => changes.mark(page.id, $('checked').checked));
 $('zoom-in').addEventListener('click', () => view.zoom(1.5));
 $('zoom-out').addEventListener('click', () => view.zoom(1 / 1.5));
 $('fit').addEventListener('click', () => view.fit());
@@ -425,10 +427,10 @@ $('truth').addEventListener('change', async () => {
 for (const id of ['black', 'white', 'gamma']) $(id).addEventListener('input', showContrast);
 $('auto-contrast').addEventListener('click', autoContrast);
 $('reset-look').addEventListener('click', () => { [$('black').value, $('white').value, $('gamma').value] = [0, 255, 1]; showContrast(); });
-$('settings-all').addEventListener('click', () => keep('all', structuredClone(decide.settings)));
+$('settings-all').addEventListener('click', () => changes.keep('all', structuredClone(decide.settings), 'all'));
 $('settings-reset').addEventListener('click', guarded(async () => {
   const item = done();
-  if (!await keep(item.id, {})) return;
+  if (!await changes.keep(item.id, {}) || page.id !== item.id) return;
   item.settings = {};
   decide.show(item);
   choose(decide.settings);
