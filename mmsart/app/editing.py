@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mmsart.app.corrections import Cell, Corrections, Edit
-from mmsart.app.shapes import fill_polygon, paint_stroke, split_patch
+from mmsart.app.shapes import fill_polygon, meets_line, paint_stroke, split_patch
 from mmsart.postprocessing.seams import unite_patches
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
@@ -45,9 +46,10 @@ class Editor:
 
         Args:
             request: ``kind`` and what it needs: ``delete`` (ids), ``relabel`` (ids, label),
-                ``merge`` (ids), ``split`` (points, and id or none for the cell that the line
-                crosses), ``draw`` (shape ``polygon`` or ``brush``, points, radius, label),
-                ``extend`` and ``erase`` (id and a shape).
+                ``merge`` (ids), ``split`` (points, and id or none for the cells that the line
+                crosses; one that the line does not meet counts as none), ``draw`` (shape
+                ``polygon`` or ``brush``, points, radius, label), ``erase`` (id and a shape),
+                ``extend`` (as ``draw``, and id; what does not touch this cell is another one).
 
         Raises:
             UserError: a cell is not there, or nothing would come of it.
@@ -86,8 +88,9 @@ class Editor:
 
     def _split(self, request: dict[str, Any]) -> Edit:
         points = _points(request)
-        rows = (self._near(points) if request.get('id') is None
-                else self._places([_cell_id(request)]))
+        rows = [] if request.get('id') is None else self._places([_cell_id(request)])
+        if not rows or not meets_line(self._cells.masks.patch(rows[0]), self._box(rows[0]), points):
+            rows = self._near(points)
         divided, added = [], []
         for row in rows:
             try:
@@ -110,8 +113,11 @@ class Editor:
 
     def _extend(self, request: dict[str, Any]) -> Edit:
         row = self._places([_cell_id(request)])[0]
+        shape = self._shape(request)
+        if not self._touches(*shape, row):
+            return self._draw(request)
         others = np.flatnonzero(np.arange(len(self._cells)) != row)
-        painted, place = self._free(*self._shape(request), others=self._cells.masks[others])
+        painted, place = self._free(*shape, others=self._cells.masks[others])
         patch, box = unite_patches([self._cells.masks.patch(row), painted],
                                    np.array([self._box(row), place]))
         if np.count_nonzero(patch) == self._cells.masks.areas[row]:
@@ -148,6 +154,13 @@ class Editor:
             raise UserError('shape: found no pixel that is free, expected some inside the image '
                             'and outside other cells')
         return patch, box
+
+    def _touches(self, patch: np.ndarray, box: Box, row: int) -> bool:
+        """Tell whether a shape shares a pixel with a cell, or an edge or a corner of one."""
+        x1, y1, x2, y2 = box
+        grown = cv2.dilate(np.pad(patch, 1), np.ones((3, 3), np.uint8))
+        rest = _minus(grown, (x1 - 1, y1 - 1, x2 + 1, y2 + 1), self._cells.masks[row])
+        return np.count_nonzero(rest) < np.count_nonzero(grown)
 
     def _shape(self, request: dict[str, Any]) -> tuple[np.ndarray, Box]:
         points, shape = _points(request), request.get('shape')

@@ -78,9 +78,7 @@ def split_patch(patch: np.ndarray, box: Box, line: Points) -> list[np.ndarray]:
     """
     if len(line) < 2:
         raise UserError(f'line: found {len(line)} points, expected at least 2')
-    wall = np.zeros(patch.shape, np.uint8)
-    corners = _fixed(np.asarray(line, float) - box[:2])
-    cv2.polylines(wall, [corners], False, (1,), 1, cv2.LINE_4, SHIFT)
+    wall = _draw_line(patch, box, line)
     before = cv2.connectedComponents(patch, connectivity=8)[0]
     count, numbered = cv2.connectedComponents(patch & (1 - wall), connectivity=4)
     pieces = np.asarray(numbered)
@@ -93,6 +91,19 @@ def split_patch(patch: np.ndarray, box: Box, line: Points) -> list[np.ndarray]:
     nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
     owner = np.where(patch > 0, pieces[tuple(nearest)], 0)
     return [(owner == number).astype(np.uint8) for number in kept.tolist()]
+
+
+def meets_line(patch: np.ndarray, box: Box, line: Points) -> bool:
+    """Tell whether a line passes over a mask; arguments as of :func:`split_patch`."""
+    return bool((patch & _draw_line(patch, box, line)).any())
+
+
+def _draw_line(patch: np.ndarray, box: Box, line: Points) -> np.ndarray:
+    """Draw a line as thin as can be that parts what lies beside it."""
+    wall = np.zeros(patch.shape, np.uint8)
+    corners = _fixed(np.asarray(line, float) - box[:2])
+    cv2.polylines(wall, [corners], False, (1,), 1, cv2.LINE_4, SHIFT)
+    return wall
 
 
 def _canvas(

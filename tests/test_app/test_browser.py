@@ -218,6 +218,59 @@ def test_corrections_by_mouse(page):
     page.wait_for_selector('#items .what:text-is("12 cells")')
 
 
+def test_painting_and_erasing_without_another_key(page):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+
+    def stroke(x, y, far=6):
+        page.mouse.move(*place(page, x, y))
+        page.mouse.down()
+        page.mouse.move(*place(page, x + far, y), steps=3)
+        page.mouse.up()
+
+    page.mouse.click(*place(page, *centre(0)))
+    page.wait_for_selector('#selected td')
+    page.keyboard.press('b')
+    stroke(*centre(13))  # the last row has room; the selected cell is far away
+    wait_for_cells(page, 13)
+    page.keyboard.press('r')
+    page.fill('#brush-size', '3')
+    page.focus('#view')
+    stroke(*centre(1))  # not on the selected one
+    wait_for_toast(page, 'erase: found no pixel')
+    page.keyboard.press('Escape')
+    page.keyboard.press('Escape')
+    page.click('[data-tool="erase"]')
+    stroke(*centre(1))
+    page.wait_for_selector('#undo[title*="erase"]')
+    wait_for_cells(page, 13)
+    page.allowed_errors = 1  # the browser writes down that the server has refused it
+
+
+def test_two_fingers_zoom(page):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    page.click('[data-tool="brush"]')
+    box = page.locator('#view').bounding_box()
+    x, y = box['x'] + box['width'] / 2, box['y'] + box['height'] / 2
+    before = int(page.locator('#zoom').text_content().split()[0])
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind, *places):
+        fingers.send('Input.dispatchTouchEvent', dict(type=kind, touchPoints=[
+            dict(x=x, y=y, id=number) for number, (x, y) in enumerate(places)]))
+
+    touch('touchStart', (x - 40, y))
+    touch('touchStart', (x - 40, y), (x + 40, y))
+    touch('touchMove', (x - 80, y), (x + 80, y))
+    touch('touchEnd')
+    page.wait_for_function('() => document.getElementById("zoom").value !== "100 %"')
+    after = int(page.locator('#zoom').text_content().split()[0])
+    assert after == pytest.approx(2 * before, abs=2)
+    page.wait_for_timeout(300)
+    assert shown(page) == 12  # the first finger has painted nothing
+
+
 def test_keys_faster_than_the_server(page):
     drop(page, 'discs.png', draw_discs()[0])
     wait_for_cells(page, 12)

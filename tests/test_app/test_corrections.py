@@ -147,6 +147,30 @@ def test_extend_and_erase(client, done):
     assert gone['count'] == before['count'] - 1
 
 
+def test_what_does_not_touch_the_selected_cell_is_about_another(client, done):
+    before = client.cells(done)
+    cell, other = before['ids'][:2].tolist()
+    right = by_id(before)[cell][0][2]
+    row = int(np.flatnonzero(paint(before, [cell])[:, right - 1])[0])
+    for gap, kind in ((3, 'draw'), (2, 'extend')):  # a pixel between; side by side
+        made = client.edit(done, kind='extend', id=cell, label=1, shape='brush',
+                           points=[[right + gap, row + 0.5]], radius=2)
+        assert made['edits'] == [kind]
+        assert (cell in made['ids'], made['count']) == (
+            kind == 'draw', before['count'] + (kind == 'draw'))
+        client.edit(done, kind='undo')
+    (x1, y1, x2, y2), *_ = by_id(before)[other]
+    across = [[(x1 + x2) / 2, y1 - 2], [(x1 + x2) / 2, y2 + 2]]
+    assert set(before['ids']) - set(client.edit(
+        done, kind='split', id=cell, points=across)['ids']) == {other}
+    client.edit(done, kind='undo')
+    middle, beyond = (np.array(by_id(before)[each][0]).reshape(2, 2).mean(0)
+                      for each in (cell, other))
+    answer = client.post(f'/api/items/{done}/frames/0/edits', json=dict(
+        kind='split', id=cell, points=[middle.tolist(), (2 * beyond - middle).tolist()]))
+    assert 'divides no cell' in answer.json()['detail']  # the line was meant for this cell
+
+
 def test_what_changes_no_pixel_and_no_class_is_no_correction(client, done):
     before = client.cells(done)
     boxes = by_id(before)

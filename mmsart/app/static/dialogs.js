@@ -134,9 +134,9 @@ export function setUpReading({ changed }) {
 }
 
 const KEYS = [
-  ['Picture', [['+ −', 'zoom in, out'], ['0', 'whole picture'], ['wheel, drag', 'zoom, move'], ['J K', 'next, previous picture'], ['Page ↓ ↑', 'next, previous frame of a stack']]],
+  ['Picture', [['+ −', 'zoom in, out'], ['0', 'whole picture'], ['wheel, drag', 'zoom, move; with two fingers too'], ['J K', 'next, previous picture'], ['Page ↓ ↑', 'next, previous frame of a stack']]],
   ['Cross', [['arrow keys', 'move it (Shift: by one pixel)'], ['Space', 'pick a cell, set a point, begin and end painting (Shift: pick more; erase)'], ['Enter', 'finish a polygon or line'], ['Esc', 'drop it; back to selecting']]],
-  ['Cells', [['. ,', 'select the next, the previous one'], ['Del', 'delete'], ['M', 'merge'], ['1 … 9', 'change class'], ['V P B X', 'select, polygon, brush, split'], ['[ ]', 'size of the brush'], ['Ctrl+Z, Ctrl+Shift+Z', 'undo, redo'], ['C', 'mark as checked']]],
+  ['Cells', [['. ,', 'select the next, the previous one'], ['Del', 'delete'], ['M', 'merge'], ['1 … 9', 'change class'], ['V P B R X', 'select, polygon, brush, erase, split'], ['[ ]', 'size of the brush'], ['Ctrl+Z, Ctrl+Shift+Z', 'undo, redo'], ['C', 'mark as checked']]],
   ['Look', [['O', 'outlines, filled, hidden'], ['T', 'truth off, over, beside'], ['E', 'export'], ['?', 'this list']]],
 ];
 

@@ -194,8 +194,9 @@ const changes = new Changes({
     const before = new Set(view.cells.ids);
     setCells(cells);
     // What a correction has made is selected, to go on with.
-    if (['merge', 'extend', 'erase', 'relabel'].includes(request.kind)) {
-      cells.ids.forEach(made => { if (!before.has(made)) view.selected.add(made); });
+    const made = ['merge', 'extend', 'erase', 'relabel'].includes(request.kind);
+    if (made && cells.header.edits.at(cells.header.done - 1) !== 'draw') {
+      cells.ids.forEach(each => { if (!before.has(each)) view.selected.add(each); });
       showCells();
     }
     if (view.truth) await showTruth();
@@ -455,7 +456,7 @@ function cycle(id) {
 
 const KEYS = {
   '+': () => view.zoom(1.5), '=': () => view.zoom(1.5), '-': () => view.zoom(1 / 1.5), 0: () => view.fit(),
-  v: () => tools.use('select'), p: () => tools.use('polygon'), b: () => tools.use('brush'), x: () => tools.use('split'),
+  v: () => tools.use('select'), p: () => tools.use('polygon'), b: () => tools.use('brush'), r: () => tools.use('erase'), x: () => tools.use('split'),
   m: () => $('merge').click(), Delete: () => $('delete').click(), Backspace: () => $('delete').click(),
   j: () => queue.step(1), k: () => queue.step(-1), c: () => $('checked').click(), o: () => cycle('draw'), t: () => cycle('truth'),
   Escape: () => tools.escape(),

@@ -1,15 +1,17 @@
 // Tools on the picture: select, draw, paint, split; by mouse and, with the cross, by keyboard.
 
-import { $ } from './dom.js';
+import { $, toast } from './dom.js';
 
 const STEP = 12, FINE = 1; // pixels of the screen that an arrow key moves the cross
 const CLOSE = 9; // pixels of the screen: a click so near the first corner ends a polygon
 
 const HINTS = {
   polygon: 'Click the corners; click the first one again or press Enter to finish, Esc to drop it.',
-  brush: 'Paint a cell. With a cell selected, painting adds to it, and Alt erases.',
+  brush: 'Paint a cell. What touches the selected cell is added to it.',
+  erase: 'Erase from the selected cell, or from the first one that the brush meets.',
   split: 'Draw a line across a cell: click its points and press Enter, or drag.',
 };
+const RUBBER = 5; // the button that a pen's other end is
 
 export class Tools {
   // `edit(request)` sends a correction; `onSelect` and `onHover` tell what is picked.
@@ -20,12 +22,13 @@ export class Tools {
     this.pointer = null; // where the mouse is, in the image
     this.cross = null; // where the keyboard's cross is
     this.stroke = null;
+    this.touching = new Map(); // pointers that are down, and where on the screen
     view.paintTool = context => this.paint(context);
     const box = view.box;
     box.addEventListener('pointerdown', event => this.#down(event));
     box.addEventListener('pointermove', event => this.#move(event));
     box.addEventListener('pointerup', event => this.#up(event));
-    box.addEventListener('pointercancel', () => this.cancel());
+    box.addEventListener('pointercancel', event => { this.touching.delete(event.pointerId); this.cancel(); });
     box.addEventListener('pointerleave', () => { this.pointer = null; this.#hover(null); });
     box.addEventListener('dblclick', event => { if (this.tool !== 'select' && this.points.length > 1) { event.preventDefault(); this.finish(); } });
     box.addEventListener('wheel', event => {
@@ -39,6 +42,8 @@ export class Tools {
     this.use('select');
   }
 
+  get paints() { return this.tool === 'brush' || this.tool === 'erase'; }
+
   get radius() { return Number($('brush-size').value); }
   set radius(value) { $('brush-size').value = value; this.view.draw('overlay'); }
 
@@ -49,7 +54,7 @@ export class Tools {
       button.setAttribute('aria-checked', String(button.dataset.tool === tool));
       button.tabIndex = button.dataset.tool === tool ? 0 : -1;
     });
-    $('brush-group').hidden = tool !== 'brush';
+    $('brush-group').hidden = !this.paints;
     $('hint').hidden = !(tool in HINTS) || !this.view.cells;
     $('hint').textContent = HINTS[tool] ?? '';
     this.#cursor();
@@ -79,10 +84,19 @@ export class Tools {
     this.stroke = null;
     const shape = { shape: 'brush', points, radius: this.radius };
     const [id] = this.view.selected.size === 1 ? this.view.selected : [];
-    if (erase && id === undefined) return this.view.draw('overlay');
-    if (erase) return this.edit({ kind: 'erase', id, ...shape });
-    if (id !== undefined) return this.edit({ kind: 'extend', id, ...shape });
-    return this.edit({ kind: 'draw', label: this.label(), ...shape });
+    if (erase) this.#erase(id ?? this.#firstBelow(points), shape);
+    else if (id !== undefined) this.edit({ kind: 'extend', id, label: this.label(), ...shape });
+    else this.edit({ kind: 'draw', label: this.label(), ...shape });
+  }
+
+  #erase(id, shape) {
+    if (id === undefined) { toast('erase: found no cell below the brush, expected it to pass over one'); this.view.draw('overlay'); }
+    else this.edit({ kind: 'erase', id, ...shape });
+  }
+
+  #firstBelow(points) {
+    const { cells } = this.view, row = points.map(([x, y]) => cells.at(x, y)).find(each => each >= 0);
+    return row === undefined ? undefined : cells.ids[row];
   }
 
   // Mouse and pen
@@ -98,9 +112,15 @@ export class Tools {
     this.view.box.setPointerCapture(event.pointerId);
     this.cross = null;
     const [x, y] = this.#place(event), at = this.view.toImage(x, y);
-    const pans = event.button !== 0;
-    if (!pans && this.tool === 'brush' && this.view.cells) {
-      this.stroke = { points: [at], erase: event.altKey };
+    this.touching.set(event.pointerId, [x, y]);
+    if (this.touching.size > 1) { // a pinch; what the first finger has begun was not meant
+      this.stroke = this.dragging = null;
+      this.view.draw('overlay');
+      return;
+    }
+    const rubber = event.button === RUBBER, pans = event.button !== 0 && !rubber;
+    if (!pans && this.paints && this.view.cells) {
+      this.stroke = { points: [at], erase: this.tool === 'erase' || event.altKey || rubber };
       this.view.draw('overlay');
       return;
     }
@@ -110,7 +130,9 @@ export class Tools {
   }
 
   #move(event) {
-    const [x, y] = this.#place(event), at = this.view.toImage(x, y);
+    const [x, y] = this.#place(event);
+    if (this.touching.size > 1) { this.#pinch(event.pointerId, [x, y]); return; }
+    const at = this.view.toImage(x, y);
     this.pointer = at;
     if (this.stroke) {
       const [lastX, lastY] = this.stroke.points.at(-1);
@@ -132,7 +154,19 @@ export class Tools {
     if (this.tool !== 'select') this.view.draw('overlay');
   }
 
+  // Two fingers: what lies between them stays there, and grows as they part.
+  #pinch(pointer, place) {
+    const [before, after] = [this.touching, new Map(this.touching).set(pointer, place)].map(touching => {
+      const [[x1, y1], [x2, y2]] = touching.values();
+      return { x: (x1 + x2) / 2, y: (y1 + y2) / 2, apart: Math.hypot(x2 - x1, y2 - y1) };
+    });
+    this.touching.set(pointer, place);
+    this.view.pan(after.x - before.x, after.y - before.y);
+    this.view.zoom(after.apart / Math.max(before.apart, 1), after.x, after.y);
+  }
+
   #up(event) {
+    this.touching.delete(event.pointerId);
     const { dragging } = this, [x, y] = this.#place(event);
     this.dragging = null;
     if (this.stroke) this.#finishStroke();
@@ -208,9 +242,9 @@ export class Tools {
 
   #space(more) {
     if (!this.cross) { this.#moveCross(0, 0); if (this.tool === 'select') return; }
-    if (this.tool !== 'brush') { this.pick(this.cross, more); return; }
+    if (!this.paints) { this.pick(this.cross, more); return; }
     if (this.stroke) { this.#finishStroke(); return; }
-    if (this.view.cells) this.stroke = { points: [this.cross], erase: more };
+    if (this.view.cells) this.stroke = { points: [this.cross], erase: more || this.tool === 'erase' };
     this.view.draw('overlay');
   }
 
@@ -274,7 +308,7 @@ export class Tools {
       if (this.stroke.points.length === 1) context.lineTo(x + 0.01, y);
       context.stroke();
     }
-    if (this.tool === 'brush' && end) {
+    if (this.paints && end) {
       context.beginPath();
       context.arc(...end, this.radius, 0, 7);
       context.strokeStyle = '#fff';
