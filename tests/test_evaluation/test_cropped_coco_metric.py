@@ -92,3 +92,42 @@ def test_a_sample_without_truth_is_left_to_stock() -> None:
     sample = dict(ori_shape=(4, 4), pred_instances={})
     assert 'instances' not in _with_coco_masks(sample)
     assert _with_coco_masks(dict(sample, instances=[]))['instances'] == []
+
+
+def perfect_and_named(data, ids):
+    """Give samples other ids, and the truth itself as their prediction."""
+    for sample, name in zip(data, ids, strict=True):
+        truth = sample['instances']
+        masks = CroppedMasks.from_annotations([each['mask'] for each in truth], HEIGHT, WIDTH)
+        sample.update(img_id=name, pred_instances=dict(
+            bboxes=torch.tensor([each['bbox'] for each in truth]).float(), masks=masks,
+            scores=torch.linspace(0.9, 0.5, len(truth)),
+            labels=torch.tensor([each['bbox_label'] for each in truth])))
+    return data
+
+
+def scores_of(data, **kwargs):
+    evaluator = CroppedCocoMetric(metric='segm', **kwargs)
+    evaluator.dataset_meta = dict(classes=('a', 'b'))
+    evaluator.process(None, data)
+    return evaluator.evaluate(len(data))
+
+
+def test_images_of_the_file_that_were_not_predicted_do_not_count(tmp_path) -> None:
+    """The data set's indices name some; those that the file has besides were never asked for."""
+    data = perfect_and_named(samples(ours=True), (1, 2))
+    writer = CroppedCocoMetric()
+    writer.dataset_meta = dict(classes=('a', 'b'))
+    gts = [dict(img_id=sample['img_id'], height=HEIGHT, width=WIDTH,
+                anns=_with_coco_masks(sample)['instances']) for sample in data]
+    path = writer.gt_to_coco_json(gts, str(tmp_path / 'two'))
+    assert scores_of(data[:1], ann_file=path)['coco/segm_mAP'] == 1
+    assert scores_of(data, ann_file=path)['coco/segm_mAP'] == 1
+
+
+def test_joined_data_sets_may_number_their_images_alike() -> None:
+    data = perfect_and_named(samples(ours=True), (1, 1))
+    assert scores_of(data)['coco/segm_mAP'] == 1
+    data[1]['pred_instances']['scores'] *= 0
+    wrong = {key: value[:0] for key, value in data[1]['pred_instances'].items()}
+    assert 0.4 < scores_of([data[0], dict(data[1], pred_instances=wrong)])['coco/segm_mAP'] < 0.6

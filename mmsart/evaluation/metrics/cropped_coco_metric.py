@@ -32,6 +32,7 @@ class CroppedCocoMetric(CocoMetric):
     `CocoMetric`'s. Without ``ann_file`` the truth is what the data sample carries as ``instances``,
     which the test pipeline's PackDetInputs has to name among its ``meta_keys``.
 
+    Images that were not predicted, as where ``indices`` of the data set name a few, do not count.
     All precisions count as many detections of an image as the last of ``proposal_nums``, 1,000 by
     default. COCO's own ``mAP`` counts 100, whatever these are, and is -1 if none of them is 100.
     """
@@ -56,6 +57,12 @@ class CroppedCocoMetric(CocoMetric):
         Returns:
             `CocoMetric`'s values.
         """
+        ids = [truth['img_id'] for truth, _ in results]
+        if len(set(ids)) < len(ids):  # of data sets that are joined, each of which counts its own
+            ids = list(range(len(results)))
+            results = [({**truth, 'img_id': number}, {**predicted, 'img_id': number})
+                       for number, (truth, predicted) in enumerate(results)]
+        self.img_ids = ids  # not all those of ann_file
         with self.evaluation():
             return super().compute_metrics(results)
 
