@@ -3,6 +3,7 @@ import contextlib
 import copy
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,13 @@ from mmengine.dist import all_gather_object, is_distributed
 
 from mmsart.datasets.checked_coco import CheckedCocoDataset, check_coco, check_images
 from mmsart.datasets.classes import class_names
-from mmsart.datasets.coco_file import CocoFile, check_classes, find_problems, read_coco
+from mmsart.datasets.coco_file import (
+    CocoFile,
+    check_classes,
+    check_crowds,
+    find_problems,
+    read_coco,
+)
 from mmsart.datasets.image_file import find_unreadable, read_header
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.synthetic.dataset import SyntheticDataset
@@ -142,9 +149,18 @@ def check_coco_metric(cfg: Config, name: str, datasets: Sequence[BaseDetDataset]
         if isinstance(kind, type) and issubclass(kind, CocoMetric) and evaluator.get('ann_file'):
             coco = read_coco(evaluator['ann_file'])
             raise_all(find_problems(coco, with_masks=False))
+            cure = 'without ann_file the metric takes the truth of the data set'
+            check_crowds(coco, f"crowds='cells' in the data set reads them as cells, and {cure}")
+            ids = Counter(sample['img_id'] for dataset in datasets for sample in dataset.data_list)
+            if ids and ids.most_common(1)[0][1] > 1:
+                raise UserError(f'{coco.path}: found the image id {ids.most_common(1)[0][0]!r} in '
+                                f'several data sets that are joined, expected it once; {cure}')
             for dataset in datasets:
-                _check_stock(coco, class_names(dataset.metainfo),
-                             'without ann_file the metric takes the truth of the data set')
+                _check_stock(coco, class_names(dataset.metainfo), cure)
+                if getattr(dataset, 'crowds', 'ignored') == 'cells' and any(
+                        each.get('iscrowd') for each in coco.annotations):
+                    raise UserError(f'{coco.path}: annotations: found iscrowd 1, which the data '
+                                    f'set reads as cells and the metric does not; {cure}')
 
 
 def _walk(config: Any, place: str) -> Iterator[Any]:

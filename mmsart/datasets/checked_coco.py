@@ -8,8 +8,15 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
 from mmsart.datasets.classes import class_names
-from mmsart.datasets.coco_file import CocoFile, check_classes, find_problems, read_coco
+from mmsart.datasets.coco_file import (
+    CocoFile,
+    check_classes,
+    check_crowds,
+    find_problems,
+    read_coco,
+)
 from mmsart.datasets.image_folder import image_size
+from mmsart.datasets.indices import check_indices, choose
 from mmsart.utils.errors import UserError, raise_all
 
 
@@ -29,13 +36,28 @@ class CheckedCocoDataset(CocoDataset):
 
     Args:
         *args: of `CocoDataset`.
+        indices: a number of images, the first ones or, negative, the last ones, or a list of
+            their positions in the file, before ``filter_cfg`` leaves any out: data sets of one
+            file with other positions share no image, whatever they filter.
+        crowds: ``'ignored'``, or ``'cells'`` to read annotations with ``iscrowd`` 1 as those of
+            single cells, which CVAT writes for masks that are painted with its brush.
         **kwargs: of `CocoDataset`.
 
     Raises:
         MissingFileError: the annotation file or an image is missing.
-        UserError: an annotation or an image is wrong, no category is among the classes, or no
+        UserError: an annotation or an image is wrong, no category is among the classes, each
+            annotation is an ignored crowd, the file has no image at one of the `indices`, or no
             image is left by ``filter_cfg``.
     """
+
+    def __init__(self, *args: Any, indices: int | Sequence[int] | None = None,
+                 crowds: str = 'ignored', **kwargs: Any) -> None:
+        check_indices(indices)
+        if crowds not in ('ignored', 'cells'):
+            raise UserError(f'crowds: found {crowds!r}, expected ignored or cells')
+        self.positions = indices
+        self.crowds = crowds
+        super().__init__(*args, **kwargs)
 
     def read(self) -> CocoFile:
         """Read the annotation file; what it holds is checked afterwards.
@@ -49,10 +71,11 @@ class CheckedCocoDataset(CocoDataset):
         """Read the file.
 
         Returns:
-            One dict per image, in the order of the file.
+            One dict per image, in the order of the file or of the indices.
         """
         coco = self.read()
         check_coco(coco, self)
+        images = choose(coco.images, self.positions, coco.path)
         classes = class_names(self.metainfo)
         self.cat2label = {category['id']: classes.index(category['name'])
                           for category in coco.categories if category['name'] in classes}
@@ -61,13 +84,14 @@ class CheckedCocoDataset(CocoDataset):
         of_image = defaultdict(list)
         for annotation in coco.annotations:
             self.cat_img_map[annotation['category_id']].append(annotation['image_id'])
-            of_image[annotation['image_id']].append(annotation)
+            of_image[annotation['image_id']].append(
+                dict(annotation, iscrowd=0) if self.crowds == 'cells' else annotation)
         return [
             self.parse_data_info(dict(
                 raw_img_info=dict(image, img_id=image['id'], height=int(image['height']),
                                   width=int(image['width'])),  # 96.0 is 96 in JSON
                 raw_ann_info=of_image[image['id']]))
-            for image in coco.images]
+            for image in images]
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Leave out images as ``filter_cfg`` says, and check the files of the others.
@@ -88,13 +112,16 @@ def check_coco(coco: CocoFile, dataset: CocoDataset) -> None:
         dataset: what is built from it; its classes and pipeline are asked for.
 
     Raises:
-        UserError: an annotation is wrong, or no category is among the classes.
+        UserError: an annotation is wrong, each is an ignored crowd, or no category is among the
+            classes.
     """
     with_masks = any(getattr(step, 'with_mask', False) for step in dataset.pipeline.transforms)
     if not coco.annotations and not dataset.test_mode:
         raise UserError(f'{coco.path}: annotations: found none, expected some to train on')
     raise_all(find_problems(coco, with_masks))
     check_classes(coco, class_names(dataset.metainfo))
+    if getattr(dataset, 'crowds', 'ignored') == 'ignored':
+        check_crowds(coco, "crowds='cells' in a CheckedCocoDataset reads them as cells")
     images = {image['id']: image for image in coco.images}
     left_out = [each for each in coco.annotations if not each.get('ignore')
                 and _is_left_out(each, images[each['image_id']])]

@@ -2,6 +2,7 @@
 import gzip
 import json
 import os
+import warnings
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -129,6 +130,28 @@ def check_classes(coco: CocoFile, classes: Sequence[str]) -> None:
     if not set(names) & set(classes):
         raise UserError(f'{coco.path}: categories: found {named(names) or "none"}, expected '
                         f'one of the classes {", ".join(classes)} (metainfo.classes)')
+
+
+def check_crowds(coco: CocoFile, cure: str) -> None:
+    """Refuse a file of nothing but crowds, and count those of any other.
+
+    Args:
+        coco: the file.
+        cure: how its crowds can be read as cells.
+
+    Raises:
+        UserError: every annotation is a crowd, so that there is nothing to train on or to score.
+    """
+    counted = [each for each in coco.annotations if not each.get('ignore')]
+    crowds = sum(bool(each.get('iscrowd')) for each in counted)
+    what = ('neither trained on nor scored; CVAT writes what is painted with its brush like that: '
+            + cure)
+    if crowds and crowds == len(counted):
+        raise UserError(f'{coco.path}: annotations: found iscrowd 1 in each of the {crowds}, '
+                        f'expected cells; crowds are {what}')
+    if crowds:
+        warnings.warn(f'{coco.path}: {crowds} of {len(counted)} annotations are crowds (iscrowd '
+                      f'1), {what}', stacklevel=4)
 
 
 def _image_problems(images: Iterable[Record]) -> Iterator[str]:

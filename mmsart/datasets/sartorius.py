@@ -11,6 +11,7 @@ from mmdet.registry import DATASETS
 
 from mmsart.datasets.classes import CLASSES, PALETTE, class_names
 from mmsart.datasets.image_folder import image_size, list_images
+from mmsart.datasets.indices import check_indices
 from mmsart.datasets.splits import SPLITS, check_split
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.utils.errors import MissingFileError, UserError, missing, raise_all
@@ -69,12 +70,7 @@ class SartoriusDataset(BaseDetDataset):
         self.keep_empty = keep_empty
         self.img_suffix = img_suffix
         self.skip = frozenset(skip)
-        indices = kwargs.get('indices')
-        positions = indices if isinstance(indices, list | tuple) else [indices]
-        if indices is not None and not (
-                indices and all(isinstance(position, int) for position in positions)):
-            raise UserError(f'indices: found {indices!r}, expected a number of images other than 0 '
-                            'or a list of their positions')
+        check_indices(kwargs.get('indices'))
         super().__init__(*args, ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 Each kind of fault has a test of its own, with what a config's ``CocoDataset`` is here and with a
 class of somebody's own that loads as mmdet does.
 """
+import copy
 import gzip
 import json
 import warnings
@@ -253,12 +254,92 @@ def test_what_mmdet_leaves_out_is_said(tmp_path):
     assert [len(each['instances']) for each in dataset] == [1, 0]
 
 
+def with_a_third(**changes):
+    content = copy.deepcopy(GOOD)
+    content['annotations'].append(dict(content['annotations'][0], id=3))
+    for number, change in changes.items():
+        content['annotations'][int(number[1:])].update(change)
+    return json.dumps(content)
+
+
 def test_crowds_and_ignored_annotations_act_as_in_mmdet(tmp_path):
-    write_folder(tmp_path, annotations__0__iscrowd=1, annotations__1__ignore=1,
-                 annotations__1__segmentation=None, annotations__1__bbox=None)
-    dataset = build(folder=tmp_path)
-    assert dataset[0]['gt_ignore_flags'].tolist() == [True]
+    write_folder(tmp_path, with_a_third(
+        _0=dict(iscrowd=1), _1=dict(ignore=1, segmentation=None, bbox=None)))
+    with pytest.warns(UserWarning, match=(
+            r"coco\.json: 1 of 2 annotations are crowds \(iscrowd 1\), .*: crowds='cells'")):
+        dataset = build(folder=tmp_path)
+    assert dataset[0]['gt_ignore_flags'].tolist() == [True, False]
     assert len(dataset[1]['gt_bboxes']) == 0
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_file_of_nothing_but_crowds_is_refused_unless_they_are_cells(tmp_path, kind):
+    """CVAT's masks painted with a brush: there would be nothing to train on or to score."""
+    write_folder(tmp_path, annotations__0__iscrowd=1, annotations__1__iscrowd=1)
+    with pytest.raises(UserError, match=r"coco\.json: annotations: found iscrowd 1 in each of the "
+                                        r"2, .* CVAT .*: crowds='cells' in a CheckedCocoDataset"):
+        check(tmp_path, kind)
+    dataset = build(folder=tmp_path, crowds='cells')
+    assert_good(dataset)
+    assert [dataset[i]['gt_ignore_flags'].tolist() for i in (0, 1)] == [[False], [False]]
+    with pytest.raises(UserError, match="crowds: found 'cell', expected ignored or cells"):
+        build(folder=tmp_path, crowds='cell')
+
+
+def test_the_file_of_cocos_metric_has_no_crowds_that_are_cells(tmp_path):
+    path = write_folder(tmp_path, with_a_third(_0=dict(iscrowd=1)))
+    config = write_config(tmp_path, rest=f"""
+val_dataloader['dataset']['crowds'] = 'cells'
+val_evaluator = dict(type='CroppedCocoMetric', ann_file={str(path)!r})""")
+    with (pytest.warns(UserWarning, match='are crowds'),
+          pytest.raises(UserError, match=(
+              r'found iscrowd 1, which the data set reads as cells .*; without ann_file the'))):
+        check_data(load_config(str(config)), ('val_dataloader',))
+
+
+def ids_of(dataset):
+    return [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
+
+
+def write_many(folder, count=10, empty=(1, 3)):
+    """Write a file of images 0, 1, ..., of which some have no cells."""
+    content = copy.deepcopy(GOOD)
+    content['images'] = [dict(GOOD['images'][0], id=number) for number in range(count)]
+    content['annotations'] = [dict(GOOD['annotations'][0], id=number, image_id=number)
+                              for number in range(count) if number not in empty]
+    write_folder(folder, json.dumps(content))
+
+
+def test_indices_are_positions_in_the_file_whatever_is_filtered(tmp_path):
+    """Else training, which leaves out images without cells, would see those of the validation."""
+    write_many(tmp_path)
+    train = dict(folder=tmp_path, filter_cfg=dict(filter_empty_gt=True))
+    val = dict(folder=tmp_path, test_mode=True)
+    assert ids_of(build(**train, indices=8)) == [0, 2, 4, 5, 6, 7]
+    assert ids_of(build(**val, indices=-2)) == [8, 9]
+    assert ids_of(build(**train, indices=[*range(2, 10)])) == [2, 4, 5, 6, 7, 8, 9]
+    assert ids_of(build(**val, indices=2)) == [0, 1]
+    assert ids_of(build(**val, indices=[-1, 3])) == [9, 3]
+
+
+@pytest.mark.parametrize(('indices', 'problem'), [
+    ([1, 10], r'coco\.json: indices: found 10, expected positions from 0 to 9, of its 10 images'),
+    (0, 'indices: found 0, expected a number of images other than 0'),
+    ('3', "indices: found '3', expected a number"), ([], r'indices: found \[\], expected')])
+def test_indices_that_name_no_image_are_refused(tmp_path, indices, problem):
+    write_many(tmp_path)
+    with pytest.raises(UserError, match=problem):
+        build(folder=tmp_path, indices=indices)
+
+
+def test_joined_data_sets_that_number_alike_share_no_file_of_cocos_metric(tmp_path):
+    path = write_folder(tmp_path)
+    config = write_config(tmp_path, rest=f"""
+one = val_dataloader['dataset']
+val_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[one, one])
+val_evaluator = dict(type='CroppedCocoMetric', ann_file={str(path)!r})""")
+    with pytest.raises(UserError, match=r'coco\.json: found the image id 1 in several data sets'):
+        check_data(load_config(str(config)), ('val_dataloader',))
 
 
 def test_boxes_alone_need_no_mask(tmp_path):
