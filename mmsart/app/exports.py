@@ -4,9 +4,9 @@ from __future__ import annotations
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from mmsart.formats.saving import SAVERS, SaveOptions, check_formats, save_resul
 from mmsart.formats.submission import merge_submissions
 from mmsart.formats.summary import summarize_image, write_summary
 from mmsart.imaging import ImageStack, image_id
+from mmsart.imaging.inputs import distinct_stems
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
@@ -29,7 +30,6 @@ from mmsart.utils import UserError
 
 SUBMISSION, COCO = 'submission', 'coco'
 UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-LONGEST_STEM = 120  # bytes; file systems take 255, and endings are added
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
         out = Path(folder)
         rows, files = [], []
         for item, stem, img_id in zip(
-                items, distinct_stems(items), distinct_ids(items), strict=True):
+                items, item_stems(items), item_ids(items), strict=True):
             with open_result(library, item, img_id) as result:
                 files += save_result(result, out, stem, formats, options)
                 rows.append(summarize_image(result, stem))
@@ -163,33 +163,37 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
                 archive.write(file, file.relative_to(out))
 
 
-def distinct_stems(items: Sequence[Item]) -> list[str]:
+def item_stems(items: Sequence[Item]) -> list[str]:
     """Name the files of items: each as its image, without what a file system may not like."""
-    return _tell_apart([safe_stem(item.name) for item in items], items, str.lower)
+    return distinct_stems(_tell_apart([_safe_name(item.name) for item in items], items))
 
 
-def distinct_ids(items: Sequence[Item]) -> list[str]:
+def item_ids(items: Sequence[Item]) -> list[str]:
     """Name items in a submission as a prediction does: by the path below the folder added."""
-    return _tell_apart([str(PurePosixPath(item.name).with_name(image_id(item.name)))
-                        for item in items], items, str)
+    return distinct_stems(_tell_apart([item.name for item in items], items))
 
 
-def _tell_apart(names: Sequence[str], items: Sequence[Item],
-                as_compared: Callable[[str], str]) -> list[str]:
-    """Give items whose name an earlier one has their id behind it."""
-    distinct: dict[str, str] = {}
+def _tell_apart(names: Sequence[str], items: Sequence[Item]) -> list[str]:
+    """Give items whose name an earlier one has their id before its ending."""
+    distinct: dict[str, None] = {}
     for name, item in zip(names, items, strict=True):
-        while as_compared(name) in distinct:
-            name = f'{name}_{item.id}'
-        distinct[as_compared(name)] = name
-    return list(distinct.values())
+        while name in distinct:
+            stem, ending = _parts(name)
+            name = f'{stem}_{item.id}{ending}'
+        distinct[name] = None
+    return list(distinct)
 
 
-def safe_stem(name: str) -> str:
-    """Make the begin of a file's name from an image's name."""
-    stem = UNSAFE.sub('_', image_id(name.rpartition('/')[2])).strip('. ')
-    short = stem.encode()[:LONGEST_STEM].decode(errors='ignore').strip('. ')
-    return short or 'image'
+def _safe_name(name: str) -> str:
+    stem, ending = _parts(name.rpartition('/')[2])
+    return (UNSAFE.sub('_', stem).strip('. ') or 'image') + ending
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Part a name, with its folders, from its ending."""
+    folders, slash, base = name.rpartition('/')
+    stem = image_id(base)
+    return folders + slash + stem, base[len(stem):]
 
 
 def _merge(out: Path, files: Sequence[Path], formats: Sequence[str]) -> list[Path]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mmsart.app.exports import distinct_stems, open_result
+from mmsart.app.exports import item_stems, open_result
 from mmsart.app.items import Item, results_of
 from mmsart.app.library import Library
 from mmsart.datasets.classes import CLASSES
@@ -105,7 +105,7 @@ def _fill(folder: Path, library: Library, items: Sequence[Item]) -> tuple[int, i
     with (folder / 'train.csv').open('w', newline='', encoding='utf-8') as file:
         table = csv.writer(file, lineterminator='\n')
         table.writerow(COLUMNS)
-        for item, stem in zip(items, distinct_stems(items), strict=True):
+        for item, stem in zip(items, item_stems(items), strict=True):
             with open_result(library, item) as result:
                 for frame in result.frames:
                     name = f'{stem}{result.frame_suffix(frame)}'

@@ -71,8 +71,23 @@ def find_inputs(
         if (other := by_name.setdefault(name, path)) != path:
             raise UserError(f'{path}: found {other} too, expected names that differ: give the '
                             'folder of both with --recursive')
-    images = [InputImage(path, name, _stem(name)) for path, name in found.items()]
-    return _tell_apart(_tell_apart(images, _stem_with_ending), _stem_with_hash)
+    stems = distinct_stems(list(by_name))
+    return [InputImage(path, name, stem)
+            for (name, path), stem in zip(by_name.items(), stems, strict=True)]
+
+
+def distinct_stems(names: Sequence[str]) -> list[str]:
+    """Name the results of images after these.
+
+    Args:
+        names: of images, with their folders; no two are the same.
+
+    Returns:
+        A stem each, see :func:`find_inputs`.
+    """
+    images = [InputImage(Path(name), name, _stem(name)) for name in names]
+    images = _tell_apart(_tell_apart(images, _stem_with_ending), _stem_with_hash)
+    return [image.stem for image in images]
 
 
 def with_series(images: Sequence[InputImage]) -> list[InputImage]:

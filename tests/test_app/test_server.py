@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import threading
+import unicodedata
 import zipfile
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -19,6 +20,7 @@ import tifffile
 from mmsart.apis.inference import Request
 from mmsart.app.admission import count_megapixels
 from mmsart.app.comparison import Truths
+from mmsart.app.exports import item_stems
 from mmsart.app.items import Item
 from mmsart.app.limits import Limits
 from mmsart.app.results import load_kept
@@ -437,6 +439,30 @@ def test_pictures_of_one_name_are_told_apart_in_a_submission(client, pictures):
     assert ids[:5] == [image.stem for image in find_inputs([pictures], recursive=True)]
     assert ids[3:] == ['p1/A1', 'p2/A1', 'A1', 'A1_000008', 'A1_000008_000008']
     assert len(set(archive.namelist())) == len(archive.namelist()) == 8 + 2
+
+
+@pytest.mark.parametrize('names', [
+    ('a.tif', 'a_t00.png'), ('A.png', 'a.tif'), ('\u00e9.png', 'e\u0301.tif'),
+    ('a.tif', 'a.ome.tif'), ('x/a.png', 'y/A.tif'), ('a?.png', 'a_.png'), ('a.png', 'a.png')])
+def test_files_of_pictures_do_not_take_each_other_s_place(names):
+    items = [Item(f'{number:06d}', name, '', True) for number, name in enumerate(names, 1)]
+    stems = [unicodedata.normalize('NFC', stem).casefold() for stem in item_stems(items)]
+    assert len({*stems, *(f'{stem}_t{time:02d}' for stem in stems for time in range(3))}) == 8
+
+
+def test_the_files_of_a_stack_and_of_a_picture_are_exported_both(client, tmp_path):
+    names = {'a.tif': np.stack([draw_discs(seed=time)[0] for time in (0, 1)]),
+             'a_t00.png': draw_discs(seed=2)[0]}
+    tifffile.imwrite(tmp_path / 'a.tif', names['a.tif'], photometric='minisblack', ome=True,
+                     metadata=dict(axes='TYX'))
+    client.add('a.tif', (tmp_path / 'a.tif').read_bytes()).raise_for_status()
+    client.add('a_t00.png', png(names['a_t00.png'])).raise_for_status()
+    client.wait()
+    archive = export(client, 'all', ['outlines', 'submission'])
+    assert len([name for name in archive.namelist() if name.endswith('.png')]) == 3
+    assert len(set(archive.namelist())) == len(archive.namelist())
+    data = client.post('/api/training-data', json=dict(items='all')).json()
+    assert len(list((Path(data['folder']) / 'train').iterdir())) == data['images'] == 3
 
 
 def test_models_of_other_classes_stand_side_by_side(tmp_path):
