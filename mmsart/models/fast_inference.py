@@ -10,11 +10,11 @@ from mmcv.cnn import ConvModule
 from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mmsart.models.detectors.members import detectors_of
 from mmsart.models.memory_format import find_unsafe_conv
-from mmsart.models.one_call_convs import fuse_calls
+from mmsart.models.one_call_convs import PLAIN_CONVS, fuse_calls
 from mmsart.models.roi_heads.bag_roi_extractor import BagRoIExtractor
 
 TOLERANCE = 1e-3
@@ -40,8 +40,8 @@ def fold_for_inference(detector: nn.Module) -> Callable[[], None]:
     members = detectors_of(detector)
     if members != [detector]:
         return _all_of([fold_for_inference(member) for member in members])
-    folds = [_Fold(*place) for place in _conv_modules(detector)]
     before = _probe(detector)
+    folds = [_Fold(*place) for place in _conv_modules(detector)]
     if before is not None:
         # Not all convolutions of a backbone are ConvModules, whose order of layers is known.
         parts = [part for name, part in detector.named_children() if name in ('backbone', 'neck')]
@@ -51,29 +51,22 @@ def fold_for_inference(detector: nn.Module) -> Callable[[], None]:
         else:
             for fold in reversed(more):
                 fold.undo()
-    handles = []
-    reordered = not find_unsafe_conv(detector)
-    if reordered:
-        _reorder(detector, torch.channels_last)
-        if any(isinstance(module, BaseRoIExtractor) and not isinstance(module, BagRoIExtractor)
-               for module in detector.modules()):
-            # mmcv's RoIAlign misreads channels_last maps on a CPU.
-            last: Any = getattr(detector, 'neck', None) or detector.backbone
-            handles.append(last.register_forward_hook(_usual_order))
-    fused = fuse_calls(detector) if reordered and before is not None else []
+    put_back = _put_channels_last(detector)
+    if put_back and before is not None and not _alike(before, _probe(detector)):
+        put_back()  # some layers read memory in the usual order alone
+        put_back = None
+    fused = fuse_calls(detector) if put_back and before is not None else []
     if before is not None and fused and not _alike(before, _probe(detector)):
         while fused:
             fused.pop()()
 
     def undo() -> None:
-        for put_back in reversed(fused):
-            put_back()
+        for release in reversed(fused):
+            release()
         for fold in reversed(folds):
             fold.undo()
-        for handle in handles:
-            handle.remove()
-        if reordered:
-            _reorder(detector, torch.contiguous_format)
+        if put_back:
+            put_back()
 
     return undo
 
@@ -110,7 +103,10 @@ def _all_of(functions: list[Callable[[], None]]) -> Callable[[], None]:
 
 
 class _Fold:
-    """A BatchNorm that is folded into a convolution, for as long as it is wanted.
+    """A convolution with BatchNorm folded into it, for as long as it is wanted.
+
+    It takes the convolution's place in one module alone: heads such as RTMDet's share a convolution
+    among modules that have a BatchNorm each.
 
     Args:
         parent: the module that both are children of.
@@ -119,26 +115,22 @@ class _Fold:
     """
 
     def __init__(self, parent: nn.Module, conv_name: str, norm_name: str) -> None:
-        conv: Any = getattr(parent, conv_name)
-        norm: Any = getattr(parent, norm_name)
-        self._parent, self._norm_name = parent, norm_name
-        self._conv, self._norm, self._weights = conv, norm, (conv.weight, conv.bias)
-        conv.weight, conv.bias = fuse_conv_bn_weights(
-            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
-            norm.bias)
+        self._parent, self._names = parent, (conv_name, norm_name)
+        self._before = conv, norm = getattr(parent, conv_name), getattr(parent, norm_name)
+        setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
         setattr(parent, norm_name, nn.Identity())
 
     def undo(self) -> None:
-        """Put weights and BatchNorm back."""
-        self._conv.weight, self._conv.bias = self._weights
-        setattr(self._parent, self._norm_name, self._norm)
+        """Put convolution and BatchNorm back."""
+        for name, module in zip(self._names, self._before, strict=True):
+            setattr(self._parent, name, module)
 
 
 def _conv_modules(detector: nn.Module) -> list[tuple[nn.Module, str, str]]:
     """Find the ConvModules in which BatchNorm follows the convolution."""
     return [(module, 'conv', module.norm_name) for module in detector.modules()
             if isinstance(module, ConvModule) and module.order[:2] == ('conv', 'norm')
-            and module.with_norm and isinstance(module.norm, _BatchNorm)]
+            and module.with_norm and _can_fold(module.conv, module.norm)]
 
 
 def _neighbours(part: nn.Module) -> list[tuple[nn.Module, str, str]]:
@@ -149,9 +141,34 @@ def _neighbours(part: nn.Module) -> list[tuple[nn.Module, str, str]]:
         found += [
             (parent, conv_name, norm_name)
             for (conv_name, conv), (norm_name, norm) in pairwise(children)
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, _BatchNorm)
-            and conv.out_channels == norm.num_features]
+            if _can_fold(conv, norm) and conv.out_channels == norm.num_features]
     return found
+
+
+def _can_fold(conv: Any, norm: Any) -> bool:
+    """Return whether weights say all of both; transposed convolutions count channels otherwise."""
+    return (type(conv) in PLAIN_CONVS and 'weight' in conv._parameters
+            and isinstance(norm, _BatchNorm) and norm.running_mean is not None)
+
+
+def _put_channels_last(detector: nn.Module) -> Callable[[], None] | None:
+    """Put channels last in memory; return what undoes it, None where a convolution forbids it."""
+    if find_unsafe_conv(detector):
+        return None
+    _reorder(detector, torch.channels_last)
+    handles = []
+    if any(isinstance(module, BaseRoIExtractor) and not isinstance(module, BagRoIExtractor)
+           for module in detector.modules()):
+        # mmcv's RoIAlign misreads channels_last maps on a CPU.
+        last: Any = getattr(detector, 'neck', None) or detector.backbone
+        handles.append(last.register_forward_hook(_usual_order))
+
+    def put_back() -> None:
+        for handle in handles:
+            handle.remove()
+        _reorder(detector, torch.contiguous_format)
+
+    return put_back
 
 
 def _reorder(detector: nn.Module, memory_format: torch.memory_format) -> None:

@@ -5,6 +5,7 @@ and writes the whole map once more. Compiled graphs know both; here that is done
 so that images of any size start at once.
 """
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 Undo = Callable[[], None]
+
+PLAIN_CONVS = (nn.Conv2d, Conv2d, Conv2dAdaptivePadding)
+"""Those that do with their weights what `F.conv2d` does; other subclasses change them first."""
 
 _ACTIVATIONS: dict[type, tuple[str, list[float]]] = {
     nn.Identity: ('none', []), nn.ReLU: ('relu', []), nn.ReLU6: ('hardtanh', [0., 6.])}
@@ -44,8 +48,11 @@ def fuse_calls(detector: nn.Module) -> list[Undo]:
         return []
     undo: list[Undo] = []
     fused: set[nn.Module] = set()
+    owners = Counter(child for module in detector.modules() for child in module.children())
     for module in detector.modules():
-        if isinstance(module, ConvModule) and _ends_in_activation(module):
+        # What a shared convolution is followed by differs from owner to owner.
+        if isinstance(module, ConvModule) and _ends_in_activation(module) \
+                and owners[module.conv] == 1:
             conv: Any = module.conv
             undo.append(_set(conv, 'forward', _OneCall(conv, module.activate)))
             undo.append(_set(module, 'activate', nn.Identity()))
@@ -68,7 +75,7 @@ def _has_one_call() -> bool:
 
 def _is_plain(module: Any) -> bool:
     """Return whether it is a convolution whose forward is known."""
-    return type(module) in (nn.Conv2d, Conv2d, Conv2dAdaptivePadding) \
+    return type(module) in PLAIN_CONVS \
         and module.padding_mode == 'zeros' and not isinstance(module.padding, str)
 
 

@@ -5,12 +5,15 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from mmcv.cnn import ConvModule
 from mmdet.registry import MODELS
+from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmsart.models.fast_inference import fold_for_inference, skip_hopeless
 from mmsart.postprocessing import PostProcessor, complete_config
 from mmsart.structures.data_samples import to_detections
+from tests.small_configs import small_config
 from tests.test_models.tiny_mask_rcnn import batch, build, config
 
 CLASSES = ('shsy5y', 'astro', 'cort')
@@ -165,6 +168,65 @@ def test_layers_in_another_order_are_left_alone():
     assert not norms(detector.roi_head), 'ConvModules of the heads can be folded all the same'
     for one, other in zip(features, detector.extract_feat(image), strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_heads_whose_levels_share_convolutions_but_not_their_norms():
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    detector = with_statistics(MODELS.build(small_config('sartorius/rtmdet_ins_s.py').model))
+    levels = detector.bbox_head.cls_convs
+    assert levels[0][0].conv is levels[1][0].conv
+    assert levels[0][0].bn is not levels[1][0].bn
+    image = torch.randn(1, 3, 64, 96)
+    before, kept = detector.bbox_head(detector.extract_feat(image)), state(detector)
+    undo = fold_for_inference(detector)
+    assert not norms(detector)
+    for one, other in zip(before, detector.bbox_head(detector.extract_feat(image)), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    undo()
+    assert levels[0][0].conv is levels[1][0].conv
+    after = state(detector)
+    assert kept.keys() == after.keys()
+    for name, value in kept.items():
+        assert torch.equal(value, after[name]), name
+
+
+@pytest.mark.parametrize('conv', [
+    dict(type='deconv'),  # counts its channels the other way round
+    dict(type='ConvAWS')])  # standardises its weights first
+@torch.no_grad()
+def test_convolutions_of_other_kinds_are_left_alone(conv):
+    torch.manual_seed(0)
+    detector = nn.Module()
+    detector.layer = ConvModule(3, 3, 2, conv_cfg=conv, norm_cfg=dict(type='BN'))
+    detector.extract_feat = lambda image: [detector.layer(image)]
+    with_statistics(detector)
+    image = torch.randn(1, 3, 16, 16)
+    before, = detector.extract_feat(image)
+    fold_for_inference(detector)
+    torch.testing.assert_close(before, detector.extract_feat(image)[0], atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_an_activation_behind_a_shared_convolution_is_that_of_its_owner():
+    torch.manual_seed(0)
+    detector = nn.Module()
+    detector.one, detector.other = ConvModule(3, 3, 3, padding=1), ConvModule(
+        3, 3, 3, padding=1, act_cfg=dict(type='ReLU6'))
+    detector.other.conv = detector.one.conv
+    detector.extract_feat = lambda image: [detector.one(image), detector.other(image)]
+    detector.eval()
+    image = 20 * torch.randn(1, 3, 16, 16)
+    before = detector.extract_feat(image)
+    assert before[0].max() > before[1].max() == 6
+    undo = fold_for_inference(detector)
+    for folded in (True, False):
+        for one, other in zip(before, detector.extract_feat(image), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-5)
+        if folded:
+            undo()
+    assert not any('forward' in vars(module) for module in detector.modules())
 
 
 @torch.no_grad()
