@@ -114,10 +114,11 @@ def _canvas(
     places: np.ndarray = np.asarray(points, float).reshape(-1, 2)
     if not np.isfinite(places).all():
         raise UserError('points: found a coordinate that is not finite, expected pixels')
-    # Beyond the image nothing is painted, so that no far-off point asks for much memory.
-    places = np.clip(places, -margin, np.array([width, height]) + margin)
-    left, top = np.floor(places.min(0) - margin).astype(int).tolist()
-    right, bottom = (np.ceil(places.max(0) + margin).astype(int) + 1).tolist()
+    # The canvas ends near the image, so that no far-off point asks for much memory. The points
+    # stay where they are: what paints cuts off by itself, and edges keep their slope.
+    low, high = -np.array([margin, margin]), np.array([width, height]) + margin
+    left, top = np.floor(np.clip(places.min(0), low, high) - margin).astype(int).tolist()
+    right, bottom = (np.ceil(np.clip(places.max(0), low, high) + margin).astype(int) + 1).tolist()
     patch: np.ndarray = np.zeros((bottom - top, right - left), np.uint8)
     return places - (left, top), patch, (left, top, right, bottom)
 

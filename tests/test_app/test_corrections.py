@@ -1,6 +1,7 @@
 """Corrections: what each does to the pixels, undone and redone, and what is trained on."""
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -347,6 +348,26 @@ def test_polygons_fill_the_pixels_that_they_hold():
     assert fill_polygon([[0, 0], [1e9, 0], [1e9, 1e9], [0, 1e9]], (20, 20))[0].all()
     with pytest.raises(UserError, match='finite'):
         fill_polygon([[0, 0], [float('nan'), 0], [3, 3]], (20, 20))
+
+
+@pytest.mark.parametrize('points', [
+    [[50, 0], [-100, 20], [50, 100]], [[20, 20], [500, -300], [90, 9_000]],
+    [[-1e5, 40], [64, 30], [1e5, 50]], [[-10, -10], [-5, 300], [-20, 40]]])
+def test_what_reaches_beyond_the_image_is_cut_off_there(points):
+    away, size = 400, (90, 120)
+    larger = tuple(side + 2 * away for side in size)
+    shifted = [[x + away, y + away] for x, y in points]
+    # OpenCV rounds the ends of what it draws, which leaves a rim of single pixels.
+    for paint_shape, rim in ((fill_polygon, 0), (partial(paint_stroke, radius=9), 0.02)):
+        canvas = paint_upon(size, *paint_shape(points, size=size))
+        whole = paint_upon(larger, *paint_shape(shifted, size=larger))[away:-away, away:-away]
+        assert (canvas != whole).sum() <= rim * whole.sum()
+
+
+def paint_upon(size, patch, box):
+    canvas = np.zeros(size, np.uint8)
+    canvas[box[1]:box[3], box[0]:box[2]] = patch
+    return canvas
 
 
 def test_a_brush_paints_discs_along_its_way():
