@@ -38,7 +38,7 @@ def main(args: list[str] | None = None) -> int:
     import_mmdet()
     from mmsart.apis.merging import fuse_predictions, join_predictions
 
-    check_target(options.out)
+    check_target(options.out, '.pkl', options.predictions)
     if options.join:
         count = join_predictions(options.predictions, options.out)
     else:

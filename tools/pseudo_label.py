@@ -49,7 +49,8 @@ def main(args: list[str] | None = None) -> int:
     from mmsart.formats.predictions import load_predictions
     from mmsart.postprocessing import PostProcessor, load_postprocess
 
-    check_target(options.out)
+    check_target(options.out, '.csv', [options.predictions, options.validation,
+                                       options.postprocess, options.skip])
     validation = load_annotated(options.validation)
     saved = load_predictions(options.predictions)
     classes = validation.classes

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmdet.datasets import BaseDetDataset
 from mmdet.registry import DATASETS, METRICS, VISBACKENDS
 from mmengine.config import Config
 from torch import nn
@@ -70,17 +71,20 @@ def check_section(cfg: Config, name: str, kinds: Any = Mapping) -> None:
         raise UserError(f'{cfg.filename}: {name}: found {cfg.get(name)!r}, expected a dict')
 
 
-def check_data(cfg: Config, loaders: Sequence[str]) -> None:
+def check_data(cfg: Config, loaders: Sequence[str]) -> list[BaseDetDataset]:
     """Read the data sets of a config once, and decode each of their images.
 
     Args:
         cfg: the config.
         loaders: names of its data loaders.
 
+    Returns:
+        The data sets that read files.
+
     Raises:
         UserError: a data set, a transform or an image is wrong.
     """
-    datasets = []
+    datasets: list[BaseDetDataset] = []
     for name in loaders:
         check_section(cfg, name)
         for key, minimum in (('batch_size', 1), ('num_workers', 0)):
@@ -94,6 +98,7 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
             check_coco_metric(cfg, evaluator, found)
         datasets += found
     check_pixels(datasets)
+    return datasets
 
 
 def data_classes(cfg: Config, name: str) -> tuple[str, ...]:

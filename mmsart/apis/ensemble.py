@@ -10,9 +10,10 @@ from mmengine.config import Config
 from mmsart.apis.config import load_config
 from mmsart.apis.models import ModelSource, NoConfigError, find_source
 from mmsart.apis.options import split_option
+from mmsart.apis.work_dirs import check_free
 from mmsart.engine.runner.checkpoint_files import write_last_checkpoint
 from mmsart.postprocessing.fusion import FUSE_IOU
-from mmsart.utils import UserError, atomic_write, check_writable
+from mmsart.utils import UserError, atomic_write, check_apart, check_writable
 from mmsart.weights import import_checkpoint
 
 WEIGHTS_FILE, CONFIG_FILE = 'ensemble.pth', 'ensemble.py'
@@ -41,20 +42,25 @@ def make_ensemble(config: str, weights: Sequence[str | os.PathLike], out: str | 
 
     Raises:
         MissingFileError: a member is missing.
-        UserError: the members do not fit together, or an option would change nothing.
+        UserError: the members do not fit together, an option would change nothing, or the
+            folder holds a training or a member.
     """
+    folder = Path(out)
+    check_free(folder, WEIGHTS_FILE)
     cfg = load_config(config, cfg_options)
     carried = [_carried(each) for each in weights]
     _check_options(cfg_options, all(carried))
     members = [own or find_source(each, config, cfg_options)
                for own, each in zip(carried, weights, strict=True)]
     _check_alike(members)
+    for name in (WEIGHTS_FILE, CONFIG_FILE):
+        check_apart(folder / name, [config, *(member.weights for member in members)])
     model = dict(type='MaskEnsemble', members=[member.model.to_dict() for member in members],
                  weights=shares and list(shares), fuse_iou_thr=iou_thr)
     kept = {key: value for key, value in cfg.to_dict().items()
             if key not in (*TRAINING, 'cfg_options')}
     merged = Config({**kept, 'model': model}, filename=cfg.filename)
-    folder = check_writable(out)
+    check_writable(folder)
     state = {f'members.{number}.{name}': value for number, member in enumerate(members)
              for name, value in import_checkpoint(member.weights).state_dict.items()}
     meta: dict[str, Any] = dict(cfg=merged.pretty_text, dataset_meta=dict(

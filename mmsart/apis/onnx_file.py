@@ -62,11 +62,11 @@ def export_onnx(source: ModelSource, path: str | os.PathLike,
         image's longer side; and the share of ``cells`` that only one of the two has found.
 
     Raises:
-        UserError: onnx or onnxruntime is missing, the model is of another kind, or what the file
-            gives differs from torch.
+        UserError: `path` has another ending or cannot be written, onnx or onnxruntime is missing,
+            the model is of another kind, or what the file gives differs from torch.
     """
+    check_target(path, '.onnx', [source.weights])
     onnx, onnxruntime = _import_libraries()
-    check_target(path)
     height, width = size or native_size(source)
     if min(height, width) < 32:
         raise UserError(f'--size: found {height} {width}, expected at least 32 pixels each way')

@@ -16,6 +16,7 @@ from mmsart.utils import (
     IncompleteError,
     MissingFileError,
     UserError,
+    check_apart,
     check_writable,
     raise_all,
 )
@@ -46,12 +47,13 @@ def write_pictures(images: Sequence[Predictions], classes: Sequence[str],
     Raises:
         MissingFileError: the only image to draw is not there.
         IncompleteError: images are not there or cannot be read; the others are drawn.
-        UserError: there is nothing to draw, or `out` cannot be written.
+        UserError: there is nothing to draw, or `out` cannot be written or is `folder`.
     """
     if not images:
         raise UserError('no predictions, expected at least one image')
     if not 1 <= scale <= LARGEST_SCALE:
         raise UserError(f'scale: found {scale}, expected a whole number from 1 to {LARGEST_SCALE}')
+    check_apart(out, [folder], 'folder')
     files = {path.stem: path for path in list_images(folder)}
     process = PostProcessor(classes, **settings)
     entries = []

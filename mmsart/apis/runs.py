@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmdet.datasets import BaseDetDataset
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
@@ -48,6 +49,7 @@ from mmsart.utils import (
     UserError,
     UserErrors,
     as_user_error,
+    check_apart,
     check_target,
     check_writable,
     missing,
@@ -179,8 +181,11 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         if true_boxes and images:
             raise UserError('--true-boxes: found --images too, whose boxes are unknown, expected '
                             'one of them')
+        _check_targets(cfg, postprocess, out, submission)
         unreadable = _predict_folder(cfg, images) if images else []
-        check_data(cfg, ('test_dataloader',))
+        datasets = check_data(cfg, ('test_dataloader',))
+        if show_dir:
+            check_apart(show_dir, _folders_of(datasets), 'folder')
         check_loggers(cfg)
         _draw_final_cells(cfg)
         check_model(cfg, ('test_dataloader',))
@@ -189,9 +194,6 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
             cfg, checkpoint, data_classes(cfg, 'test_dataloader'), postprocess)
         _read_patches(cfg, 'test_evaluator')
         _choose_metrics(cfg, settings, bool(images), out, submission)
-        for target in (out, submission):
-            if target:
-                check_target(target)
         if show or show_dir:
             cfg.default_hooks = {**cfg.get('default_hooks', {}), 'visualization': dict(
                 type='CellVisualizationHook', draw=True, show=show, wait_time=wait_time,
@@ -264,6 +266,26 @@ def _processes(cfg: Config, launcher: str, local_rank: int) -> Iterator[None]:
             cfg[name].pin_memory = False  # torch warns of it then, once for each loader
     with joined_group(launcher, cfg.get('env_cfg') or {}):
         yield
+
+
+def _check_targets(cfg: Config, postprocess: str | None, out: str | None,
+                   submission: str | None) -> None:
+    """Refuse files to write that a test reads, or that its config names."""
+    annotations = [os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
+                   for loader in LOADERS for dataset in find_datasets(cfg.get(loader))
+                   if isinstance(dataset.get('ann_file'), str)]
+    kept = [cfg.filename, cfg.load_from, postprocess, *annotations]
+    if out:
+        check_target(out, '.pkl', [*kept, submission])
+    if submission:
+        check_target(submission, '.csv', [*kept, out])
+
+
+def _folders_of(datasets: Sequence[BaseDetDataset]) -> list[Path]:
+    """List the folders of the images of data sets, also those that links lead to."""
+    files = [Path(sample['img_path']) for dataset in datasets for sample in dataset.data_list]
+    return list(dict.fromkeys(
+        folder for file in files for folder in (file.parent, file.resolve().parent)))
 
 
 def _predict_folder(cfg: Config, images: str) -> list[str]:

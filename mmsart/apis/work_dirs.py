@@ -8,7 +8,12 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmsart.engine.runner.checkpoint_files import INTERRUPTED, POINTER, find_resumable
+from mmsart.engine.runner.checkpoint_files import (
+    INTERRUPTED,
+    POINTER,
+    find_resumable,
+    read_last_checkpoint,
+)
 from mmsart.utils import UserError
 from mmsart.utils.locks import locked
 
@@ -78,6 +83,23 @@ def check_work_dir(cfg: Config, begun: str | None, overwrite: bool) -> None:
                         'and begin anew, or another --work-dir')
     if Path(begun).resolve().parent not in {file.resolve().parent for file in files}:
         raise UserError(f'{holds}, expected that of {begun}, or another --work-dir')
+
+
+def check_free(folder: Path, checkpoint: str) -> None:
+    """Check that weights which are no training's will not stand among the files of one.
+
+    Args:
+        folder: where they are to be written; need not exist.
+        checkpoint: their name. A ``last_checkpoint`` that names it is theirs, from an earlier time.
+
+    Raises:
+        UserError: the folder holds a training, or settings that were tuned on other weights.
+    """
+    for file in (file for pattern in RUN_FILES for file in sorted(folder.glob(pattern))):
+        last = read_last_checkpoint(folder) if file.name == POINTER else None
+        if last is None or last.name != checkpoint:
+            raise UserError(f'{folder}: found {file.name}, which belongs to other weights, '
+                            'expected a folder without a training')
 
 
 def run_files(cfg: Config) -> list[Path]:

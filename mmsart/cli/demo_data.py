@@ -25,7 +25,8 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
                         help='images in train_semi_supervised/')
     parser.add_argument('--dense', action='store_true',
                         help='add one labelled image with 790 cells, fewer if it is smaller')
-    parser.add_argument('--force', action='store_true', help='replace a sample data set')
+    parser.add_argument('--force', action='store_true',
+                        help='replace generated data: the files that its generated.txt lists')
     return parser.parse_args(args)
 
 

@@ -79,7 +79,7 @@ def main(args: list[str] | None = None) -> int:
     from mmsart.tuning import tune
     from mmsart.tuning.report import format_gains
 
-    check_target(options.out)
+    check_target(options.out, '.json', [options.config, options.predictions])
     saved = load_annotated(options.predictions)
     classes, images = saved.classes, saved.images
     base = base_settings(options.config, classes)

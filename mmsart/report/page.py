@@ -70,7 +70,7 @@ def write_report(folder: str | os.PathLike, truth: str | os.PathLike | None = No
         raise UserError(f'--pictures: found {pictures}, expected a number of at least 0')
     results = read_results(folder)
     truths = None if truth is None else read_truth(truth)
-    check_target(target)
+    check_target(target, '.html', [truth])
     entries = [_Entry(image, number) for number, image in enumerate(results.images)]
     if truths is not None:
         _compare_all(entries, truths, results, str(truth))

@@ -2,7 +2,7 @@
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,19 +53,53 @@ def _make_beside(target: Path) -> Path:
         return path
 
 
-def check_target(path: str | os.PathLike) -> None:
+def check_target(path: str | os.PathLike, ending: str = '',
+                 others: Iterable[str | os.PathLike | None] = ()) -> None:
     """Refuse a file that cannot be written, before the work whose result it is to hold.
 
     Args:
         path: the file.
+        ending: that its name has to have, such as ``.json``, in small letters or capitals.
+        others: files that the same command reads or writes, which it must not replace; None stands
+            for none.
 
     Raises:
-        UserError: it is no file, such as a folder or a pipe, or its own folder cannot be written.
+        UserError: it is no file, such as a folder or a pipe, has another ending, is one of
+            `others`, or its own folder cannot be written.
     """
+    check_apart(path, others)
     kind = kind_of(path)
     if kind not in (None, 'file'):  # it would be replaced
         raise UserError(f'{path}: found a {kind}, expected the name of a file to write')
+    if not os.fspath(path).lower().endswith(ending):
+        raise UserError(f'{path}: expected the name of a file to write, ending in {ending}')
     check_writable(Path(path).parent)
+
+
+def check_apart(path: str | os.PathLike, others: Iterable[str | os.PathLike | None],
+                kind: str = 'file') -> None:
+    """Refuse a file or folder to write that the same command reads or writes under another name.
+
+    Args:
+        path: what is to be written.
+        others: what must stay; None stands for nothing.
+        kind: ``'file'`` or ``'folder'``.
+
+    Raises:
+        UserError: the path leads to one of the others.
+    """
+    for other in others:
+        if other is not None and _is_same(path, other):
+            raise UserError(f'{path}: found {other}, which the same command reads or writes, '
+                            f'expected another {kind} to write')
+
+
+def _is_same(path: str | os.PathLike, other: str | os.PathLike) -> bool:
+    """Return whether two paths lead to one place, which need not exist."""
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return os.path.realpath(path) == os.path.realpath(other)
 
 
 def check_writable(folder: str | os.PathLike) -> Path:

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import save
 
-from mmsart.utils import UserError, atomic_write
+from mmsart.utils import UserError, atomic_write, check_target
 from mmsart.weights.importer import ImportedWeights, import_checkpoint
 from mmsart.weights.matching import match_weights, model_shapes
 from mmsart.weights.package import find_package_weights
@@ -49,8 +49,10 @@ def convert_checkpoint(
         Lines that say what was done.
 
     Raises:
-        UserError: the source cannot be used, or nothing in it fits the model.
+        UserError: the source cannot be used, nothing in it fits the model, or `out` cannot be
+            written or is the source.
     """
+    check_target(out, others=[spec])
     imported = import_source(spec)
     weights = imported.state_dict
     lines = [f'read: {len(weights)} weights from a checkpoint of {imported.source}']

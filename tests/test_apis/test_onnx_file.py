@@ -148,6 +148,9 @@ def test_what_cannot_be_exported_is_named(mask_rcnn, tmp_path, capsys, monkeypat
         ExportableDetector(torch.nn.Conv2d(1, 1, 1))
     assert main(['export', str(tmp_path), '--size', '64', '64']) == 2
     assert 'found a folder, expected the name of a file' in capsys.readouterr().err
+    assert main(['export', str(mask_rcnn.weights)]) == 2  # meant as the model to export
+    assert 'expected the name of a file to write, ending in .onnx' in capsys.readouterr().err
+    assert mask_rcnn.weights.stat().st_size > 1000
     monkeypatch.setitem(__import__('sys').modules, 'onnxruntime', None)
     assert main(['export', str(tmp_path / 'a.onnx')]) == 2
     assert "onnxruntime: found no such package, expected those of the extra export" \

@@ -63,6 +63,13 @@ def test_nothing_is_written_on_bad_input(folder, tmp_path, images, scale, error,
     assert not (tmp_path / 'out').exists()
 
 
+def test_pictures_do_not_take_the_place_of_images(folder, tmp_path):
+    image = predictions('a', 1, truth=False)
+    with pytest.raises(UserError, match='which the same command reads or writes, expected another'):
+        write_pictures([image], CLASSES, folder, tmp_path / 'out' / '..', {})
+    assert cv2.imread(str(tmp_path / 'a.png')).shape == (*SIZE, 3)
+
+
 def test_damaged_images_are_passed_over_and_named(folder, tmp_path):
     for name in ('c.png', 'e.png'):
         (folder / name).write_bytes(b'no image')

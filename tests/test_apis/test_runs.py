@@ -85,6 +85,50 @@ def test_a_folder_needs_a_pipeline(tmp_path, loader):
         runs.test_model(load_config(str(path)), str(tmp_path / 'net.pth'), images=str(tmp_path))
 
 
+TESTED = """
+test_dataloader = dict(batch_size=1, num_workers=0, dataset=dict(
+    type='SartoriusDataset', data_root='data', ann_file='train.csv',
+    data_prefix=dict(img='train'), test_mode=True, pipeline=[]))
+test_evaluator = dict(type='SartoriusMetric')
+"""
+
+
+@pytest.fixture
+def tested(write_table, tmp_path, monkeypatch):
+    """Return a config with its data, and make a file in the place of a checkpoint."""
+    write_table([{}])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'config.py').write_text(TESTED)
+    (tmp_path / 'net.pth').write_text('weights')
+    return load_config('config.py')
+
+
+@pytest.mark.parametrize(('outputs', 'message'), [
+    (dict(submission='data/train.csv'), 'data/train.csv: found data/train.csv, which the same'),
+    (dict(submission='data/../data/train.csv', images='data/train'), 'found data/train.csv, which'),
+    (dict(out='config.py'), 'config.py: found config.py, which the same command reads'),
+    (dict(out='net.pth'), 'net.pth: found net.pth, which the same command reads'),
+    (dict(out='a.csv', submission='a.csv'), 'a.csv: found a.csv, which the same command reads or'),
+    (dict(out='other.py'), r'other.py: expected the name of a file to write, ending in \.pkl'),
+    (dict(submission='a.pkl'), r'a.pkl: expected the name of a file to write, ending in \.csv'),
+    (dict(show_dir='data/train'), 'data/train: found data/train, which the same command reads'),
+    (dict(show_dir='data/train', images='data/train'), 'data/train: found data/train, which')])
+def test_a_test_replaces_nothing_that_it_reads(tested, tmp_path, outputs, message):
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob('*')}
+    with pytest.raises(UserError, match=message):
+        runs.test_model(tested, 'net.pth', **outputs)
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob('*')} == before
+
+
+def test_pictures_do_not_go_where_links_to_images_lead(tested, tmp_path):
+    (image,) = (tmp_path / 'data/train').iterdir()
+    (tmp_path / 'store').mkdir()
+    image.rename(tmp_path / 'store' / image.name)
+    image.symlink_to(tmp_path / 'store' / image.name)
+    with pytest.raises(UserError, match=r'store: found .*store, which the same command reads'):
+        runs.test_model(tested, 'net.pth', show_dir='store')
+
+
 def test_loaders_that_are_none_are_named():
     loaders = [f'{name}_dataloader=None' for name in ('train', 'val', 'test')]
     cfg = load_config('configs/sartorius/maskrcnn_two_stage.py', loaders)

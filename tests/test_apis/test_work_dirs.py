@@ -4,6 +4,7 @@ from mmengine.config import Config
 
 from mmsart.apis.work_dirs import (
     RUN_FILES,
+    check_free,
     check_work_dir,
     hold_work_dir,
     remove_run,
@@ -55,6 +56,17 @@ def test_a_training_goes_on_in_its_own_folder_alone(work_dir, tmp_path):
     with pytest.raises(UserError, match=r'other: found a training already \(best_mAP_epoch_9\.pth\)'
                        r', expected that of .*run/epoch_1\.pth, or another --work-dir'):
         check_work_dir(config(other), str(work_dir / 'epoch_1.pth'), overwrite=False)
+
+
+@pytest.mark.parametrize('name', [pattern.replace('*', '3') for pattern in RUN_FILES])
+def test_weights_of_another_kind_do_not_go_into_a_training(work_dir, name):
+    check_free(work_dir / 'new', 'ensemble.pth')
+    for other in ('ensemble.pth', 'ensemble.py', 'last_checkpoint'):
+        (work_dir / other).write_text('ensemble.pth')
+    check_free(work_dir, 'ensemble.pth')  # the same, made once more
+    (work_dir / name).write_text('epoch_3.pth')
+    with pytest.raises(UserError, match=rf'run: found {name}, which belongs to other weights'):
+        check_free(work_dir, 'ensemble.pth')
 
 
 def test_going_on_and_beginning_anew_are_two_things(work_dir):

@@ -162,6 +162,19 @@ def test_options_that_would_change_nothing(members, tmp_path, option, message):
     assert not (tmp_path / 'out').exists()
 
 
+def test_a_training_or_a_member_is_not_replaced(data, members, ensemble, tmp_path):
+    options = ['--cfg-options', f'data_root={data}', *SMALL_DATA]
+    (tmp_path / 'last_checkpoint').write_text(str(members[0]))
+    for weights, out, message in (
+            (members, tmp_path, 'found last_checkpoint, which belongs to other weights'),
+            ([ensemble, members[0]], ensemble, 'ensemble.pth, which the same command reads or')):
+        before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+        code, _, err = run_tool('ensemble', CONFIG, *weights, '--out', out, *options)
+        assert (code, err.count('\n')) == (2, 1)
+        assert message in err
+        assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
 def test_members_that_do_not_fit(data, members, tmp_path):
     write_checkpoint(tmp_path / 'other.pth', 'test_pipeline.1.scale=(64,64)')
     for weights, message in (

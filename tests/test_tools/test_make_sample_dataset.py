@@ -74,10 +74,22 @@ def test_force_replaces_a_data_set_but_nothing_else(tmp_path, capsys):
     main([str(out), '--images', '2', *SMALL])
     assert main([str(out), '--images', '1', '--force', *SMALL]) == 0
     assert len(read_train_csv(out / 'train.csv')) == 1
-    (out / 'thesis.tex').write_text('mine')
+    for name in ('thesis.tex', 'train/mine.png'):
+        (out / name).write_text('mine')
+        before = contents(out)
+        assert main([str(out), '--images', '1', '--force', *SMALL]) == 2
+        assert f'data: holds {name}, which' in capsys.readouterr().err
+        assert contents(out) == before
+        (out / name).unlink()
+
+
+def test_force_replaces_no_real_data_of_the_same_layout(tmp_path, capsys):
+    out = tmp_path / 'data'
+    main([str(out), '--images', '1', *SMALL])
+    (out / 'generated.txt').unlink()
     before = contents(out)
     assert main([str(out), '--images', '1', '--force', *SMALL]) == 2
-    assert 'thesis.tex' in capsys.readouterr().err
+    assert 'data: found no generated.txt, as generated data have it' in capsys.readouterr().err
     assert contents(out) == before
 
 

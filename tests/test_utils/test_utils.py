@@ -14,6 +14,7 @@ from mmsart.utils import (
     UserError,
     UserErrors,
     atomic_write,
+    check_target,
     check_writable,
     cli_main,
     raise_all,
@@ -163,6 +164,28 @@ def test_a_folder_in_place_of_a_file_is_named_before_any_work(tmp_path):
         begun = True
     assert not begun
     assert os.listdir(tmp_path) == ['folder']
+
+
+@pytest.mark.parametrize('other', ['train.csv', '../{0}/train.csv', 'link.csv', 'out.csv'])
+def test_a_command_does_not_replace_what_it_reads_or_else_writes(tmp_path, other):
+    (tmp_path / 'train.csv').write_text('id,annotation')
+    (tmp_path / 'link.csv').symlink_to('train.csv')
+    name = 'out.csv' if other == 'out.csv' else 'train.csv'  # the one is still to be written
+    others = [None, tmp_path / 'else.csv', tmp_path / other.format(tmp_path.name)]
+    with pytest.raises(UserError, match=(
+            rf'/{name}: found .*\.csv, which the same command reads or writes, expected another')):
+        check_target(tmp_path / name, '.csv', others)
+    check_target(tmp_path / 'free.csv', '.csv', others)
+
+
+@pytest.mark.parametrize(('name', 'good'), [
+    ('a.json', True), ('A.JSON', True), ('config.py', False), ('json', False)])
+def test_a_target_has_the_ending_of_what_is_written(tmp_path, name, good):
+    if good:
+        check_target(tmp_path / name, '.json')
+        return
+    with pytest.raises(UserError, match=rf'{name}: expected the name of a file .*ending in \.json'):
+        check_target(tmp_path / name, '.json')
 
 
 def test_a_pipe_is_not_replaced(tmp_path):

@@ -38,9 +38,10 @@ def main(args: list[str] | None = None) -> int:
     from mmsart.postprocessing import PostProcessor, load_postprocess
     from mmsart.visualization.error_bars import draw_error_counts
 
-    for target in (options.out, options.json):
-        if target:
-            check_target(target)
+    read = [options.predictions, options.postprocess]
+    check_target(options.out, others=[*read, options.json])
+    if options.json:
+        check_target(options.json, '.json', [*read, options.out])
     saved = load_predictions(options.predictions)
     classes, raws = saved.classes, saved.images
     process = PostProcessor(

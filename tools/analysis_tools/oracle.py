@@ -57,7 +57,8 @@ def main(args: list[str] | None = None) -> int:
     from mmsart.postprocessing import load_postprocess
 
     if options.json:
-        check_target(options.json)
+        check_target(options.json, '.json',
+                     [options.predictions, options.true_boxes, options.postprocess])
     saved = load_annotated(options.predictions)
     true_boxes = read_true_boxes(options.true_boxes, options.predictions, saved)
     settings = load_postprocess(options.postprocess or saved.postprocess, saved.classes)

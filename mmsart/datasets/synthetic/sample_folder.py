@@ -17,6 +17,7 @@ from mmsart.utils.pictures import write_picture
 
 SMALLEST_SIDE, LARGEST_SIDE = 32, 16_384  # pixels
 _PARTS = ('train', 'test', 'train_semi_supervised')
+_LIST = 'generated.txt'  # tells generated data from real ones, of the same layout
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,15 @@ def write_sample_dataset(folder: str | os.PathLike, plan: SamplePlan,
     """Generate a data set and write it in the competition's layout.
 
     Written are ``train.csv`` with its nine columns, ``sample_submission.csv`` and the folders
-    ``train``, ``test`` and ``train_semi_supervised``. They are built beside the folder and put in
+    ``train``, ``test`` and ``train_semi_supervised``, and ``generated.txt``, which lists all
+    files. They are built beside the folder and put in
     place when complete.
 
     Args:
         folder: where to write; must not exist, or be empty.
         plan: what to generate.
-        force: replace what is in the folder. Only a folder that holds nothing but such a data
-            set is replaced.
+        force: replace what is in the folder. Only a folder that holds nothing but the files that
+            its ``generated.txt`` lists is replaced.
 
     Returns:
         Images a part, and ``'cells'``, the rows of ``train.csv``.
@@ -100,14 +102,25 @@ def _check_free(target: Path, force: bool) -> None:
         return
     if not target.is_dir():
         raise UserError(f'{target}: found a file, expected a folder or nothing')
-    found = {entry.name for entry in target.iterdir()}
-    strange = sorted(found - {*_PARTS, 'train.csv', 'sample_submission.csv'})
-    if strange and force:
-        raise UserError(f'{target}: holds {strange[0]}, which is no part of a sample data set; '
-                        'expected a folder that may be replaced')
-    if found and not force:
+    if not any(target.iterdir()):
+        return
+    if not force:
         raise UserError(f'{target}: the folder is not empty, expected an empty or no folder '
-                        '(--force replaces it)')
+                        '(--force replaces generated data)')
+    if not (target / _LIST).is_file():
+        raise UserError(f'{target}: found no {_LIST}, as generated data have it, expected a folder '
+                        'that may be replaced')
+    known = (target / _LIST).read_text(errors='replace').splitlines()
+    strange = sorted(set(_files(target)) - {*known, _LIST})
+    if strange:
+        raise UserError(f'{target}: holds {strange[0]}, which {_LIST} does not list; expected a '
+                        'folder that may be replaced')
+
+
+def _files(folder: Path) -> list[str]:
+    """List all files, and links of any kind, below a folder."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*')
+                  if path.is_symlink() or not path.is_dir())
 
 
 def _umask() -> int:
@@ -138,6 +151,7 @@ def _fill(folder: Path, plan: SamplePlan) -> dict[str, int]:
         counts['train'] += 1
     pd.DataFrame(rows).to_csv(folder / 'train.csv', index=False)
     _write_submission(folder)
+    (folder / _LIST).write_text('\n'.join(_files(folder)) + '\n')
     return {**counts, 'cells': len(rows)}
 
 
