@@ -13,7 +13,6 @@ from mmsart.app.items import DONE, UNREADABLE, Item, count_labels, results_of
 from mmsart.app.sheets import Sheet, Sheets, edits_name
 from mmsart.app.workspace import Workspace
 from mmsart.postprocessing import complete_config
-from mmsart.postprocessing.chooser import Chooser
 from mmsart.structures.detections import Detections
 from mmsart.utils import UserError
 
@@ -161,7 +160,7 @@ class Library:
             else:
                 shown = _apply(sheet, before, settings)
                 editor = Editor(shown, changed, facts.classes, facts.postprocess['remove_overlap'])
-                changed.do(_with_twins(editor.make(request), sheet.chooser, shown))
+                changed.do(_with_twins(editor.make(request), sheet, shown, settings))
             count = count_labels(_apply(sheet, changed, settings), facts.classes)
             with self.workspace.update(item):
                 if item.facts is not facts or item.state != DONE:
@@ -203,11 +202,13 @@ def _apply(sheet: Sheet, corrections: Corrections, settings: dict[str, Any]) -> 
     return corrections.apply(sheet.chosen[1], sheet.facts.classes, settings)
 
 
-def _with_twins(edit: Edit, chooser: Chooser, shown: Detections) -> Edit:
-    """Let a correction remove what other tiles have found of its cells, too.
+def _with_twins(edit: Edit, sheet: Sheet, shown: Detections, settings: dict[str, Any]) -> Edit:
+    """Let a correction remove what else was found of its cells, too.
 
-    Which tile's mask stands for a cell on a seam changes with thresholds.
+    Which of several masks stands for a cell changes with thresholds, on a seam of tiles and where
+    the best one becomes too large.
     """
     assert shown.ids is not None
-    twins = chooser.twins(edit.removed) - set(shown.ids.tolist())
-    return replace(edit, removed=(*edit.removed, *sorted(twins)))
+    twins = sheet.chooser.twins(edit.removed, sheet.facts.classes, settings)
+    return replace(edit, removed=(
+        *edit.removed, *sorted(twins - set(shown.ids.tolist()))))

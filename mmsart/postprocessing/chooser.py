@@ -91,15 +91,30 @@ class Chooser:
                                       for row in rows.tolist()], self._boxes[rows])
         return self._join_tiles(rows, changed, rules)
 
-    def twins(self, ids: Sequence[int]) -> set[int]:
-        """Find what other tiles show of some cells, and other settings may choose in their place.
+    def twins(self, ids: Sequence[int], classes: Sequence[str], settings: Mapping[str, Any],
+              ) -> set[int]:
+        """Find what else shows some cells, and other settings may choose in their place.
+
+        In other tiles that is what is one cell with them, where no mask lies on theirs; in their
+        own, what they suppress, or are suppressed by, and what shares more than half of their
+        union.
 
         Args:
             ids: of detections; numbers that are none have no twins.
+            classes: names in label order.
+            settings: of post-processing.
 
         Returns:
-            Ids of detections that are one cell with one of these, where no mask lies on theirs.
+            Ids of detections.
         """
+        rules = _Rules(classes, complete_config(settings, classes), self._labels)
+        worse, better, iou = self._overlaps()
+        repeated = iou > np.minimum(rules.nms_iou_thr[worse], SAME_IOU)
+        repeated &= np.isin(worse, ids) | np.isin(better, ids)
+        found = {*worse[repeated].tolist(), *better[repeated].tolist()}
+        return (found | self._twins_of_tiles(ids)) - set(ids)
+
+    def _twins_of_tiles(self, ids: Sequence[int]) -> set[int]:
         if self._outer is None:
             return set()
         first, second = self._outer.first, self._outer.second
@@ -107,16 +122,20 @@ class Chooser:
         tiles = np.array([crop.box for crop in self._frame.crops])
         same = [pair for pair in zip(first[near].tolist(), second[near].tolist(), strict=True)
                 if self._are_same(*pair, {}, self._boxes, tiles)]
-        return {each for pair in same for each in pair} - set(ids)
+        return {each for pair in same for each in pair}
+
+    def _overlaps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give the pairs of one tile that share pixels: the worse, the better, and their IoU."""
+        first, second, shared = self._inner
+        worse = np.where(self._rank[first] > self._rank[second], first, second)
+        iou = shared / (self._areas[first] + self._areas[second] - shared)
+        return worse, first + second - worse, iou
 
     def _suppress(self, alive: np.ndarray, rules: _Rules) -> None:
         """Drop what lies too much on a better one of its tile."""
         if not np.isfinite(rules.nms_iou_thr).any():
             return
-        first, second, shared = self._inner
-        worse = np.where(self._rank[first] > self._rank[second], first, second)
-        better = first + second - worse
-        iou = shared / (self._areas[first] + self._areas[second] - shared)
+        worse, better, iou = self._overlaps()
         clash = alive[worse] & alive[better] & (iou > rules.nms_iou_thr[worse])
         worse, better = worse[clash], better[clash]
         order = np.argsort(self._rank[worse], kind='stable')

@@ -239,6 +239,30 @@ def test_a_cell_on_a_seam_stays_corrected_whatever_thresholds_choose(
         assert client.cells(item, settings=after)['ids'].tolist() == shown[1]
 
 
+class TwiceSegmenter(DiscSegmenter):
+    """Find a cell twice, the better one larger by a column."""
+
+    def _find(self, image, img_id):
+        bitmaps = np.zeros((2, 64, 64), np.uint8)
+        bitmaps[0, 10:30, 10:30] = bitmaps[1, 10:30, 11:30] = 1
+        masks = PatchMasks.from_bitmaps(bitmaps)
+        found = Detections(np.array([.9, .6], np.float32), np.zeros(2, int), masks, masks.boxes)
+        return KeptFrame.number([KeptCrop(found)], (64, 64), img_id)
+
+
+def test_a_deleted_cell_does_not_come_back_as_what_it_suppressed(tmp_path):
+    with Client(create_app(Workspace(tmp_path / 'w'), TwiceSegmenter(), folders=[tmp_path])
+                ) as client:
+        client.add('twice.png', png(np.zeros((64, 64), np.uint8)))
+        item, smaller = client.wait()[0]['id'], dict(max_area=390)
+        assert client.cells(item)['areas'] == [400]
+        assert client.cells(item, settings=smaller)['areas'] == [380]
+        client.edit(item, kind='delete', ids=client.cells(item)['ids'].tolist())
+        assert client.cells(item, settings=smaller)['count'] == 0
+        client.edit(item, kind='undo')
+        assert client.cells(item, settings=smaller)['areas'] == [380]
+
+
 @pytest.mark.parametrize(('request_', 'problem'), [
     (dict(kind='explode'), 'expected one of delete'),
     (dict(kind='delete', ids=[]), 'expected a list of cells'),

@@ -77,7 +77,7 @@ def test_the_fast_way_chooses_the_same_in_tiles(seed):
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_twins_share_more_than_half_of_what_both_tiles_see(seed):
+def test_twins_share_more_than_half_or_suppress_each_other(seed):
     rng = np.random.default_rng(seed)
     frame = random_tiles(rng)
     chooser, size = Chooser(frame), frame.size
@@ -92,17 +92,24 @@ def test_twins_share_more_than_half_of_what_both_tiles_see(seed):
     for place in places:
         seen.append(np.zeros(size, bool))
         seen[-1][place] = True
-    count = 0
+    thr = complete_config(dict(nms_iou_thr=dict(round=0.1, flat=0.9, long=None)), CLASSES)
+    labels = np.concatenate([crop.detections.labels for crop in frame.crops])
+    scores = np.concatenate([crop.detections.scores for crop in frame.crops])
+    counts = np.zeros(2, int)
     for row in rng.permutation(len(whole))[:40].tolist():
         expected = set()
         for other in range(len(whole)):
             one, two = (mask & seen[row] & seen[other] for mask in (whole[row], whole[other]))
-            if places[row] != places[other] and (one & two).sum() > (one | two).sum() / 2:
+            worse = max(row, other, key=lambda each: (-scores[each], each))
+            own = places[row] == places[other]
+            least = 0.1 if own and labels[worse] == 0 else 0.5
+            if row != other and (one & two).sum() > (one | two).sum() * least:
                 expected.add(other)
-        assert chooser.twins([row]) == expected
-        count += len(expected)
-    assert count > 20
-    assert chooser.twins([1 << 24]) == set()
+                counts[int(own)] += 1
+        assert chooser.twins([row], CLASSES, thr) == expected
+    assert counts[1] > 2
+    assert counts[0] > 20
+    assert chooser.twins([1 << 24], CLASSES, thr) == set()
 
 
 def test_the_fast_way_does_not_mind_an_empty_tile():
