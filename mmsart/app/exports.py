@@ -20,13 +20,13 @@ from mmsart.formats.cell_table import cell_table
 from mmsart.formats.coco import merge_coco
 from mmsart.formats.saving import SAVERS, SaveOptions, check_formats, save_result
 from mmsart.formats.submission import merge_submissions
-from mmsart.formats.summary import summarize_image, write_summary
+from mmsart.formats.summary import failed_image, summarize_image, write_summary
 from mmsart.imaging import ImageStack, image_id
 from mmsart.imaging.inputs import distinct_stems
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
-from mmsart.utils import UserError
+from mmsart.utils import UserError, readable
 
 SUBMISSION, COCO = 'submission', 'coco'
 UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
@@ -124,8 +124,10 @@ def measure(library: Library, item: Item, frame: int, ids: Sequence[int],
 
 
 def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], path: Path,
-              options: SaveOptions | None = None) -> None:
+              options: SaveOptions | None = None) -> list[UserError]:
     """Write items in some formats into a ZIP file, with a summary of all.
+
+    An item whose file has gone, or cannot be read, is a row of the summary that says so.
 
     Args:
         library: of all items.
@@ -134,8 +136,11 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
         path: the file to write.
         options: of formats that leave a choice.
 
+    Returns:
+        What is wrong with items that are left out.
+
     Raises:
-        UserError: a format does not exist or cannot hold an image.
+        UserError: a format does not exist, or no item can be written.
     """
     formats = check_formats(formats)
     if not items:
@@ -146,12 +151,19 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
                         'on, since the masks of a submission must not share a pixel')
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         out = Path(folder)
-        rows, files = [], []
+        rows, files, errors = [], [], []
         for item, stem, img_id in zip(
                 items, item_stems(items), item_ids(items), strict=True):
-            with open_result(library, item, img_id) as result:
-                files += save_result(result, out, stem, formats, options)
-                rows.append(summarize_image(result, stem))
+            try:
+                with open_result(library, item, img_id) as result:
+                    row = summarize_image(result, stem)
+                    files += save_result(result, out, stem, formats, options)
+            except UserError as error:
+                errors.append(error)
+                row = failed_image(item.name, readable(str(error)))
+            rows.append(row)
+        if len(errors) == len(items):
+            raise errors[0]
         classes = dict.fromkeys(results_of(item).classes for item in items)
         if len(items) > 1 and len(classes) == 1:
             files += _merge(out, files, formats)
@@ -161,6 +173,7 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
         with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for file in files:
                 archive.write(file, file.relative_to(out))
+    return errors
 
 
 def item_stems(items: Sequence[Item]) -> list[str]:

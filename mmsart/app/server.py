@@ -42,6 +42,8 @@ STATIC = Path(__file__).parent / 'static'
 READ_OPTIONS: dict[str, tuple[type, ...]] = dict(
     axes=(str,), channel=(str, int), series=(int,), pixel_size=(int, float), normalize=(str, list))
 BINARY = 'application/octet-stream'
+LEFT_OUT = 'x-left-out'
+"""The header that says how many images could not be written into a ZIP file."""
 
 log = logging.getLogger('mmsart.app')
 
@@ -359,12 +361,13 @@ def _add_exports(app: FastAPI, page: _Page) -> None:
         folder = tempfile.TemporaryDirectory(dir=page.workspace.incoming)
         path = Path(folder.name) / 'mmsart.zip'
         try:
-            await run_in_threadpool(write_zip, page.library, page.items(asked.get('items')),
-                                    [str(name) for name in formats], path, options)
+            left_out = await run_in_threadpool(
+                write_zip, page.library, page.items(asked.get('items')),
+                [str(name) for name in formats], path, options)
         except BaseException:
             folder.cleanup()
             raise
-        return _Once(path, folder.cleanup)
+        return _Once(path, {LEFT_OUT: str(len(left_out))}, folder.cleanup)
 
     @app.post('/api/training-data')
     async def training_data(request: Request) -> dict[str, Any]:
@@ -377,8 +380,8 @@ def _add_exports(app: FastAPI, page: _Page) -> None:
 class _Once(FileResponse):
     """A file that is removed when it is sent, or when the browser has gone."""
 
-    def __init__(self, path: Path, remove: Callable[[], None]) -> None:
-        super().__init__(path, media_type='application/zip', filename=path.name)
+    def __init__(self, path: Path, headers: dict[str, str], remove: Callable[[], None]) -> None:
+        super().__init__(path, headers=headers, media_type='application/zip', filename=path.name)
         self._remove = remove
 
     async def __call__(self, *args: Any) -> None:

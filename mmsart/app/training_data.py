@@ -24,7 +24,7 @@ from mmsart.formats.overlay import to_display
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.structures.mask.rle import runs_to_texts
-from mmsart.utils import UserError, check_writable
+from mmsart.utils import UserError, check_writable, readable
 from mmsart.utils.pictures import write_picture
 
 COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'plate_time', 'sample_date',
@@ -42,6 +42,7 @@ class TrainingData:
         cells: of all.
         mixed: frames that show cells of several classes, which ``train.csv`` cannot hold; they
             stand in ``annotations.json`` alone.
+        failed: what is wrong with images that are left out, a line each.
         command: a line that trains on it.
     """
 
@@ -49,6 +50,7 @@ class TrainingData:
     images: int
     cells: int
     mixed: tuple[str, ...]
+    failed: tuple[str, ...]
     command: str
 
 
@@ -65,7 +67,7 @@ def write_training_data(library: Library, items: Sequence[Item], folder: Path) -
         What was written.
 
     Raises:
-        UserError: there is no item, or they differ in their classes.
+        UserError: there is no item, they differ in their classes, or none can be read.
     """
     if not items:
         raise UserError('training data: found no image, expected some that are marked as checked')
@@ -76,13 +78,13 @@ def write_training_data(library: Library, items: Sequence[Item], folder: Path) -
     check_writable(folder.parent)
     building = Path(tempfile.mkdtemp(dir=library.workspace.incoming))  # which a restart empties
     try:
-        images, cells, mixed = _fill(building, library, items)
+        images, cells, mixed, failed = _fill(building, library, items)
         building.chmod(0o755)
         folder = _move(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     config = CONFIG if classes == {CLASSES} else 'CONFIG'
-    return TrainingData(str(folder), images, cells, tuple(mixed),
+    return TrainingData(str(folder), images, cells, tuple(mixed), tuple(failed),
                         f'mmsart train {config} --data {shlex.quote(str(folder))}')
 
 
@@ -98,27 +100,47 @@ def _move(building: Path, folder: Path) -> Path:
     raise AssertionError
 
 
-def _fill(folder: Path, library: Library, items: Sequence[Item]) -> tuple[int, int, list[str]]:
+def _fill(folder: Path, library: Library, items: Sequence[Item],
+          ) -> tuple[int, int, list[str], list[str]]:
     (folder / 'train').mkdir()
     coco: dict[str, Any] = dict(images=[], annotations=[], categories=[])
-    mixed, count = [], 0
+    mixed: list[str] = []
+    errors = []
     with (folder / 'train.csv').open('w', newline='', encoding='utf-8') as file:
         table = csv.writer(file, lineterminator='\n')
         table.writerow(COLUMNS)
         for item, stem in zip(items, item_stems(items), strict=True):
-            with open_result(library, item) as result:
-                for frame in result.frames:
-                    name = f'{stem}{result.frame_suffix(frame)}'
-                    picture = to_display(np.asarray(frame.image), result.display_range)
-                    write_picture(folder / 'train' / f'{name}.png', picture)
-                    if len(np.unique(frame.detections.labels)) > 1:
-                        mixed.append(name)
-                    else:
-                        table.writerows(_rows(name, stem, frame.detections, result.classes))
-                    _add_coco(coco, f'{name}.png', frame, result)
-                    count += 1
+            try:
+                with open_result(library, item) as result:
+                    _write_pictures(folder / 'train', stem, result)
+                    for frame in result.frames:
+                        name = f'{stem}{result.frame_suffix(frame)}'
+                        if len(np.unique(frame.detections.labels)) > 1:
+                            mixed.append(name)
+                        else:
+                            table.writerows(_rows(name, stem, frame.detections, result.classes))
+                        _add_coco(coco, f'{name}.png', frame, result)
+            except UserError as error:
+                errors.append(error)
+    if len(errors) == len(items):
+        raise errors[0]
     (folder / 'annotations.json').write_text(json.dumps(coco), encoding='utf-8')
-    return count, len(coco['annotations']), mixed
+    return (len(coco['images']), len(coco['annotations']), mixed,
+            [readable(str(error)) for error in errors])
+
+
+def _write_pictures(folder: Path, stem: str, result: ImageResult) -> None:
+    """Write all frames of an image or, where one cannot be read, none."""
+    written: list[Path] = []
+    try:
+        for frame in result.frames:
+            picture = to_display(np.asarray(frame.image), result.display_range)
+            written.append(folder / f'{stem}{result.frame_suffix(frame)}.png')
+            write_picture(written[-1], picture)
+    except UserError:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _rows(name: str, sample: str, cells: Detections, classes: Sequence[str],

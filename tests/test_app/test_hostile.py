@@ -254,7 +254,7 @@ def test_a_source_that_vanishes_is_named(client, pictures):
     os.unlink(pictures / 'dish 0.png')
     assert client.cells(item['id'])['count'] > 0  # the cells are ours
     for answer in (client.get(f'/api/items/{item["id"]}/frames/0/tiles/0/0/0'),
-                   client.post('/api/export', json=dict(items='all', formats=['table']))):
+                   client.post('/api/export', json=dict(items=[item['id']], formats=['table']))):
         assert answer.status_code == 400
         assert answer.json()['detail'].startswith('dish 0.png: ')
 

@@ -24,10 +24,11 @@ from mmsart.app.exports import item_stems
 from mmsart.app.items import Item
 from mmsart.app.limits import Limits
 from mmsart.app.results import load_kept
-from mmsart.app.server import create_app
+from mmsart.app.server import LEFT_OUT, create_app
 from mmsart.app.sheets import Sheets
 from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
+from mmsart.datasets.train_csv import read_train_csv
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
 from mmsart.imaging import ImageStack, open_image
 from mmsart.imaging.inputs import find_inputs
@@ -463,6 +464,52 @@ def test_the_files_of_a_stack_and_of_a_picture_are_exported_both(client, tmp_pat
     assert len(set(archive.namelist())) == len(archive.namelist())
     data = client.post('/api/training-data', json=dict(items='all')).json()
     assert len(list((Path(data['folder']) / 'train').iterdir())) == data['images'] == 3
+
+
+def test_a_file_that_has_gone_is_left_out_of_what_is_written(client, pictures):
+    client.post('/api/folders', json=dict(path=str(pictures))).raise_for_status()
+    client.wait()
+    (pictures / 'dish 1.png').unlink()
+    answer = client.post('/api/export', json=dict(items='all', formats=['table', 'submission']))
+    assert (answer.status_code, answer.headers[LEFT_OUT]) == (200, '1')
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert not [name for name in archive.namelist() if name.startswith('dish 1')]
+    rows = csv.DictReader(io.StringIO(archive.read('summary.csv').decode()))
+    assert [row['status'].split(':')[0] for row in rows] == ['ok', 'failed', 'ok']
+    assert 'dish 0' in archive.read('submission.csv').decode()
+    made = client.post('/api/training-data', json=dict(items='all')).json()
+    assert (made['images'], len(made['failed'])) == (2, 1)
+    assert made['failed'][0].startswith('dish 1.png: ')
+    folder = Path(made['folder'])
+    assert sorted(path.name for path in (folder / 'train').iterdir()) == [
+        'dish 0.png', 'dish 2.png']
+    assert len(read_train_csv(folder / 'train.csv', classes=None).image_ids) == 2
+    shutil.rmtree(pictures)
+    for path, asked in (('export', dict(formats=['table'])), ('training-data', {})):
+        answer = client.post(f'/api/{path}', json=dict(items='all', **asked))
+        assert (answer.status_code, 'dish 0.png: ' in answer.json()['detail']) == (400, True)
+
+
+def test_a_damaged_plane_takes_its_stack_out_of_training_data(tmp_path, monkeypatch):
+    stack = np.stack([draw_discs(seed=time)[0] for time in (0, 1)])
+    tifffile.imwrite(tmp_path / 'a.tif', stack, photometric='minisblack', ome=True,
+                     metadata=dict(axes='TYX'))
+    with Client(create_app(Workspace(tmp_path / 'w'), DiscSegmenter(), folders=[tmp_path])
+                ) as client:
+        client.add('a.tif', (tmp_path / 'a.tif').read_bytes()).raise_for_status()
+        client.add('b.png', png(stack[0])).raise_for_status()
+        client.wait()
+        read = ImageStack.read_raw
+
+        def read_first(stack, number):
+            if number:
+                raise UserError('page 1 is cut off')
+            return read(stack, number)
+
+        monkeypatch.setattr(ImageStack, 'read_raw', read_first)
+        made = client.post('/api/training-data', json=dict(items='all')).json()
+        assert (made['images'], made['failed']) == (1, ['page 1 is cut off'])
+        assert [path.name for path in Path(made['folder'], 'train').iterdir()] == ['b.png']
 
 
 def test_models_of_other_classes_stand_side_by_side(tmp_path):

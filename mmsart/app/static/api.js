@@ -30,7 +30,10 @@ export const postJson = async (path, body = {}) => (await ask(path, asJson(body)
 export const remove = async path => (await ask(path, { method: 'DELETE' })).json();
 export const getBlock = async path => (await ask(path)).arrayBuffer();
 export const postForBlock = async (path, body = {}) => (await ask(path, asJson(body))).arrayBuffer();
-export const postForBlob = async (path, body = {}) => (await ask(path, asJson(body))).blob();
+export const postForFile = async (path, body = {}) => {
+  const response = await ask(path, asJson(body));
+  return { blob: await response.blob(), leftOut: Number(response.headers.get('x-left-out')) };
+};
 
 // Where a picture of an item lies. What browsers keep of another one under the same number, or of
 // this one before it was read in another way, must not be taken for it.

@@ -1,6 +1,6 @@
 // Dialogs: export, folders, options of reading, keys.
 
-import { getJson, postForBlob, postJson } from './api.js';
+import { getJson, postForFile, postJson } from './api.js';
 import { $, element, guarded, number, toast } from './dom.js';
 
 export function setUpExport({ current, items }) {
@@ -17,6 +17,7 @@ export function setUpExport({ current, items }) {
     dialog.querySelector('[value="this"]').disabled = !here;
     if (!here) dialog.querySelector('[value="all"]').checked = true;
     $('training-result').replaceChildren();
+    $('export-left-out').textContent = '';
     dialog.showModal();
   });
   $('do-export').addEventListener('click', guarded(async () => {
@@ -25,10 +26,11 @@ export function setUpExport({ current, items }) {
     button.disabled = true;
     button.textContent = 'Writing…';
     try {
-      const blob = await postForBlob('/api/export', { items: scope(), formats, numbers: $('numbers').checked, cellprofiler: $('cellprofiler').checked });
+      const { blob, leftOut } = await postForFile('/api/export', { items: scope(), formats, numbers: $('numbers').checked, cellprofiler: $('cellprofiler').checked });
       const link = element('a', { href: URL.createObjectURL(blob), download: 'mmsart.zip' });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+      $('export-left-out').textContent = leftOut ? `${leftOut} picture${leftOut === 1 ? '' : 's'} could not be read: summary.csv says why.` : '';
     } catch (error) {
       dialog.close(); // the message would lie behind it
       throw error;
@@ -43,7 +45,8 @@ export function setUpExport({ current, items }) {
     try {
       const made = await postJson('/api/training-data', { items: scope() });
       const mixed = made.mixed.length ? ` ${made.mixed.length} with several classes are in annotations.json alone.` : '';
-      result.replaceChildren(element('p', {}, `${made.cells} cells on ${made.images} pictures, in ${made.folder}.${mixed}`), element('code', { tabIndex: 0 }, made.command));
+      const failed = made.failed.length ? ` ${made.failed.length} could not be read: ${made.failed[0]}` : '';
+      result.replaceChildren(element('p', {}, `${made.cells} cells on ${made.images} pictures, in ${made.folder}.${mixed}${failed}`), element('code', { tabIndex: 0 }, made.command));
     } catch (error) {
       result.replaceChildren(element('p', { class: 'error' }, error.message));
     } finally {
