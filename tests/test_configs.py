@@ -12,7 +12,8 @@ from mmdet.registry import MODELS
 from mmengine.dataset import Compose
 
 from mmsart.apis.checks import data_classes
-from mmsart.apis.config import find_datasets, find_metrics, load_config
+from mmsart.apis.config import find_metrics, load_config
+from mmsart.datasets.nested import find_datasets
 from mmsart.models.detectors.members import member_configs
 
 ROOT = Path(__file__).parents[1]

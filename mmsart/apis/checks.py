@@ -1,20 +1,23 @@
 """Checks of a run's config, so that errors come before anything is written."""
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmdet.datasets import BaseDetDataset
-from mmdet.registry import DATASETS, METRICS, VISBACKENDS
+from mmdet.registry import DATASETS, HOOKS, METRICS, TRANSFORMS, VISBACKENDS
 from mmengine.config import Config
 from torch import nn
 
-from mmsart.apis.config import find_datasets, find_metrics
+from mmsart.apis.config import find_metrics
 from mmsart.apis.dataset_checks import check_coco_metric, check_datasets, check_pixels
 from mmsart.datasets.classes import class_names
+from mmsart.datasets.nested import find_datasets
+from mmsart.engine.hooks.val_loss_hook import ValLossHook, val_loss_dataloader
 from mmsart.models.roi_heads.one_type_roi_head import OneTypeRoIHead
 from mmsart.utils import UserError, as_user_error
 from mmsart.weights import build_without_weights, check_checkpoint_fits
@@ -145,6 +148,50 @@ def check_loggers(cfg: Config) -> None:
                             f'install {package}')
 
 
+def validates(cfg: Config) -> bool:
+    """Tell whether a training looks at validation images; without, mmengine wants three Nones."""
+    return any(cfg.get(name) is not None
+               for name in ('val_dataloader', 'val_cfg', 'val_evaluator'))
+
+
+def val_loss_pipelines(cfg: Config) -> Iterator[tuple[str, Any]]:
+    """List the transforms of the images on which each `ValLossHook` measures.
+
+    Args:
+        cfg: the config of a training with validation images.
+
+    Yields:
+        The key that they stand under, and the transforms.
+
+    Raises:
+        UserError: a hook has none.
+    """
+    for number, hook in enumerate(cfg.get('custom_hooks') or []):
+        if isinstance(hook, Mapping) and HOOKS.get(str(hook.get('type'))) is ValLossHook:
+            try:
+                loader = val_loss_dataloader(cfg, hook.get('pipeline'))
+            except UserError as error:
+                raise UserError(f'{cfg.filename}: custom_hooks.{number}: {error}') from None
+            place = f'custom_hooks.{number}.' if hook.get('pipeline') else 'val_loss_'
+            for dataset in islice(find_datasets(loader), 1):  # all of them have the same
+                yield f'{place}pipeline', dataset['pipeline']
+
+
+def check_val_loss(cfg: Config) -> None:
+    """Check the transforms of `ValLossHook`, which it builds after the first validation only.
+
+    Args:
+        cfg: the config of a training with validation images.
+
+    Raises:
+        UserError: there is none, or one cannot be built.
+    """
+    for place, pipeline in val_loss_pipelines(cfg):
+        for number, step in enumerate(pipeline):
+            with as_user_error(f'{cfg.filename}: {place}.{number}'):
+                TRANSFORMS.build(step)
+
+
 def check_save_best(cfg: Config) -> None:
     """Check that the score by which the best checkpoint is chosen is one that a validation gives.
 
@@ -154,7 +201,7 @@ def check_save_best(cfg: Config) -> None:
     Raises:
         UserError: no metric of the validation has the score's prefix.
     """
-    keys = cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
+    keys = ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).get('save_best')
     prefixes = {'val_loss'}  # of ValLossHook
     for metric in find_metrics(cfg, 'val_evaluator'):
         kind = METRICS.get(metric.get('type', ''))

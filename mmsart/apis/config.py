@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 import mmsart.registry  # lets configs name those of the package
+from mmsart.apis.lazy_config import is_lazy, with_names
 from mmsart.apis.options import (
     files_overridden,
     get_value,
@@ -25,8 +26,8 @@ RUN_KEYS = frozenset((
     'efficient_conv_bn_eval', 'env_cfg', 'experiment_name', 'find_unused_parameters', 'load_from',
     'log_level', 'log_processor', 'model', 'model_wrapper_cfg', 'optim_wrapper',
     'param_scheduler', 'randomness', 'resume', 'runner_type', 'sync_bn', 'test_cfg',
-    'test_evaluator', 'train_cfg', 'val_cfg', 'val_evaluator', 'val_loss_pipeline', 'visualizer',
-    'work_dir'))
+    'test_evaluator', 'tiles', 'train_cfg', 'val_cfg', 'val_evaluator', 'val_loss_pipeline',
+    'visualizer', 'work_dir'))
 """What a run reads of a config; everything else there is a variable for use in these."""
 OLD_KEYS = ('data', 'optimizer', 'optimizer_config', 'lr_config', 'evaluation',
             'checkpoint_config', 'log_config')
@@ -87,24 +88,6 @@ def _find(path: str) -> str:
     return str(found)
 
 
-def find_datasets(loader: Any) -> Iterator[Any]:
-    """Walk through a data loader's config, yielding its data sets without their wrappers.
-
-    Args:
-        loader: the config of a data loader; nothing comes of one that is no dict.
-    """
-    parts = [loader.get('dataset')] if isinstance(loader, Mapping) else []
-    while parts:
-        part = parts.pop(0)
-        if isinstance(part, list | tuple):
-            parts += part
-        elif isinstance(part, Mapping):
-            inner = [part[key] for key in ('dataset', 'datasets') if key in part]
-            parts += inner
-            if not inner:
-                yield part
-
-
 def find_metric(cfg: Config, name: str) -> Any | None:
     """Return the config of the competition's metric among a config's evaluators.
 
@@ -136,7 +119,8 @@ def find_metrics(cfg: Config, name: str) -> list[Any]:
 
 def _read(path: str, overrides: Mapping[str, Any]) -> Config:
     with as_user_error(path), files_overridden(overrides):  # whatever a config's code can raise
-        return Config.fromfile(path)
+        cfg = Config.fromfile(path)
+        return with_names(cfg) if is_lazy(cfg) else cfg
 
 
 def _read_options(path: str, plain: Config, options: Sequence[str]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmsart.apis.config import LOADERS, find_datasets, load_config
+from mmsart.apis.config import LOADERS, load_config
 from mmsart.apis.merging import join_predictions
 from mmsart.apis.runs import test_model, train_model
+from mmsart.datasets.nested import find_datasets
 from mmsart.utils import UserError, atomic_write, check_writable
 
 SETTINGS_FILE = 'folds.json'

@@ -3,13 +3,13 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from mmdet.registry import DATASETS, HOOKS, TRANSFORMS
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from torch import nn
 
-from mmsart.apis.config import find_datasets
-from mmsart.engine.hooks.val_loss_hook import ValLossHook
+from mmsart.apis.checks import val_loss_pipelines, validates
+from mmsart.datasets.nested import find_datasets
 from mmsart.utils import UserError, as_user_error
 
 # Transforms of these load masks by `with_mask` or not at all; what others do is not known.
@@ -47,12 +47,8 @@ def _pipelines(cfg: Config) -> Iterator[tuple[str, Any]]:
         # What wraps a data set has transforms for what the inner one has loaded.
         if isinstance(kind, type) and issubclass(kind, BaseDataset):
             yield 'train_dataloader.dataset.pipeline', dataset.get('pipeline') or []
-    for number, hook in enumerate(cfg.get('custom_hooks') or []):
-        if isinstance(hook, dict) and HOOKS.get(hook.get('type')) is ValLossHook:
-            own, shared = hook.get('pipeline'), cfg.get('val_loss_pipeline')
-            if own or shared:
-                yield (f'custom_hooks.{number}.pipeline', own) if own else (
-                    'val_loss_pipeline', shared)
+    if validates(cfg):
+        yield from val_loss_pipelines(cfg)
 
 
 def _flat(steps: Iterable[Callable]) -> Iterator[Callable]:

@@ -17,9 +17,10 @@ from mmengine.registry import init_default_scope
 
 import mmsart.registration  # noqa: F401  registers our parts
 from mmsart.apis.checks import data_classes
-from mmsart.apis.config import find_datasets, load_config
+from mmsart.apis.config import load_config
 from mmsart.apis.literal_config import read_literal_config
 from mmsart.apis.runs import choose_postprocess
+from mmsart.datasets.nested import find_datasets
 from mmsart.engine.runner.checkpoint_files import find_checkpoint
 from mmsart.postprocessing import complete_config, load_postprocess
 from mmsart.utils import MissingFileError, UserError, as_user_error

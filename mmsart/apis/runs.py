@@ -23,13 +23,16 @@ from mmsart.apis.checks import (
     check_model,
     check_save_best,
     check_section,
+    check_val_loss,
     data_classes,
+    validates,
 )
-from mmsart.apis.config import LOADERS, find_datasets, find_metric, find_metrics
+from mmsart.apis.config import LOADERS, find_metric, find_metrics
 from mmsart.apis.dataset_checks import find_unreadable_together
 from mmsart.apis.mask_checks import check_mask_loading
 from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, find_begun, hold_work_dir
 from mmsart.datasets.image_folder import list_images
+from mmsart.datasets.nested import find_datasets
 from mmsart.engine.hooks.cell_visualization_hook import CellVisualizationHook
 from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
 from mmsart.engine.hooks.stop_hook import StopHook
@@ -102,10 +105,15 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
 
     Of several processes one alone looks at the work dir; `overwrite` is None in the others.
     """
-    loaders = ('train_dataloader', 'val_dataloader')
+    validating = validates(cfg)
+    loaders = ('train_dataloader', 'val_dataloader')[:1 + validating]
     check_data(cfg, loaders)
-    _read_patches(cfg, 'val_evaluator')
-    check_save_best(cfg)
+    if validating:
+        _read_patches(cfg, 'val_evaluator')
+        check_save_best(cfg)
+        check_val_loss(cfg)
+        load_postprocess(
+            _own_postprocess(cfg, 'val_evaluator'), data_classes(cfg, 'val_dataloader'))
     check_loggers(cfg)
     _draw_final_cells(cfg)
     check_mask_loading(cfg, check_model(cfg, loaders))
@@ -132,7 +140,6 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
         prepare_load_from(cfg)
         if cfg.get('load_from') and Path(cfg.load_from).is_file():
             read_checkpoint(cfg.load_from)  # refused now rather than in a run begun
-    load_postprocess(_own_postprocess(cfg, 'val_evaluator'), data_classes(cfg, 'val_dataloader'))
     check_writable(cfg.work_dir)
 
 

@@ -1,4 +1,5 @@
 """From mmdet's data samples to arrays: the only door from torch to post-processing and scoring."""
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -111,19 +112,45 @@ def image_name(sample: Mapping[str, Any]) -> str:
     return Path(sample['img_path']).stem
 
 
-def distinct_names(names: Sequence[str], keys: Sequence[Any]) -> list[str]:
+def distinct_names(names: Sequence[str], paths: Sequence[str]) -> list[str]:
     """Tell apart images whose files have one name, as in the folders of a COCO data set.
 
     Args:
         names: of :func:`image_name`.
-        keys: ``img_id`` of the same images, none twice.
+        paths: of the same images' files; empty where there are none.
 
     Returns:
-        The names; those that occur twice with the key behind them.
+        The names, none twice: those of several files have as many of their folders in front as
+        tell them apart, as in ``plate_well``; what is still one name, as where joined data sets
+        have an image in common, is counted, as in ``well-2``.
     """
-    counts = Counter(names)
-    return [f'{name}-{key}' if counts[name] > 1 else name
-            for name, key in zip(names, keys, strict=True)]
+    keys = list(zip(names, paths, strict=True))
+    found = _with_folders(keys)
+    distinct: list[str] = []
+    taken = set(found.values())
+    seen: set[str] = set()
+    for key in keys:
+        name = found[key]
+        if name in seen:
+            name = next(each for number in itertools.count(2)
+                        if (each := f'{found[key]}-{number}') not in taken)
+            taken.add(name)
+        seen.add(name)
+        distinct.append(name)
+    return distinct
+
+
+def _with_folders(keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Put folders in front of the names that several of the pairs of name and path have."""
+    found = {key: key[0] for key in keys}
+    folders = {key: [part for part in Path(key[1]).parts[:-1] if part != Path(key[1]).anchor]
+               for key in found}
+    for depth in range(1, 1 + max(map(len, folders.values()), default=0)):
+        counts = Counter(found.values())
+        for key, name in found.items():
+            if counts[name] > 1 and depth <= len(folders[key]):
+                found[key] = f'{folders[key][-depth]}_{name}'
+    return found
 
 
 def cell_type(sample: Sample, classes: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from mmsart.apis.checks import (
     check_launcher,
     check_model,
     check_save_best,
+    check_val_loss,
     data_classes,
 )
 from mmsart.apis.config import load_config
@@ -213,6 +214,29 @@ def test_launchers_for_gpus_are_refused_without_one(monkeypatch, launcher):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     with pytest.raises(UserError, match=f'--launcher {launcher}: found no GPU'):
         check_launcher(launcher)
+
+
+@pytest.mark.parametrize(('hook', 'rest', 'problem'), [
+    ({}, '', r'config\.py: custom_hooks\.0: ValLossHook: found neither its own pipeline nor'),
+    (dict(pipeline=[dict(type='LoadCachedImage'), dict(type='Nope')]), '',
+     r'config\.py: custom_hooks\.0\.pipeline\.1: .*Nope'),
+    ({}, "val_loss_pipeline = [dict(type='Resize', sale=2)]",
+     r'config\.py: val_loss_pipeline\.0: .*sale')])
+def test_the_transforms_of_the_validation_loss_are_checked(tmp_path, hook, rest, problem):
+    path = tmp_path / 'config.py'
+    path.write_text(f'''
+one = dict(type='SartoriusDataset')
+val_dataloader = dict(dataset=dict(type='ConcatDataset', datasets=[one, one]))
+custom_hooks = [{dict(hook, type='ValLossHook')!r}]
+{rest}''')
+    with pytest.raises(UserError, match=problem):
+        check_val_loss(load_config(str(path)))
+
+
+def test_without_a_checkpoint_hook_there_is_no_best(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text('default_hooks = dict(checkpoint=None)\n')
+    check_save_best(load_config(str(path)))
 
 
 @pytest.mark.parametrize(('save_best', 'good'), [

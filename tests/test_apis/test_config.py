@@ -5,7 +5,8 @@ import warnings
 import pytest
 from mmengine.registry import DefaultScope
 
-from mmsart.apis.config import load_config
+from mmsart.apis.checks import data_classes
+from mmsart.apis.config import find_metric, load_config
 from mmsart.utils import UserError
 
 
@@ -35,6 +36,52 @@ def test_without_workers_none_persist(tmp_path):
     assert load_config(str(path)).train_dataloader.persistent_workers
     cfg = load_config(str(path), ['train_dataloader.num_workers=0'])
     assert not cfg.train_dataloader.persistent_workers
+
+
+def test_tiles_are_a_key_of_predictions(config):
+    with pytest.warns(UserWarning, match='tiles.overlap is new'):
+        assert load_config(config, ['tiles.overlap=256']).tiles.overlap == 256
+
+
+def test_classes_in_mmengines_newer_style_are_read_by_their_names(tmp_path):
+    path = tmp_path / 'newer.py'
+    (tmp_path / 'base.py').write_text('''
+from mmengine.dataset import DefaultSampler
+from torch.optim import SGD
+
+default_scope = None
+optim_wrapper = dict(optimizer=dict(type=SGD, lr=0.1))
+train_dataloader = dict(batch_size=3, sampler=dict(type=DefaultSampler))
+''')
+    path.write_text('''
+from mmengine.config import read_base
+from mmsart.datasets.checked_coco import CheckedCocoDataset
+from mmsart.datasets.transforms import LoadCachedImage
+from mmsart.evaluation.metrics import SartoriusMetric
+from tests.test_apis.test_config import Own
+
+with read_base():
+    from .base import *
+
+train_dataloader.update(dataset=dict(
+    type=CheckedCocoDataset, metainfo=dict(classes=('cell',)),
+    pipeline=[dict(type=LoadCachedImage), dict(type=Own)]))
+val_evaluator = [dict(type=SartoriusMetric, postprocess=dict(score_thr=.3))]
+''')
+    cfg = load_config(str(path), ['train_dataloader.batch_size=5'])
+    assert cfg.train_dataloader.batch_size == 5
+    assert cfg.train_dataloader.sampler.type == 'DefaultSampler'
+    assert cfg.train_dataloader.dataset.type == 'CheckedCocoDataset'
+    assert [step.type for step in cfg.train_dataloader.dataset.pipeline] == [
+        'LoadCachedImage', f'{__name__}.Own']
+    assert cfg.optim_wrapper.optimizer.type == 'SGD'
+    assert cfg.default_scope == 'mmdet'
+    assert find_metric(cfg, 'val_evaluator').postprocess == dict(score_thr=.3)
+    assert data_classes(cfg, 'train_dataloader') == ('cell',)
+
+
+class Own:
+    """A transform that no registry knows."""
 
 
 def test_reading_touches_nothing(config, monkeypatch):

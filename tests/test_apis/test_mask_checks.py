@@ -69,7 +69,8 @@ def test_every_data_set_under_its_wrappers_counts():
     ({}, [IMAGE, STOCK, PACK], 'val_loss_pipeline'),
     ({}, [IMAGE, OURS, PACK], None)])
 def test_the_loss_on_validation_images_needs_them_too(hook, shared, place):
-    cfg = config(OURS, custom_hooks=[dict(type='ValLossHook', **hook)], val_loss_pipeline=shared)
+    cfg = config(OURS, custom_hooks=[dict(type='ValLossHook', **hook)], val_loss_pipeline=shared,
+                 val_dataloader=dict(dataset=dict(type='SyntheticDataset')))
     if place is None:
         check_mask_loading(cfg, Learner())
     else:

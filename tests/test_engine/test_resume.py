@@ -14,6 +14,8 @@ from mmengine.runner import Runner
 from mmsart.engine.hooks.atomic_checkpoint_hook import AtomicCheckpointHook
 from mmsart.engine.runner.checkpoint_files import find_resumable, is_whole
 from mmsart.engine.runner.rank_check import parameter_digest
+from mmsart.engine.runner.resume_check import check_resume, lr_scaling
+from mmsart.engine.runner.stages import read_stages
 from mmsart.utils import MissingFileError, UserError
 from tests.test_engine import toy_run
 
@@ -232,6 +234,41 @@ def test_other_stages_are_refused_in_one_line(finished, change, message):
     with pytest.raises(UserError, match=message) as caught:
         runner.train()
     assert '\n' not in str(caught.value)
+
+
+SCALED = dict(enable=True, base_batch_size=6)
+
+
+@pytest.mark.parametrize(('before', 'after', 'message'), [
+    (SCALED, None, r'auto_scale_lr \(--auto-scale-lr\): null in the config, \{"base_batch_size": 6,'
+                   r' "batch_size": 3\} in the checkpoint; resume with the settings of the run'),
+    (None, SCALED, r'3\} in the config, null in the checkpoint'),
+    (SCALED, dict(SCALED, base_batch_size=3), r'base_batch_size: 3 in the config, 6 in the'),
+    (SCALED, SCALED, None)])
+def test_the_scale_of_learning_rates_is_that_of_the_run(before, after, message):
+    """It acts on the stages to come; --auto-scale-lr may be forgotten on the command line."""
+    loader = dict(train_dataloader=dict(batch_size=3))
+    stage = toy_run.stages()[0]
+    state = dict(stages=[read_stages([stage])[0].fingerprint()], stage_index=0, stage_epoch=0,
+                 stage_iter=0, lr_scaling=lr_scaling(dict(loader, auto_scale_lr=before)))
+    cfg = dict(loader, auto_scale_lr=after, train_cfg=dict(stages=[stage]))
+    if message is None:
+        check_resume(dict(optimizer={}, stage_state=state), cfg)
+        del state['lr_scaling']  # as in checkpoints of earlier versions
+        check_resume(dict(optimizer={}, stage_state=state), dict(cfg, auto_scale_lr=None))
+        return
+    with pytest.raises(UserError, match=message):
+        check_resume(dict(optimizer={}, stage_state=state), cfg)
+
+
+def test_a_checkpoint_tells_the_scale_of_its_learning_rates(tmp_path):
+    runner = toy_run.build(tmp_path, auto_scale_lr=SCALED)
+    runner.register_hook(KillHook(12))
+    with pytest.raises(Killed):
+        runner.train()
+    later = toy_run.build(tmp_path, resume='auto')
+    with pytest.raises(UserError, match='--auto-scale-lr'):
+        later.train()
 
 
 def test_stages_to_come_may_change(finished, tmp_path):

@@ -168,5 +168,5 @@ def test_images_of_one_name_are_told_apart(tmp_path):
                for number in (3, 4)]
     evaluate(samples, out=tmp_path / 'p.pkl', submission=tmp_path / 's.csv')
     images = load_predictions(tmp_path / 'p.pkl').images
-    assert [image.img_id for image in images] == ['well-3', 'well-4']
-    assert pd.read_csv(tmp_path / 's.csv').id.tolist() == ['well-3', 'well-4']
+    assert [image.img_id for image in images] == ['3_well', '4_well']
+    assert pd.read_csv(tmp_path / 's.csv').id.tolist() == ['3_well', '4_well']

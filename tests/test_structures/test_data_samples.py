@@ -1,4 +1,6 @@
 """From mmdet's data samples to arrays: every form of truth, on one mask."""
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,12 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
-from mmsart.structures.data_samples import to_detections, to_predictions, true_masks
+from mmsart.structures.data_samples import (
+    distinct_names,
+    to_detections,
+    to_predictions,
+    true_masks,
+)
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.rle import bitmap_to_kaggle
 from mmsart.utils import UserError
@@ -93,3 +100,17 @@ def test_images_that_the_dataset_counts_are_named_after_their_file():
     given = sample(img_path='/images/well_3.tif')
     given.set_metainfo(dict(img_id=17))
     assert to_detections(given).img_id == 'well_3'
+
+
+@pytest.mark.parametrize(('paths', 'expected'), [
+    (['/x/a.png', '/x/b.png'], ['a', 'b']),
+    (['/x/task_1/a.png', '/x/task_2/a.png', '/x/b.png'], ['task_1_a', 'task_2_a', 'b']),
+    (['/x/1/w/a.png', '/x/2/w/a.png', '/x/2/v/a.png'], ['1_w_a', '2_w_a', 'v_a']),
+    (['/x/a.png', '/x/a.tif'], ['x_a', 'x_a-2']),  # two stems of one folder
+    (['/x/a.png', '/x/b.png', '/x/a.png'], ['a', 'b', 'a-2']),  # joined data sets share an image
+    (['', '', ''], ['', '-2', '-3']),
+    (['1/a.png', '/y/1_a.png', '2/a.png'], ['1_a', '1_a-2', '2_a']),
+    (['/x/a-2.png', '/x/a.png', '/x/a.png'], ['a-2', 'a', 'a-3'])])
+def test_names_are_told_apart_by_folders_then_by_counting(paths, expected):
+    found = distinct_names([Path(path).stem for path in paths], paths)
+    assert found == expected

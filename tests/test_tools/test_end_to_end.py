@@ -12,7 +12,7 @@ from mmsart.apis import checks
 from mmsart.formats.predictions import load_predictions, save_predictions
 from mmsart.postprocessing import PostProcessor
 from mmsart.utils.locks import locked
-from tests.run_tool import run_tool
+from tests.run_tool import ROOT, run_tool
 from tests.sample_data import write_sample
 
 CONFIG = 'configs/demo/maskrcnn_r18_two_stage.py'
@@ -53,6 +53,20 @@ def test_training_leaves_what_users_look_for(trained):
     scalars = next(trained.glob('*/vis_data/scalars.json')).read_text().splitlines()
     validations = [json.loads(line) for line in scalars if 'sartorius/mAP' in line]
     assert len(validations) == 3
+
+
+def test_a_training_without_validation(data, tmp_path):
+    """mmengine's way: the three parts of a validation are None."""
+    path = tmp_path / 'blind.py'
+    path.write_text(f'_base_ = {str(ROOT / CONFIG)!r}\n'
+                    'val_dataloader = val_cfg = val_evaluator = None\n')
+    options = [option for option in SMALL if not option.startswith('val_')]
+    code, out, err = run_tool('train', path, '--work-dir', tmp_path / 'run', '--cfg-options',
+                              f'data_root={data}', *options)
+    assert code == 0, err
+    assert {each.name for each in (tmp_path / 'run').glob('*.pth')} == {
+        'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth'}
+    assert f'trained: {tmp_path}/run/epoch_3.pth' in out
 
 
 def test_test_and_submission_score_the_same(data, trained, tmp_path):

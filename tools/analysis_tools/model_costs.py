@@ -45,7 +45,7 @@ def noise_sample(config: Any, size: Sequence[int]) -> dict[str, Any]:
     import numpy as np
     from mmengine.dataset import Compose
 
-    from mmsart.apis.config import find_datasets
+    from mmsart.datasets.nested import find_datasets
 
     dataset: Any = next(find_datasets(config.test_dataloader))
     picture = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)

@@ -33,8 +33,9 @@ class CellVisualizationHook(Hook):
         interval: iterations between two pictures in validation; a test draws every image.
         show: show pictures in a window.
         wait_time: seconds that a window stays open.
-        test_out_dir: folder for the pictures of a test, ``<image>.png``; without it and without
-            `show` they go to the visualizer's backends, as those of a validation do.
+        test_out_dir: folder for the pictures of a test, ``<image>.png``, in folders as the images
+            are; without it and without `show` they go to the visualizer's backends, as those of a
+            validation do.
         postprocess: settings of :class:`mmsart.postprocessing.PostProcessor` or the path of a
             postprocess.json; None for those of the first metric that has some.
     """
@@ -47,6 +48,7 @@ class CellVisualizationHook(Hook):
         self.test_out_dir = None if test_out_dir is None else Path(test_out_dir)
         self.postprocess = postprocess
         self._drawn = 0
+        self._folder: Path | None = None  # that all images of a test are below
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                        outputs: Sequence[DetDataSample] | None = None) -> None:
@@ -54,6 +56,14 @@ class CellVisualizationHook(Hook):
         step = runner.iter + batch_idx  # of the training, so that pictures of epochs differ
         if self.draw and outputs and step % self.interval == 0 and is_main_process():
             self._give(runner, outputs[0], runner.val_loop.evaluator, 'val_img', step)
+
+    def before_test(self, runner: Runner) -> None:
+        """Find the folder of all images, below which several may have one name."""
+        dataset = runner.test_dataloader.dataset
+        if self.draw and self.test_out_dir is not None and hasattr(dataset, 'get_data_info'):
+            paths = [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
+            self._folder = Path(os.path.commonpath(
+                {os.path.dirname(os.path.abspath(path)) for path in paths}))
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                         outputs: Sequence[DetDataSample] | None = None) -> None:
@@ -73,7 +83,10 @@ class CellVisualizationHook(Hook):
         if name == 'test_img' and self.test_out_dir is not None:
             # The ending of other kinds stays in the name: a.png and a.tif are two images.
             target = file.name if file.suffix == '.png' else f'{file.name}.png'
-            write_picture(self.test_out_dir / target, picture)
+            folder = self.test_out_dir
+            if self._folder is not None:
+                folder /= os.path.relpath(file.parent, self._folder)
+            write_picture(folder / target, picture)
         elif not self.show:
             runner.visualizer.add_image(name, picture, step)
 

@@ -5,6 +5,7 @@ import torch
 from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
 from mmengine.registry import MODELS
 
+from mmsart.engine.runner.resume_check import lr_scaling
 from mmsart.utils.bare_model import bare_model
 
 
@@ -18,7 +19,7 @@ class StageHook(Hook):
     priority = 'HIGHEST'
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Add the stage, the position in it, random states, seed and number of threads."""
+        """Add the stage and the position in it, and what the rest of the run depends on."""
         loop, meta = runner.train_loop, checkpoint['meta']
         epochs, iters = meta['epoch'] - loop.epoch, meta['iter'] - loop.iter
         checkpoint['stage_state'] = dict(
@@ -32,6 +33,7 @@ class StageHook(Hook):
             random_states=runner.random_states,
             seed=loop.batches.seed,
             threads=torch.get_num_threads(),
+            lr_scaling=lr_scaling(runner.cfg),
         )
         checkpoint['early_stopping'] = [
             (hook.wait_count, hook.best_score) for hook in _early_stopping(runner)]

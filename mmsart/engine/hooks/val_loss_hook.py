@@ -2,7 +2,7 @@
 import copy
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,9 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner, set_random_seed
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Subset
 
+from mmsart.datasets.nested import find_datasets
 from mmsart.engine.runner.random_state import get_random_state, set_random_state
 from mmsart.utils import UserError
 from mmsart.utils.bare_model import bare_model
@@ -37,7 +38,7 @@ class ValLossHook(Hook):
     Args:
         pipeline: transforms for these images: those of training without its augmentation, ending
             in ``PackDetInputs``; by default the config's ``val_loss_pipeline``. The dataset is
-            that of ``val_dataloader``.
+            that of ``val_dataloader``, or those that are joined there.
         interval: measure at every `interval`-th validation of a run, or of each of its stages, and
             at the last one.
         num_images: measure on that many images, evenly spread over the dataset; None for all.
@@ -97,24 +98,43 @@ class ValLossHook(Hook):
         return count % self.interval == 0
 
     def _build_dataloader(self, runner: Runner) -> DataLoader:
-        cfg = copy.deepcopy(runner.cfg.get('val_dataloader'))
-        if cfg is None:
-            raise UserError('ValLossHook: the config has no val_dataloader to take images from')
-        pipeline = self.pipeline or runner.cfg.get('val_loss_pipeline')
-        if pipeline is None:
-            raise UserError('ValLossHook: found neither its own pipeline nor val_loss_pipeline in '
-                            'the config, expected transforms that load annotations')
-        cfg['dataset']['pipeline'] = copy.deepcopy(pipeline)
-        cfg['batch_size'] = 1
-        cfg['persistent_workers'] = False
-        # Rounding up would count some images twice where processes share them unequally.
-        cfg['sampler'] = dict(type='DefaultSampler', shuffle=False, round_up=False)
-        dataset = runner.build_dataloader(cfg).dataset
-        if self.num_images is not None and self.num_images < len(dataset):
-            chosen = np.linspace(0, len(dataset) - 1, self.num_images).round().astype(int)
-            dataset.get_subset_(chosen.tolist())
+        cfg = val_loss_dataloader(runner.cfg, self.pipeline)
+        dataset: Dataset = runner.build_dataloader(cfg).dataset
+        count = len(dataset)  # type: ignore[arg-type]
+        if self.num_images is not None and self.num_images < count:
+            chosen = np.linspace(0, count - 1, self.num_images).round().astype(int)
+            dataset = Subset(dataset, chosen.tolist())
         cfg['dataset'] = dataset
         return runner.build_dataloader(cfg)
+
+
+def val_loss_dataloader(cfg: Mapping[str, Any], pipeline: list | None = None) -> Any:
+    """Return the config of a loader of validation images, one by one, on their way to losses.
+
+    Args:
+        cfg: the config of a run.
+        pipeline: transforms of the images; None for the config's ``val_loss_pipeline``.
+
+    Returns:
+        A copy of its ``val_dataloader`` with these transforms, in each of the data sets that are
+        joined.
+
+    Raises:
+        UserError: the config has no such loader, or there is no pipeline.
+    """
+    loader = copy.deepcopy(cfg.get('val_dataloader'))
+    if loader is None:
+        raise UserError('ValLossHook: the config has no val_dataloader to take images from')
+    pipeline = pipeline or cfg.get('val_loss_pipeline')
+    if pipeline is None:
+        raise UserError('ValLossHook: found neither its own pipeline nor val_loss_pipeline in '
+                        'the config, expected transforms that load annotations')
+    for dataset in find_datasets(loader):
+        dataset['pipeline'] = copy.deepcopy(pipeline)
+    # Rounding up would count some images twice where processes share them unequally.
+    sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
+    loader.update(batch_size=1, persistent_workers=False, sampler=sampler)
+    return loader
 
 
 @contextmanager

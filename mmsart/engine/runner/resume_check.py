@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmengine.dist import get_world_size
+
 from mmsart.engine.runner.stages import Stage, plain_types, read_stages
 from mmsart.utils import UserError
 
@@ -19,6 +21,22 @@ REMEDY = ('resume with the settings of the run, or give the checkpoint as load_f
 def plain_schedule(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a schedule without stages is made of, for its checkpoints."""
     return {key: plain_types(cfg.get(key)) for key in SCHEDULE_KEYS}
+
+
+def lr_scaling(cfg: Mapping[str, Any]) -> dict[str, int] | None:
+    """Return what the learning rates of each stage are scaled by; None where they are not.
+
+    Args:
+        cfg: config of a run.
+
+    Returns:
+        ``base_batch_size``, that of the config's rates, and ``batch_size`` of all processes.
+    """
+    scale = cfg.get('auto_scale_lr') or {}
+    if not scale.get('enable'):
+        return None
+    return dict(base_batch_size=scale['base_batch_size'],
+                batch_size=cfg['train_dataloader']['batch_size'] * get_world_size())
 
 
 def check_resume(checkpoint: Mapping[str, Any], cfg: Mapping[str, Any]) -> None:
@@ -41,6 +59,9 @@ def check_resume(checkpoint: Mapping[str, Any], cfg: Mapping[str, Any]) -> None:
             raise UserError('resume: the checkpoint is not from a run in stages; '
                             'give it as load_from to start from its weights')
         check_stages(state, read_stages(stages))
+        if 'lr_scaling' in state:
+            _refuse_difference(state['lr_scaling'], lr_scaling(cfg),
+                               'auto_scale_lr (--auto-scale-lr)')
     elif state is not None:
         raise UserError('resume: the checkpoint is from a run in stages, the config has none; '
                         'give it as load_from to start from its weights')

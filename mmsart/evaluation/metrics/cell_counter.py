@@ -30,20 +30,21 @@ class CellCounter(PostprocessedMetric):
             data_batch: not used.
             data_samples: data samples as dicts, with ``pred_instances``.
         """
-        self.results += [(sample['img_id'], image_name(sample), len(self.final_instances(sample)))
-                         for sample in data_samples]
+        self.results += [
+            (sample.get('img_path', ''), image_name(sample), len(self.final_instances(sample)))
+            for sample in data_samples]
 
-    def compute_metrics(self, results: list[tuple[Any, str, int]]) -> dict[str, float]:
+    def compute_metrics(self, results: list[tuple[str, str, int]]) -> dict[str, float]:
         """Keep the counts; in the log they would be a line of thousands.
 
         Args:
-            results: of all ranks: the dataset's id, the name and the count of each image.
+            results: of all ranks: the file, the name and the count of each image.
 
         Returns:
             No value.
         """
-        keys, names, counts = zip(*results, strict=True)
-        self.counts = dict(sorted(zip(distinct_names(names, keys), counts, strict=True)))
+        paths, names, counts = zip(*results, strict=True)
+        self.counts = dict(sorted(zip(distinct_names(names, paths), counts, strict=True)))
         return {}
 
 

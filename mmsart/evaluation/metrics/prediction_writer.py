@@ -41,19 +41,20 @@ class PredictionWriter(BaseMetric):
         """
         classes = dataset_classes(self)
         for sample in data_samples:
-            self.results.append((sample['img_id'], to_plain(to_predictions(sample, classes))))
+            self.results.append(
+                (sample.get('img_path', ''), to_plain(to_predictions(sample, classes))))
 
-    def compute_metrics(self, results: list[tuple[Any, dict[str, Any]]]) -> dict[str, float]:
+    def compute_metrics(self, results: list[tuple[str, dict[str, Any]]]) -> dict[str, float]:
         """Write the file.
 
         Args:
-            results: of all ranks: the dataset's id and the predictions of each image.
+            results: of all ranks: the file and the predictions of each image.
 
         Returns:
             No value.
         """
         images = [plain for _, plain in results]
-        names = distinct_names([plain['img_id'] for plain in images], [key for key, _ in results])
+        names = distinct_names([plain['img_id'] for plain in images], [path for path, _ in results])
         for plain, name in zip(images, names, strict=True):
             plain['img_id'] = name
         images.sort(key=lambda plain: plain['img_id'])  # whatever the number of ranks

@@ -53,19 +53,20 @@ class SubmissionWriter(PostprocessedMetric):
         """
         for sample in data_samples:
             final = self.final_instances(sample)
-            self.results.append((sample['img_id'], image_name(sample), final.masks.to_rles()))
+            self.results.append(
+                (sample.get('img_path', ''), image_name(sample), final.masks.to_rles()))
 
-    def compute_metrics(self, results: list[tuple[Any, str, list[dict]]]) -> dict[str, float]:
+    def compute_metrics(self, results: list[tuple[str, str, list[dict]]]) -> dict[str, float]:
         """Write the file.
 
         Args:
-            results: of all ranks: the dataset's id, the name and the masks of each image.
+            results: of all ranks: the file, the name and the masks of each image.
 
         Returns:
             No value.
         """
-        keys, names, masks = zip(*results, strict=True)
-        final = dict(zip(distinct_names(names, keys), masks, strict=True))
+        paths, names, masks = zip(*results, strict=True)
+        final = dict(zip(distinct_names(names, paths), masks, strict=True))
         write_submission(self.path, final.items(), sorted(final))
         MMLogger.get_current_instance().info(f'submission written to {self.path}')
         return {}

@@ -80,6 +80,26 @@ def test_a_test_writes_every_image(name, written, runner, tmp_path):
     assert runner.shown == []
 
 
+def test_images_of_one_name_in_several_folders_have_a_picture_each(runner, tmp_path):
+    files = [tmp_path / 'in' / folder / '1.png' for folder in ('a', 'b')]
+    for file in files:
+        file.parent.mkdir(parents=True)
+    batch = [sample(file) for file in files]
+    runner.test_dataloader = SimpleNamespace(dataset=Images([str(file) for file in files]))
+    hook = CellVisualizationHook(draw=True, test_out_dir=tmp_path / 'out')
+    hook.before_test(runner)
+    hook.after_test_iter(runner, 0, outputs=batch)
+    assert sorted((tmp_path / 'out').rglob('*.png')) == [
+        tmp_path / 'out/a/1.png', tmp_path / 'out/b/1.png']
+
+
+class Images(list):
+    """A data set of files."""
+
+    def get_data_info(self, index):
+        return dict(img_path=self[index])
+
+
 def test_without_a_folder_pictures_of_a_test_go_to_the_backends(runner, tmp_path):
     hook = CellVisualizationHook(draw=True)
     batch = [sample(tmp_path / 'a.png'), sample(tmp_path / 'b.png')]

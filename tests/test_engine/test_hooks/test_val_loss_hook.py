@@ -111,6 +111,17 @@ def test_num_images_spreads_over_the_dataset(make_runner, num_images):
     assert metrics['val_loss/loss_fit'] == pytest.approx(hand_fit(runner.model, chosen))
 
 
+@pytest.mark.parametrize(('num_images', 'chosen'), [(None, [6, 7, 2, 3]), (3, [6, 2, 3])])
+def test_joined_data_sets_are_measured_together(make_runner, num_images, chosen):
+    one = dict(type='CurveToyDataset', pipeline=[dict(type='CurveToyPack')], length=2)
+    joined = dict(type='ConcatDataset', datasets=[dict(one, offset=6), dict(one, offset=2)])
+    runner = make_runner()
+    runner.train()
+    runner.cfg.val_dataloader.dataset = joined
+    metrics = measure(runner, num_images=num_images)
+    assert metrics['val_loss/loss_fit'] == pytest.approx(hand_fit(runner.model, chosen))
+
+
 def test_plateau_scheduler_watches_it(make_runner):
     """A loss that cannot fall, as nothing learns, makes the scheduler act."""
     runner = make_runner(
