@@ -24,6 +24,7 @@ from mmsart.datasets.coco_file import (
     find_problems,
     read_coco,
 )
+from mmsart.datasets.coco_missing import count_missing
 from mmsart.datasets.image_file import find_unreadable, read_header
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.synthetic.dataset import SyntheticDataset
@@ -148,8 +149,11 @@ def check_coco_metric(cfg: Config, name: str, datasets: Sequence[BaseDetDataset]
         kind = METRICS.get(evaluator['type']) if 'type' in evaluator else None
         if isinstance(kind, type) and issubclass(kind, CocoMetric) and evaluator.get('ann_file'):
             coco = read_coco(evaluator['ann_file'])
-            raise_all(find_problems(coco, with_masks=False))
             cure = 'without ann_file the metric takes the truth of the data set'
+            if lacking := count_missing(coco):
+                raise UserError(f'{coco.path}: annotations: found {max(lacking.values())} without '
+                                f'{named(lacking)}, which pycocotools needs; {cure}')
+            raise_all(find_problems(coco, with_masks=False))
             check_crowds(coco, f"crowds='cells' in the data set reads them as cells, and {cure}")
             ids = Counter(sample['img_id'] for dataset in datasets for sample in dataset.data_list)
             if ids and ids.most_common(1)[0][1] > 1:

@@ -15,6 +15,7 @@ from mmsart.datasets.coco_file import (
     find_problems,
     read_coco,
 )
+from mmsart.datasets.coco_missing import fill_in
 from mmsart.datasets.image_folder import image_size
 from mmsart.datasets.indices import check_indices, choose
 from mmsart.utils.errors import UserError, raise_all
@@ -32,7 +33,8 @@ class CheckedCocoDataset(CocoDataset):
     `CocoDataset` goes by the order of the file. Whatever is wrong is named at once: an RLE of
     another size than its image or with other counts, polygons that are none, boxes apart from
     their masks, unknown images and categories, doubled ids; images that are missing, damaged, or
-    of another size or depth. See :func:`mmsart.datasets.coco_file.find_problems`.
+    of another size or depth. See :func:`mmsart.datasets.coco_file.find_problems`. Boxes, areas and
+    ids that are not there at all, as scripts leave them out, are those of the masks.
 
     Args:
         *args: of `CocoDataset`.
@@ -73,7 +75,7 @@ class CheckedCocoDataset(CocoDataset):
         Returns:
             One dict per image, in the order of the file or of the indices.
         """
-        coco = self.read()
+        coco = fill_in(self.read())
         check_coco(coco, self)
         images = choose(coco.images, self.positions, coco.path)
         classes = class_names(self.metainfo)

@@ -112,7 +112,7 @@ def find_problems(coco: CocoFile, with_masks: bool = True,
         Annotations with ``ignore`` set, which are left out, need an image and category alone.
     """
     return [UserError(f'{coco.path}: {problem}') for problem in [
-        *_image_problems(coco.images), *_category_problems(coco.categories),
+        *_image_problems(coco.images), *_category_problems(coco),
         *_annotation_problems(coco, with_masks, with_boxes)]]
 
 
@@ -158,7 +158,7 @@ def _image_problems(images: Iterable[Record]) -> Iterator[str]:
     seen = set()
     for number, image in enumerate(images):
         place = _name(image) or f'image number {number}, from 0'
-        if not _is_id(image.get('id')):
+        if not is_id(image.get('id')):
             yield f'{place}: id: found {_found(image, "id")}, expected a number or text'
         elif image['id'] in seen:
             yield f'{place}: id: found {shown(image["id"])} twice, expected each once'
@@ -168,20 +168,22 @@ def _image_problems(images: Iterable[Record]) -> Iterator[str]:
         if not isinstance(name, str) or not name or '\0' in name:
             yield f'{place}: file_name: found {_found(image, "file_name")}, expected a name'
         for side in ('height', 'width'):
-            if not _is_side(image.get(side)):
+            if not is_side(image.get(side)):
                 yield (f'{place}: {side}: found {_found(image, side)}, expected a whole number of '
                        'pixels, at least 1')
 
 
-def _category_problems(categories: Iterable[Record]) -> Iterator[str]:
+def _category_problems(coco: CocoFile) -> Iterator[str]:
+    used = {each['category_id'] for each in coco.annotations if is_id(each.get('category_id'))}
     for key, expected in (('id', 'a number or text'), ('name', 'a text')):
         values = []
-        for number, category in enumerate(categories):
+        for number, category in enumerate(coco.categories):
             value = category.get(key)
-            if not (_is_id(value) if key == 'id' else isinstance(value, str)):
+            if not (is_id(value) if key == 'id' else isinstance(value, str)):
                 yield (f'category number {number}, from 0: {key}: found {_found(category, key)}, '
                        f'expected {expected}')
-            else:
+            elif key == 'id' or (is_id(category.get('id')) and category['id'] in used):
+                # Roboflow puts its project in front, often by the name of a class, and empty.
                 values.append(value)
         for value, count in Counter(values).items():
             if count > 1:
@@ -189,26 +191,26 @@ def _category_problems(categories: Iterable[Record]) -> Iterator[str]:
 
 
 def _annotation_problems(coco: CocoFile, with_masks: bool, with_boxes: bool) -> Iterator[str]:
-    images = {image['id']: image for image in coco.images if _is_id(image.get('id'))}
-    categories = {each['id'] for each in coco.categories if _is_id(each.get('id'))}
+    images = {image['id']: image for image in coco.images if is_id(image.get('id'))}
+    categories = {each['id'] for each in coco.categories if is_id(each.get('id'))}
     seen: set = set()
     of_image: dict[Any, list[Record]] = defaultdict(list)
     for number, annotation in enumerate(coco.annotations):
-        number_or_id = (shown(annotation['id']) if _is_id(annotation.get('id'))
+        number_or_id = (shown(annotation['id']) if is_id(annotation.get('id'))
                         else f'number {number}, from 0')
         problem = _record_problem(annotation, images, categories, seen)
         if with_boxes and not problem and not annotation.get('ignore'):
             problem = _box_problem(annotation)
         if problem:
             owner = annotation.get('image_id')
-            image = images.get(owner, {}) if _is_id(owner) else {}
+            image = images.get(owner, {}) if is_id(owner) else {}
             yield ', '.join(filter(None, [
                 _name(image), f'annotation {number_or_id}: {problem}']))
         elif not annotation.get('ignore'):
             of_image[annotation['image_id']].append(annotation)
     for img_id, annotations in of_image.items():
         image = images[img_id]
-        if _is_side(image.get('height')) and _is_side(image.get('width')):
+        if is_side(image.get('height')) and is_side(image.get('width')):
             for annotation, problem in _mask_problems(image, annotations, with_masks, with_boxes):
                 place = _name(image) or f'image {shown(img_id)}'
                 yield f'{place}, annotation {shown(annotation["id"])}: {problem}'
@@ -219,7 +221,7 @@ def _record_problem(annotation: Record, images: Mapping[Any, Record], categories
     """Say what is wrong with an annotation but for box and mask; None where nothing is."""
     for key, known in (('id', None), ('image_id', images), ('category_id', categories)):
         value = annotation.get(key)
-        if not _is_id(value):
+        if not is_id(value):
             return f'{key}: found {_found(annotation, key)}, expected a number or text'
         if known is not None and value not in known:
             what = 'image' if key == 'image_id' else 'category'
@@ -285,12 +287,14 @@ def _as_id(key: str) -> int | str:
     return int(key) if key.isascii() and key.isdigit() and len(key) < 19 else key
 
 
-def _is_id(value: Any) -> bool:
+def is_id(value: Any) -> bool:
+    """Tell whether a value of a file can be an id: a whole number or a text."""
     return (isinstance(value, int | str) and not isinstance(value, bool)) or (
         isinstance(value, float) and value.is_integer())
 
 
-def _is_side(value: Any) -> bool:
+def is_side(value: Any) -> bool:
+    """Tell whether a value of a file can be the height or width of an image in pixels."""
     return _is_finite(value) and value >= 1 and value == int(value)
 
 

@@ -1,4 +1,5 @@
 """LIVECell: phase-contrast images of eight cell types, whose type is in their names."""
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 from mmdet.registry import DATASETS
 
 from mmsart.datasets.checked_coco import CheckedCocoDataset
-from mmsart.datasets.coco_file import CocoFile
+from mmsart.datasets.coco_file import CocoFile, Record
 from mmsart.utils.errors import UserError, named
 
 LIVECELL_FOLDERS = ('A172', 'BT474', 'BV2', 'Huh7', 'MCF7', 'SHSY5Y', 'SkBr3', 'SKOV3')
@@ -23,7 +24,8 @@ class LIVECellDataset(CheckedCocoDataset):
     categories already. Images may lie in a folder for each type, as in ``images.zip``, or all in
     one.
 
-    With ``metainfo=dict(classes=('cell',))`` it is a data set of one class.
+    With ``metainfo=dict(classes=('cell',))`` it is a data set of one class; with some of the types
+    as classes it has the images of these alone.
 
     Args:
         *args: of `CheckedCocoDataset`.
@@ -47,6 +49,7 @@ class LIVECellDataset(CheckedCocoDataset):
         coco = super().read()
         images = [dict(image, file_name=self._place(coco.path, image))
                   if isinstance(image.get('file_name'), str) else image for image in coco.images]
+        coco, images = self._keep_types(coco, images)
         classes = set(self.metainfo['classes'])
         # What is no name or number at all is left to the check of what was read.
         if any(_is_key(category.get('name')) and category['name'] in classes
@@ -63,10 +66,29 @@ class LIVECellDataset(CheckedCocoDataset):
             dict(id=number, name=name) for name, number in numbers.items()]
         return replace(coco, images=images, annotations=annotations, categories=categories)
 
+    def _keep_types(self, coco: CocoFile, images: list[Record]) -> tuple[CocoFile, list[Record]]:
+        """Leave out images of types that are none of the classes, where some types are.
+
+        As images without cells they would count in a score.
+        """
+        others = set(self.METAINFO['classes']) - set(self.metainfo['classes'])
+        if len(others) == len(self.METAINFO['classes']):
+            return coco, images  # the classes are no types
+        kept = [image for image in images if _prefix(image) not in others]
+        if len(kept) < len(images):
+            warnings.warn(
+                f'{coco.path}: {len(images) - len(kept)} images of {named(sorted(others))} left '
+                f'out: metainfo.classes names {named(self.metainfo["classes"])}', stacklevel=4)
+        left_out = {image['id'] for image in images
+                    if _prefix(image) in others and _is_key(image.get('id'))}
+        annotations = [record for record in coco.annotations
+                       if not (_is_key(record.get('image_id')) and record['image_id'] in left_out)]
+        return replace(coco, annotations=annotations), kept
+
     @staticmethod
     def _type(path: str, image: dict[str, Any]) -> str:
         """Tell an image's type by its name, in small letters."""
-        prefix = Path(image['file_name']).name.split('_')[0].lower()
+        prefix = _prefix(image)
         if prefix not in LIVECellDataset.METAINFO['classes']:
             raise UserError(
                 f'{path}: image {image["file_name"]!r}: found the type {prefix!r} in its name, '
@@ -83,6 +105,11 @@ class LIVECellDataset(CheckedCocoDataset):
                         and (folder / parent / name).is_file():
                     return f'{parent}/{name}'
         return name
+
+
+def _prefix(image: Record) -> str:
+    """Return what a file's name begins with, in small letters."""
+    return Path(str(image.get('file_name'))).name.split('_')[0].lower()
 
 
 def _is_key(value: Any) -> bool:

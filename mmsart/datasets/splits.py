@@ -38,6 +38,15 @@ def holdout(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequenc
     if not 0.05 <= val_fraction <= 0.95:
         raise UserError(f'val_fraction: found {val_fraction}, expected 0.05 to 0.95')
     share = Fraction(val_fraction).limit_denominator(20)
+    fields = len(set(groups))
+    if fields < share.denominator:
+        nearest = max(1, min(fields - 1, round(val_fraction * fields))) / fields
+        cure = f'val_fraction={nearest:.2f} of these, or ' if fields > 1 else ''
+        raise UserError(
+            f'val_fraction: found {val_fraction}, {share.numerator} of {share.denominator} parts, '
+            f'and {len(image_ids)} images of {fields} fields of view (sample_id), each of which '
+            f"goes to one side as a whole; expected {cure}subset='all' and other images for the "
+            'validation')
     fold_of = _folds(image_ids, cell_types, groups, share.denominator, seed)
     val = fold_of < share.numerator
     return np.flatnonzero(~val), np.flatnonzero(val)

@@ -19,6 +19,8 @@ import mmsart.registration  # noqa: F401
 from mmsart.apis.checks import check_data
 from mmsart.apis.config import load_config
 from mmsart.datasets.checked_coco import CheckedCocoDataset
+from mmsart.datasets.coco_file import read_coco
+from mmsart.datasets.coco_missing import fill_in
 from mmsart.utils import UserError
 from tests.run_tool import run_tool
 from tests.test_cases.coco_files import APPEND, BOX, CLASSES, DELETE, GOOD, H, W, write_folder
@@ -87,7 +89,7 @@ BAD = {
                         'image a.png, annotation 1: segmentation: found None'),
     'null': (dict(annotations__0__segmentation=None), 'segmentation: found None'),
     # boxes
-    'no box': (dict(annotations__0__bbox=DELETE), 'annotation 1: bbox: found none, expected 4'),
+    'null as a box': (dict(annotations__0__bbox=None), 'annotation 1: bbox: found None, expected'),
     'a box of NaN': (dict(annotations__0__bbox=[20, 10, float('nan'), 30]), 'annotation 1: bbox'),
     'a box of texts': (dict(annotations__0__bbox=['20', '10', '40', '30']), 'annotation 1: bbox'),
     'a box of infinity': (dict(annotations__0__bbox=[20, 10, float('inf'), 30]), '1: bbox: found'),
@@ -98,7 +100,6 @@ BAD = {
     'a box elsewhere': (dict(annotations__1__bbox=[60, 60, 9, 9]),
                         'annotation 2: bbox: found [60, 60, 9, 9], expected about [1, 2, 2, 2]'),
     # records
-    'no area': (dict(annotations__0__area=DELETE), 'annotation 1: area: found none'),
     'an area of NaN': (dict(annotations__0__area=float('nan')), 'annotation 1: area: found nan'),
     'an area as text': (dict(annotations__0__area='1200'), "annotation 1: area: found '1200'"),
     'crowd as text': (dict(annotations__0__iscrowd='0'), "annotation 1: iscrowd: found '0'"),
@@ -110,7 +111,6 @@ BAD = {
     'an unknown category': (dict(annotations__0__category_id=0),
                             'image a.png, annotation 1: category_id: found 0, expected the id of'),
     'no category': (dict(annotations__0__category_id=DELETE), 'category_id: found none'),
-    'no id': (dict(annotations__0__id=DELETE), 'annotation number 0, from 0: id: found none'),
     'an id twice': (dict(annotations__1__id=1),
                     'image b.png, annotation 1: id: found 1 twice, expected each once'),
     'the same annotation twice': (dict(annotations__0=APPEND), 'annotation 1: id: found 1 twice'),
@@ -127,7 +127,7 @@ BAD = {
     'a zero byte in a name': (dict(images__0__file_name='a\0.png'),
                               "file_name: found 'a\\x00.png', expected a name"),
     'a category twice': (dict(categories__1__id=1), 'categories: found the id 1 2 times'),
-    'a name twice': (dict(categories__1__name='cort'), "categories: found the name 'cort' 2 times"),
+    'a name twice': (dict(categories__0__name='cort'), "categories: found the name 'cort' 2 times"),
     'no name': (dict(categories__1__name=DELETE), 'category number 1, from 0: name: found none'),
     'none of the classes': (dict(categories=[dict(id=1, name='glia'), dict(id=3, name='HeLa')]),
                             'categories: found glia, HeLa, expected one of the classes shsy5y'),
@@ -360,6 +360,52 @@ def test_polygons_over_the_border_are_read(tmp_path):
                  annotations__0__bbox=[-15.5, -8, 45.5, 28.25])
     check(tmp_path)
     assert masks_of(build(folder=tmp_path))[1].sum() == 30 * 20
+
+
+MISSING = dict(annotations__0__bbox=DELETE, annotations__0__area=DELETE,
+               annotations__1__area=DELETE, annotations__1__id=DELETE)
+
+
+def test_boxes_areas_and_ids_that_are_missing_come_from_the_masks(tmp_path):
+    write_folder(tmp_path, **MISSING)
+    with pytest.warns(UserWarning, match=(
+            r'coco\.json: annotations without bbox: 1, area: 2, id: 1; boxes and areas are those')):
+        dataset = build(folder=tmp_path)
+    assert_good(dataset)
+    assert [dataset.get_data_info(i)['instances'][0]['bbox'] for i in (0, 1)] == [
+        [20, 10, 60, 40], [1, 2, 3, 4]]
+    filled = fill_in(read_coco(tmp_path / 'coco.json')).annotations
+    assert [each['area'] for each in filled] == [30 * 40, 4]
+    assert [each['id'] for each in filled] == [1, 2]
+    with pytest.raises(UserError, match='annotation 1: bbox: found none'):
+        check(tmp_path, 'OwnCocoDataset')  # which has no use for them
+
+
+def test_the_file_of_cocos_metric_has_them(tmp_path):
+    path = write_folder(tmp_path, **MISSING)
+    config = write_config(tmp_path, rest='val_evaluator = dict('
+                          f'type="CroppedCocoMetric", ann_file={str(path)!r})')
+    with (pytest.warns(UserWarning, match='annotations without'),
+          pytest.raises(UserError, match=r'annotations: found 2 without bbox, area, id, which '
+                                         r'pycocotools needs; without ann_file the metric takes')):
+        check_data(load_config(str(config)), ('val_dataloader',))
+
+
+@pytest.mark.parametrize('segmentation', [None, [BOX[:4]]])
+def test_a_bad_mask_measures_nothing(tmp_path, segmentation):
+    write_folder(tmp_path, annotations__0__bbox=DELETE, annotations__0__segmentation=segmentation)
+    with (pytest.warns(UserWarning, match='without bbox: 1'),
+          pytest.raises(UserError, match='annotation 1: bbox: found none')):
+        build(folder=tmp_path)
+
+
+def test_a_category_without_annotations_may_have_the_name_of_another(tmp_path):
+    """As where Roboflow puts the project in front."""
+    write_folder(tmp_path, categories__1__name='cort')
+    check(tmp_path)
+    assert_good(build(folder=tmp_path))
+    with pytest.raises(UserError, match='found shsy5y, cort, cort in this order, expected shsy5y'):
+        check(tmp_path, 'OwnCocoDataset')
 
 
 @pytest.mark.parametrize('kind', KINDS)

@@ -169,6 +169,17 @@ def values(records):
     return list(records.values()) if isinstance(records, dict) else records
 
 
+def measured(annotation, height, width):
+    """Return box and area of a mask, where one of them is missing."""
+    if {'bbox', 'area'} <= set(annotation):
+        return {}
+    code = annotation['segmentation']
+    if isinstance(code, list) or isinstance(code['counts'], list):
+        code = coco_mask.frPyObjects(code, height, width)
+    code = coco_mask.merge(code) if isinstance(code, list) else code
+    return dict(bbox=coco_mask.toBbox(code).tolist(), area=int(coco_mask.area(code)))
+
+
 def plain_instances(content):
     """List what a COCO file holds of each image: label, mask, and which pixels are certain."""
     names = {each['id']: each['name'] for each in values(content['categories'])}
@@ -177,8 +188,10 @@ def plain_instances(content):
         height, width = int(image['height']), int(image['width'])
         found[image['id']] = instances = []
         for each in values(content['annotations']):
-            x, y, w, h = each['bbox'] if each['image_id'] == image['id'] and not each.get(
-                'ignore') else (0, 0, 0, 0)
+            if each['image_id'] != image['id'] or each.get('ignore'):
+                continue
+            each = {**measured(each, height, width), **each}
+            x, y, w, h = each['bbox']
             inside = min(x + w, width) > max(x, 0) and min(y + h, height) > max(y, 0)
             name = names[each['category_id']]
             if inside and w >= 1 and h >= 1 and each['area'] > 0 and name in CLASSES:

@@ -33,6 +33,19 @@ def test_some_types_alone(tmp_path):
     assert labels == [1, 0]
 
 
+@pytest.mark.parametrize('keyed', [True, False])
+def test_images_of_other_types_are_left_out(tmp_path, keyed):
+    """Each would be an image without cells, which scores 1 if nothing is found there."""
+    with pytest.warns(UserWarning, match=r'train\.json: 7 images of a172, .* left out: '
+                                         r'metainfo\.classes names bv2'):
+        dataset = read(write_livecell(tmp_path / 'data', keyed=keyed), test_mode=True,
+                       metainfo=dict(classes=('bv2',)))
+    assert len(dataset) == 1
+    sample = dataset.get_data_info(0)
+    assert 'BV2_' in sample['img_path']
+    assert [each['bbox_label'] for each in sample['instances']] == [0, 0, 0]
+
+
 def test_one_class_of_all(tmp_path):
     dataset = read(write_livecell(tmp_path / 'data'), metainfo=dict(classes=('cell',)))
     assert {each['bbox_label'] for i in range(8)

@@ -81,6 +81,22 @@ def test_bad_holdout(arguments, problem):
         holdout(*make(), **arguments)
 
 
+@pytest.mark.parametrize(('images', 'fields', 'cure'), [
+    (3, 3, r"expected val_fraction=0\.33 of these, or subset='all' and other images for"),
+    (4, 2, r'expected val_fraction=0\.50 of these'), (4, 4, r'expected val_fraction=0\.25'),
+    (10, 1, "expected subset='all' and other images for the validation")])
+def test_too_few_fields_for_a_share_are_told_which_would_do(images, fields, cure):
+    ids = [str(number) for number in range(images)]
+    groups = [str(number % fields) for number in range(images)]
+    with pytest.raises(UserError, match=(
+            rf'val_fraction: found 0\.2, 1 of 5 parts, and {images} images of {fields} fields of '
+            rf'view .*{cure}')) as caught:
+        holdout(ids, ['cort'] * images, groups)
+    if fields > 1:
+        share = float(str(caught.value).split('val_fraction=')[1].split()[0])
+        assert len(holdout(ids, ['cort'] * images, groups, share)[1]) == images // fields
+
+
 @pytest.mark.parametrize(('n', 'fold', 'problem'), [
     (1, 0, 'found 1 folds'), (5, 5, 'fold: found 5'), (5, -1, 'fold: found -1'),
     (100, 0, 'expected at least 100 fields'),
