@@ -9,7 +9,7 @@ import numpy as np
 from mmsart.app.items import Facts, Item, results_of
 from mmsart.app.library import Library
 from mmsart.app.wire import encode_cells
-from mmsart.report.truth import Truth, compare, find_truth, read_truth
+from mmsart.report.truth import Truth, TruthIndex, compare, read_truth
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import OKABE_ITO, class_colours
 from mmsart.utils import UserError
@@ -35,12 +35,12 @@ class Truths:
     def __init__(self, path: Path | None, folder: Path) -> None:
         self._folder, self._lock = folder, threading.Lock()
         self._given = read_truth(path) if path is not None else {}
-        self._known = dict(self._given)
-        self._found: dict[str, Truth | None] = {}  # by item's name: to look through all is slow
         self.version = 0
+        sent: dict[str, Truth] = {}
         # A stop may have left the one before: the newest is in force.
         for each in sorted(folder.glob('truth.*'), key=_changed)[-1:]:
-            self._known |= read_truth(each)
+            sent = read_truth(each)
+        self._index = TruthIndex(self._given | sent)
 
     def take(self, path: Path, suffix: str) -> int:
         """Take annotations that were sent, in place of those sent before.
@@ -62,21 +62,33 @@ class Truths:
             for old in self._folder.glob('truth.*'):
                 if old != target:
                     old.unlink()
-            self._known, self._found = self._given | found, {}
+            self._index = TruthIndex(self._given | found)
             self.version += 1
         return len(found)
 
     def find(self, item: Item) -> Truth | None:
         """Find the truth of an image; planes of stacks have none."""
-        if item.facts is None or item.facts.frames > 1:
-            return None
-        with self._lock:
-            if item.name not in self._found:
-                self._found[item.name] = find_truth(self._known, item.name)
-            truth = self._found[item.name]
-        fits = truth is not None and (truth.masks.height, truth.masks.width) == (
-            item.facts.height, item.facts.width)
-        return truth if fits else None
+        truth, problem = self._look(item)
+        return None if problem else truth
+
+    def problem(self, item: Item) -> str:
+        """Say why an image has no truth; nothing where it has one, or no truth is known at all."""
+        return self._look(item)[1] if len(self._index) else ''
+
+    def _look(self, item: Item) -> tuple[Truth | None, str]:
+        facts = item.facts
+        if facts is None:
+            return None, 'found no cells yet, expected an image that is done'
+        if facts.frames > 1:
+            return None, 'found a stack, expected a single picture: truth is of those'
+        truth = self._index.find(item.name)
+        if truth is None:
+            return None, 'found no truth of this name'
+        size, expected = (truth.masks.width, truth.masks.height), (facts.width, facts.height)
+        if size != expected:
+            return truth, (f'found truth of {size[0]} x {size[1]} pixels, expected '
+                           f'{expected[0]} x {expected[1]}')
+        return truth, ''
 
     def encode(self, library: Library, item: Item) -> bytes:
         """Write the true cells of an image as :func:`~mmsart.app.wire.encode_cells` does.
@@ -88,9 +100,9 @@ class Truths:
         Raises:
             UserError: there is none.
         """
-        truth = self.find(item)
-        if truth is None:
-            raise UserError(f'{item.name}: found no truth of this name and size')
+        truth, problem = self._look(item)
+        if truth is None or problem:
+            raise UserError(f'{item.name}: {problem}')
         facts = results_of(item)
         comparison = compare(library.cells(item, 0), truth, facts.classes)
         types = [name or UNKNOWN for name in truth.types]

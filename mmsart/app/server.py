@@ -141,6 +141,7 @@ class _Page:
                 facts['colours'] = class_colours(len(item.facts.classes), item.facts.palette)
                 facts['postprocess'] = {name: item.facts.postprocess[name] for name in CHANGEABLE}
             plain['truth'] = item.state == DONE and self.truths.find(item) is not None
+            plain['truth_problem'] = self.truths.problem(item) if item.state == DONE else ''
         return plain
 
     def items(self, ids: Any) -> list[Item]:
@@ -292,7 +293,9 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
             raise UserError(str(error).replace(str(path), Path(name).name)) from error
         finally:
             path.unlink(missing_ok=True)
-        return dict(images=count)
+        done = page.items('all')
+        return dict(images=count, pictures=len(done),
+                    found=sum(page.truths.find(item) is not None for item in done))
 
 
 def _add_viewer(app: FastAPI, page: _Page) -> None:

@@ -21,9 +21,8 @@ from mmsart.report.results import ResultFrame, ResultImage, Results, read_result
 from mmsart.report.truth import (
     ALL,
     Comparison,
-    Truth,
+    TruthIndex,
     compare,
-    find_truth,
     precision_table,
     read_truth,
 )
@@ -69,7 +68,7 @@ def write_report(folder: str | os.PathLike, truth: str | os.PathLike | None = No
     if pictures < 0:
         raise UserError(f'--pictures: found {pictures}, expected a number of at least 0')
     results = read_results(folder)
-    truths = None if truth is None else read_truth(truth)
+    truths = None if truth is None else TruthIndex(read_truth(truth))
     check_target(target, '.html', [truth])
     entries = [_Entry(image, number) for number, image in enumerate(results.images)]
     if truths is not None:
@@ -85,11 +84,11 @@ def write_report(folder: str | os.PathLike, truth: str | os.PathLike | None = No
     return target
 
 
-def _compare_all(entries: Sequence[_Entry], truths: dict[str, Truth], results: Results,
+def _compare_all(entries: Sequence[_Entry], truths: TruthIndex, results: Results,
                  path: str) -> None:
     """Compare the images of one frame that have a truth."""
     for entry in entries:
-        true = find_truth(truths, entry.image.name)
+        true = truths.find(entry.image.name)
         if true is not None and entry.image.row['frames'] == 1:
             [frame] = entry.image.frames()
             entry.comparison = compare(frame.detections, true, results.classes)

@@ -81,22 +81,37 @@ def read_truth(path: str | os.PathLike) -> dict[str, Truth]:
     return _read_coco(path) if path.suffix.lower() == '.json' else _read_csv(path)
 
 
-def find_truth(truths: Mapping[str, Truth], name: str) -> Truth | None:
-    """Find the truth of an image.
+class TruthIndex:
+    """Truths that are found by an image's name without a look at them all.
 
     Args:
         truths: of :func:`read_truth`.
-        name: of the image, with its ending.
-
-    Returns:
-        The truth of the same name and folders; else the only one of the same name in any folder;
-        else None.
     """
-    whole = _without_ending(name)
-    if whole in truths:
-        return truths[whole]
-    same = [truth for key, truth in truths.items() if PurePath(key).name == PurePath(whole).name]
-    return same[0] if len(same) == 1 else None
+
+    def __init__(self, truths: Mapping[str, Truth]) -> None:
+        self._truths = truths
+        self._names: dict[str, list[str]] = defaultdict(list)
+        for name in truths:
+            self._names[PurePath(name).name].append(name)
+
+    def __len__(self) -> int:
+        return len(self._truths)
+
+    def find(self, name: str) -> Truth | None:
+        """Find the truth of an image.
+
+        Args:
+            name: of the image, with its ending.
+
+        Returns:
+            The truth of the same name and folders; else the only one of the same name in any
+            folder; else None.
+        """
+        whole = _without_ending(name)
+        if whole in self._truths:
+            return self._truths[whole]
+        same = self._names.get(PurePath(whole).name, [])
+        return self._truths[same[0]] if len(same) == 1 else None
 
 
 def compare(found: Detections, truth: Truth, classes: Sequence[str]) -> Comparison:

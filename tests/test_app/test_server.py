@@ -721,7 +721,7 @@ def test_truth_beside_results(client, done, tmp_path):
     data = json.loads((truth / 'annotations.json').read_text())
     data['images'][0]['file_name'] = 'discs.png'
     answer = client.post('/api/truth?name=truth.json', content=json.dumps(data))
-    assert answer.json() == dict(images=1)
+    assert answer.json() == dict(images=1, pictures=1, found=1)
     assert client.state()['items'][0]['truth']
     true = decode(client.get(f'/api/items/{done}/truth'))
     assert (true['score'], true['met'], true['missed'], true['extra']) == (1, 12, 0, 0)
@@ -735,6 +735,25 @@ def test_truth_beside_results(client, done, tmp_path):
     client.post('/api/truth?name=truth.json', content=json.dumps(data)).raise_for_status()
     assert not client.state()['items'][0]['truth']
     assert client.post('/api/truth?name=truth.txt', content='{}').status_code == 400
+
+
+def test_pictures_without_a_truth_say_why(client, done, tmp_path):
+    stack = np.stack([draw_discs(seed=time)[0] for time in (0, 1)])
+    tifffile.imwrite(tmp_path / 'a.tif', stack, photometric='minisblack', ome=True,
+                     metadata=dict(axes='TYX'))
+    client.add('a.tif', (tmp_path / 'a.tif').read_bytes()).raise_for_status()
+    client.add('other.png', png(draw_discs()[0])).raise_for_status()
+    client.wait()
+    assert [item['truth_problem'] for item in client.state()['items']] == ['', '', '']
+    truth = dict(images=[dict(id=1, file_name='discs.png', width=10, height=8),
+                         dict(id=2, file_name='p1/x.png', width=10, height=8)],
+                 categories=[dict(id=1, name='cell')], annotations=[])
+    answer = client.post('/api/truth?name=truth.json', content=json.dumps(truth)).json()
+    assert answer == dict(images=2, pictures=3, found=0)
+    assert [item['truth_problem'].partition(',')[0] for item in client.state()['items']] == [
+        'found truth of 10 x 8 pixels', 'found a stack', 'found no truth of this name']
+    answer = client.get(f'/api/items/{done}/truth')
+    assert (answer.status_code, '256 x 256' in answer.json()['detail']) == (400, True)
 
 
 def test_truth_gives_way_to_its_replacement_alone(tmp_path, write_table, monkeypatch):

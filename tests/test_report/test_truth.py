@@ -6,7 +6,7 @@ import pytest
 from mmsart.datasets.train_csv import REQUIRED_COLUMNS
 from mmsart.evaluation.functional.error_kinds import GT_KINDS
 from mmsart.formats.coco import to_coco
-from mmsart.report.truth import Truth, compare, find_truth, precision_table, read_truth
+from mmsart.report.truth import Truth, TruthIndex, compare, precision_table, read_truth
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.mask.rle import bitmap_to_kaggle
@@ -78,7 +78,7 @@ def test_images_are_found_by_name_and_folder():
     truths = {name: Truth(bars((0, 30)), (name,)) for name in ('a', 'plate/a', 'plate/b', 'c/d')}
 
     def owner(name):
-        truth = find_truth(truths, name)
+        truth = TruthIndex(truths).find(name)
         return truth and truth.types[0]
 
     assert owner('a.png') == 'a'

@@ -150,7 +150,7 @@ const setFrame = latest(guarded(async frame => {
 const showTruth = guarded(async () => {
   const item = done();
   $('truth').disabled = !item?.truth;
-  $('truth-text').textContent = '';
+  $('truth-text').textContent = item?.truth_problem ?? '';
   if (!item?.truth || view.look.truth === 'off') { view.setTruth(null); showTruthLegend(); return; }
   const ask = page.ask, beside = view.panes.length;
   const truth = new Cells(await getBlock(`/api/items/${item.id}/truth`));

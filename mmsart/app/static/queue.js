@@ -54,8 +54,8 @@ export class Queue {
     try {
       if (file.size > this.uploadBytes) throw new Error(`${file.name}: ${number(Math.round(file.size / 1e6))} MB, expected at most ${number(Math.round(this.uploadBytes / 1e6))} MB; add its folder instead`);
       if (TRUTH.test(file.name)) {
-        const { images } = await upload(`/api/truth?${new URLSearchParams({ name: file.name })}`, file);
-        toast(`${file.name}: truth of ${images} pictures`);
+        const { images, pictures, found } = await upload(`/api/truth?${new URLSearchParams({ name: file.name })}`, file);
+        toast(`${file.name}: truth of ${images} pictures, ${found} of the ${pictures} here that are done`);
       } else await upload(`/api/files?${new URLSearchParams({ name: file.name, read })}`, file);
     } catch (error) {
       toast(error.message);
