@@ -29,6 +29,8 @@ RUN_KEYS = frozenset((
     'test_evaluator', 'tiles', 'train_cfg', 'val_cfg', 'val_evaluator', 'val_loss_pipeline',
     'visualizer', 'work_dir'))
 """What a run reads of a config; everything else there is a variable for use in these."""
+STAGE_KEYS = ('optim_wrapper', 'param_scheduler')
+"""What each stage of a training in stages has of its own."""
 OLD_KEYS = ('data', 'optimizer', 'optimizer_config', 'lr_config', 'evaluation',
             'checkpoint_config', 'log_config')
 """What mmdet 2.x wrote in their place."""
@@ -177,8 +179,13 @@ def _replace_copies(node: Any, name: str, old: Any, new: Any) -> None:
 
 def _check_effects(path: str, plain: Config, cfg: Config, overrides: Mapping[str, Any]) -> None:
     """Refuse an option for a variable on which nothing in a run depends."""
+    schedule = cfg.get('train_cfg')
+    in_stages = isinstance(schedule, Mapping) and bool(schedule.get('stages'))
     for key, value in overrides.items():
         name = key.split('.')[0]
+        if in_stages and name in STAGE_KEYS:
+            raise UserError(f'--cfg-options: {key} has no effect on a run of {path} in stages, '
+                            f'expected train_cfg.stages.0.{key}, and so on for each stage')
         if name in RUN_KEYS or (has_key(plain, key) and get_value(plain, key) == value):
             continue
         others = {other: item for other, item in overrides.items() if other != key}

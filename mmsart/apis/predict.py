@@ -137,10 +137,15 @@ def _check_options(options: PredictOptions) -> tuple[str, ...]:
 
 
 def _without_results(images: Sequence[InputImage], out: Path) -> list[InputImage]:
-    """Leave out what an earlier batch has written: a shell's patterns stand for it too."""
-    written = {(out / name).resolve() for record in _records(out)
-               for name in record.get('files', ())}
-    left = [image for image in images if image.path.resolve() not in written]
+    """Leave out what earlier batches have written: patterns of a shell stand for it too.
+
+    Their folders are known by the records in them, also where they are not that of this batch.
+    """
+    folders = {out, *(folder for image in images
+                      for folder in image.path.parents[:len(Path(image.name).parts)])}
+    written = {os.path.realpath(folder / name) for folder in folders
+               for record in _records(folder) for name in record['files']}
+    left = [image for image in images if os.path.realpath(image.path) not in written]
     if not left:
         raise UserError(f'{images[0].path}: found a result of an earlier batch, expected an image')
     return left
@@ -157,7 +162,7 @@ def _prepare_folder(out: Path, options: PredictOptions) -> None:
     """Make the folder, without the results of an earlier batch that are to be overwritten."""
     if options.overwrite:
         for record in _records(out):
-            for name in record.get('files', ()):
+            for name in record['files']:
                 (out / name).unlink(missing_ok=True)
         for name in (SUMMARY_FILE, SUBMISSION_FILE, COCO_FILE, COCO_RESULTS_FILE):
             (out / name).unlink(missing_ok=True)
@@ -209,7 +214,7 @@ class _Batch:
         Returns:
             A line on each image that could not be predicted.
         """
-        records = [self._read_record(image) for image in images]
+        records = [json.loads(self._record_path(image).read_text()) for image in images]
         classes = self.segmenter.classes
         write_summary(self.out / SUMMARY_FILE, (record['row'] for record in records), classes)
         write_colours(
@@ -269,10 +274,8 @@ class _Batch:
 
     def _earlier_files(self, image: InputImage) -> set[str]:
         """Name the files of the last time, which may have had other formats or frames."""
-        try:
-            return set(self._read_record(image).get('files', ()))
-        except (OSError, ValueError):
-            return set()
+        record = _read_record(self._record_path(image))
+        return set() if record is None else set(record['files'])
 
     def _remove_leftovers(self, images: Sequence[InputImage]) -> None:
         """Take away the half-written files of a batch that was killed."""
@@ -300,11 +303,9 @@ class _Batch:
             tqdm.write(''.join(each if each.isprintable() else ascii(each)[1:-1] for each in text))
 
     def _is_done(self, image: InputImage) -> bool:
-        try:
-            record = json.loads(self._record_path(image).read_text())
-        except (OSError, ValueError):
-            return False
-        return ('error' not in record and record.get('fingerprint') == self._fingerprint(image)
+        record = _read_record(self._record_path(image))
+        return (record is not None and 'error' not in record
+                and record.get('fingerprint') == self._fingerprint(image)
                 and all((self.out / name).is_file() for name in record['files']))
 
     def _fingerprint(self, image: InputImage) -> str:
@@ -314,14 +315,11 @@ class _Batch:
             known = (state.st_size, state.st_mtime_ns)
         except OSError:
             known = (0, 0)
-        text = f'{self._settings} {image.path.resolve()} {image.series} {known}'
+        text = f'{self._settings} {os.path.realpath(image.path)} {image.series} {known}'
         return hashlib.sha256(os.fsencode(text)).hexdigest()
 
     def _record_path(self, image: InputImage) -> Path:
         return self.out / RECORDS / f'{image.stem}.json'
-
-    def _read_record(self, image: InputImage) -> dict[str, Any]:
-        return json.loads(self._record_path(image).read_text())
 
 
 def _line(result: Segmentation) -> str:
@@ -341,10 +339,21 @@ def _line(result: Segmentation) -> str:
 
 def _records(out: Path) -> Iterator[dict[str, Any]]:
     for path in (out / RECORDS).rglob('*.json'):
-        try:
-            yield json.loads(path.read_text())
-        except ValueError:
-            continue
+        record = _read_record(path)
+        if record is not None:
+            yield record
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """Read the record of an image; None where there is none, or something else in its place."""
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    files = record.get('files') if isinstance(record, dict) else None
+    if not isinstance(files, list) or not isinstance(record.get('row'), dict):
+        return None
+    return record if all(isinstance(name, str) for name in files) else None
 
 
 def count_processes() -> int:

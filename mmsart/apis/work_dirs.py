@@ -20,6 +20,7 @@ from mmsart.utils.locks import locked
 POSTPROCESS_FILE = 'postprocess.json'
 # What belongs to the weights of one training, and must not stand beside those of another.
 RUN_FILES = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', INTERRUPTED, POINTER, POSTPROCESS_FILE)
+RESUMABLE = re.compile(rf'(epoch|iter)_\d+\.pth|{re.escape(INTERRUPTED)}')
 FIGURES = ('curves.png', 'curves.svg')
 SESSION = re.compile(r'\d{8}_\d{6}')  # folder of the log of a session
 
@@ -78,11 +79,21 @@ def check_work_dir(cfg: Config, begun: str | None, overwrite: bool) -> None:
     if not files:
         return
     holds = f'{cfg.work_dir}: found a training already ({files[0].name})'
+    if begun is None and cfg.get('resume'):
+        raise UserError(f'{cfg.work_dir}: --resume: found no whole checkpoint to go on from '
+                        f'({_why_none(files)}), expected one, --overwrite to begin anew, or '
+                        'another --work-dir')
     if begun is None:
         raise UserError(f'{holds}, expected --resume to go on with it, --overwrite to remove it '
                         'and begin anew, or another --work-dir')
     if Path(begun).resolve().parent not in {file.resolve().parent for file in files}:
         raise UserError(f'{holds}, expected that of {begun}, or another --work-dir')
+
+
+def _why_none(files: list[Path]) -> str:
+    """Say what a work dir holds in the place of a checkpoint that a training could go on from."""
+    damaged = [file.name for file in files if RESUMABLE.fullmatch(file.name)]
+    return f'{damaged[0]} is damaged' if damaged else f'{files[0].name} is none'
 
 
 def check_free(folder: Path, checkpoint: str) -> None:

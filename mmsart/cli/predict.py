@@ -108,7 +108,7 @@ def main(args: list[str] | None = None) -> int:
                 tile_overlap=options.overlap),
             options.images, options.out,
             PredictOptions(
-                save=[name for name in options.save.split(',') if name],
+                save=[name.strip() for name in options.save.split(',') if name.strip()],
                 details=SaveOptions(numbers=options.numbers, cellprofiler=options.cellprofiler),
                 read=read, all_series=options.series == 'all',
                 recursive=options.recursive, resume=options.resume, overwrite=options.overwrite,

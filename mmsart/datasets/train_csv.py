@@ -156,7 +156,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
     csv.field_size_limit(2**31 - 1)  # a mask of a whole image can pass the default of 128 KiB
     rows: list[list[str]] = []
     lines, line = [], 1
-    reader = csv.reader(io.StringIO(_read_text(path), newline=''), strict=True)
+    reader = csv.reader(io.StringIO(read_csv_text(path), newline=''), strict=True)
     try:
         for row in reader:
             if any(row) and (len(row) > 1 or row[0].strip()):  # else a blank line
@@ -171,14 +171,26 @@ def _read_frame(path: Path) -> pd.DataFrame:
     if not rows:
         raise UserError(f'{path}: the file is empty, expected a header and rows')
     header, *rows = rows
+    header = [name.strip() for name in header]
     doubles = [name for name, count in Counter(header).items() if name and count > 1]
     if doubles:
         raise UserError(f'{path}: row 1: found column {named(doubles[:1])} twice, expected it once')
     return pd.DataFrame(rows, index=lines[1:], columns=header, dtype=object)
 
 
-def _read_text(path: Path) -> str:
-    """Read a file that may be compressed by gzip, or begin with a byte-order mark."""
+def read_csv_text(path: Path, row: str = 'row') -> str:
+    """Read the text of a CSV file that may be compressed by gzip, or begin with a byte-order mark.
+
+    Args:
+        path: the file.
+        row: what a message calls one of its lines.
+
+    Returns:
+        The text, with the line breaks as they are.
+
+    Raises:
+        UserError: the file is no text.
+    """
     data = path.read_bytes()
     try:
         if data.startswith(GZIP_MAGIC):
@@ -191,7 +203,7 @@ def _read_text(path: Path) -> str:
             return data.decode('utf-8-sig')
         except UnicodeDecodeError as error:
             wrong = error.start
-    raise UserError(f'{path}: row {data.count(NEWLINE, 0, wrong) + 1}: not a CSV file: found the '
+    raise UserError(f'{path}: {row} {data.count(NEWLINE, 0, wrong) + 1}: not a CSV file: found the '
                     f'byte 0x{data[wrong]:02x}, expected UTF-8 text')
 
 
@@ -206,6 +218,11 @@ def _check_columns(path: Path, frame: pd.DataFrame) -> None:
     nameless = frame.index[frame['id'].str.strip() == '']
     if len(nameless):
         raise _fail(path, nameless[0], 'id', 'blank, expected an image id')
+    for column in ('id', 'cell_type', 'sample_id'):  # with a blank it would be another one
+        padded = frame.index[frame[column] != frame[column].str.strip()]
+        if len(padded):
+            raise _fail(path, padded[0], column, f'found {shown(frame[column][padded[0]])}, '
+                        'expected no blanks at the ends')
     odd = frame.index[frame['id'].str.contains(r'[/\\]|^\.')]
     if len(odd):
         raise _fail(path, odd[0], 'id',

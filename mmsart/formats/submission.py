@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mmsart.datasets.train_csv import read_csv_text
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.rle import decode_rles, runs_to_texts
 from mmsart.structures.mask.runs import Runs
@@ -39,41 +41,40 @@ def read_submission(path: str | os.PathLike) -> Submission:
     """Read a file in Kaggle's format, ``id,predicted``.
 
     Args:
-        path: a CSV file.
+        path: a CSV file, which may be compressed by gzip.
 
     Returns:
         Its rows as text; nothing but the table's form is checked.
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: it has another header, or a row with another number of fields.
+        UserError: it is no text, has another header, or a row with another number of fields.
     """
     path = Path(path)
     if not path.is_file():
         raise missing(path, 'a submission')
     ids, predicted, lines = [], [], []
     csv.field_size_limit(2**31 - 1)  # a mask of a whole image can pass the default of 128 KiB
-    with path.open(newline='', encoding='utf-8-sig', errors='replace') as file:
-        reader = csv.reader(file, strict=True)
-        line = 1  # where the row begins; quoted line breaks make it longer
-        try:
-            header = next(reader, None)
-            if header != HEADER:
-                raise UserError(
-                    f'{path}: line 1: found {",".join(header or [])[:80]!r}, expected the header '
-                    f'{",".join(HEADER)!r}')
+    reader = csv.reader(io.StringIO(read_csv_text(path, 'line'), newline=''), strict=True)
+    line = 1  # where the row begins; quoted line breaks make it longer
+    try:
+        header = next(reader, None)
+        if header != HEADER:
+            raise UserError(
+                f'{path}: line 1: found {",".join(header or [])[:80]!r}, expected the header '
+                f'{",".join(HEADER)!r}')
+        line = reader.line_num + 1
+        for row in reader:
+            if len(row) == 2:
+                ids.append(row[0])
+                predicted.append(row[1])
+                lines.append(line)
+            elif row and (len(row) > 1 or row[0].strip()):  # else a blank line, as at the end
+                raise UserError(f'{path}: line {line}: found {len(row)} fields, expected 2 '
+                                '(id,predicted)')
             line = reader.line_num + 1
-            for row in reader:
-                if len(row) == 2:
-                    ids.append(row[0])
-                    predicted.append(row[1])
-                    lines.append(line)
-                elif row and (len(row) > 1 or row[0].strip()):  # else a blank line, as at the end
-                    raise UserError(f'{path}: line {line}: found {len(row)} fields, expected 2 '
-                                    '(id,predicted)')
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise UserError(f'{path}: line {line}: not a CSV file: {error}') from error
+    except csv.Error as error:
+        raise UserError(f'{path}: line {line}: not a CSV file: {error}') from error
     return Submission(str(path), ids, predicted, lines)
 
 

@@ -86,10 +86,9 @@ def write_colours(folder: str | os.PathLike, classes: Sequence[str],
         classes: names in label order.
         colours: RGB of each.
     """
-    with atomic_write(Path(folder) / COLOURS_FILE) as temporary:
-        table = pd.DataFrame(list(colours), columns=['red', 'green', 'blue'])
-        table.insert(0, 'class', list(classes))
-        table.to_csv(temporary, index=False, lineterminator='\n')
+    table = pd.DataFrame(list(colours), columns=['red', 'green', 'blue'])
+    table.insert(0, 'class', list(classes))
+    _write_table(Path(folder) / COLOURS_FILE, table)
 
 
 def read_colours(folder: str | os.PathLike, classes: Sequence[str]) -> list[tuple[int, int, int]]:
@@ -111,7 +110,8 @@ def read_colours(folder: str | os.PathLike, classes: Sequence[str]) -> list[tupl
     if not path.is_file():
         return colours
     try:
-        table = pd.read_csv(path, dtype={'class': str}, keep_default_na=False)
+        with path.open(encoding='utf-8', newline='') as file:  # see _write_table
+            table = pd.read_csv(file, dtype={'class': str}, keep_default_na=False)
         known = {row['class']: (int(row['red']), int(row['green']), int(row['blue']))
                  for row in table.to_dict('records')}
     except (ValueError, KeyError) as error:
@@ -132,5 +132,11 @@ def write_summary(path: str | os.PathLike, rows: Iterable[dict[str, Any]],
     table = pd.DataFrame(list(rows), columns=summary_columns(classes))
     whole = ['frames', 'height', 'width', 'cells', *(f'cells_{name}' for name in classes)]
     table[whole] = table[whole].astype('Int64')  # with gaps, not as 337.0
-    with atomic_write(path) as temporary:
-        table.to_csv(temporary, index=False, float_format='%.6g', lineterminator='\n')
+    _write_table(path, table)
+
+
+def _write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:
+    # Pandas takes a ~ at the beginning of a path for a home folder, so it gets an open file.
+    with (atomic_write(path) as temporary,
+          temporary.open('w', encoding='utf-8', newline='') as file):
+        table.to_csv(file, index=False, float_format='%.6g', lineterminator='\n')

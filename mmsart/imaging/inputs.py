@@ -58,19 +58,17 @@ def find_inputs(
         MissingFileError: there is no such file or folder, or no image in it.
         UserError: files of different folders have one name, or `exclude` is a folder to look into.
     """
-    found: dict[Path, str] = {}
+    by_name: dict[str, Path] = {}
     for given in inputs:
         listed = list(_list(given, recursive, Path(exclude) if exclude else None))
         if not listed:
             raise MissingFileError(
                 f'{given}: found no image, expected files ending in {", ".join(IMAGE_SUFFIXES)}')
         for path, name in listed:
-            found.setdefault(path, readable(name))
-    by_name: dict[str, Path] = {}
-    for path, name in found.items():
-        if (other := by_name.setdefault(name, path)) != path:
-            raise UserError(f'{path}: found {other} too, expected names that differ: give the '
-                            'folder of both with --recursive')
+            other = by_name.setdefault(readable(name), path)
+            if other != path and _place(other) != _place(path):
+                raise UserError(f'{path}: found {other} too, expected names that differ: give the '
+                                'folder of both with --recursive')
     stems = distinct_stems(list(by_name))
     return [InputImage(path, name, stem)
             for (name, path), stem in zip(by_name.items(), stems, strict=True)]
@@ -182,14 +180,15 @@ def _match(pattern: Path, exclude: Path | None) -> Iterator[tuple[Path, str]]:
 
 
 def _walk(folder: Path, recursive: bool, exclude: Path | None,
-          above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    above |= {folder.resolve()}
+          above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    above |= {os.path.realpath(folder)}
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith('.'):
             continue
         if entry.is_dir():
             results = exclude is not None and _is_in(entry, exclude)
-            if recursive and not results and entry.resolve() not in above:  # a link may lead back
+            back = os.path.realpath(entry) in above  # as a link may lead
+            if recursive and not results and not back:
                 yield from _walk(entry, recursive, exclude, above)
         elif _is_image(entry):
             yield entry
@@ -199,12 +198,18 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
+def _place(path: Path) -> str:
+    """Return one text for all ways to a file; two links to it are two files."""
+    return os.path.join(os.path.realpath(path.parent), path.name)
+
+
 def _same(path: Path, other: Path) -> bool:
-    return path.resolve() == other.resolve()
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _is_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    # Unlike Path.resolve, this raises nothing where links go round.
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _stem(name: str) -> str:

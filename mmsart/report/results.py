@@ -207,6 +207,8 @@ def _check_numbers(path: Path, table: pd.DataFrame, columns: Sequence[str],
 
 def _read_csv(path: Path, dtype: dict[str, Any]) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype=dtype, keep_default_na=False, na_values=[''])
+        # Pandas takes a ~ at the beginning of a path for a home folder, so it gets an open file.
+        with path.open(encoding='utf-8', newline='') as file:
+            return pd.read_csv(file, dtype=dtype, keep_default_na=False, na_values=[''])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f'{path}: not a CSV file: {error}') from error

@@ -131,16 +131,28 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuse empty words: as paths they would stand for the folder that one is in."""
+    """Refuse empty words, and find ``~/`` where the shell has left it, as in ``--out=~/results``.
+
+    Empty words would stand, as paths, for the folder that one is in.
+    """
 
     def parse_known_args(self, args=None, namespace=None):
-        given = sys.argv[1:] if args is None else args
+        given = [_at_home(word) for word in (sys.argv[1:] if args is None else args)]
         for before, word in zip(['', *given], given, strict=False):
             if not word.strip() or re.fullmatch(r'--[^=]*=\s*', word):
                 place = (word if word.strip() else before).rstrip('= ')
                 self.error(f'{f"argument {place}: " if place.startswith("-") else ""}found an '
                            'empty word, expected a value (is a variable of the shell not set?)')
         return super().parse_known_args(given, namespace)
+
+
+def _at_home(word: str) -> str:
+    """Put the user's folder in the place of a ``~`` that begins a path.
+
+    A name such as ``~backup`` stays: the shell has seen it, and it may be that of a folder.
+    """
+    option, path = re.fullmatch(r'(--[^=]*=|)(.*)', word, re.DOTALL).groups()  # type: ignore[union-attr]
+    return option + os.path.expanduser(path) if re.match('~(/|$)', path) else word
 
 
 def make_parser(doc: str | None, prog: str | None = None) -> argparse.ArgumentParser:

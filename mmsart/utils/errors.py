@@ -170,10 +170,12 @@ def named(texts: Iterable[str]) -> str:
         texts: the names.
 
     Returns:
-        Them, with commas between; what is long or cannot be printed as :func:`shown` writes it.
+        Them, with commas between; what is long, cannot be printed or has blanks at its ends as
+        :func:`shown` writes it.
     """
-    return ', '.join(text if text.isprintable() and len(text) <= LONGEST_NAME else shown(text)
-                     for text in texts)
+    return ', '.join(
+        text if text.isprintable() and len(text) <= LONGEST_NAME and text == text.strip()
+        else shown(text) for text in texts)
 
 
 def raise_all(errors: Sequence[UserError]) -> None:

@@ -30,6 +30,19 @@ def test_an_override_of_a_new_key_is_named(config, key):
         load_config(config, [f'{key}=5'])
 
 
+@pytest.mark.parametrize('key', ['optim_wrapper.optimizer.lr', 'param_scheduler.0.gamma'])
+def test_rates_belong_to_a_stage(config, key):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        with pytest.raises(UserError, match=(
+                rf'{key} has no effect .* in stages, expected train_cfg\.stages\.0\.{key}, and')):
+            load_config(config, [f'{key}=0.5'])
+    plain = {'type': 'EpochBasedTrainLoop', 'max_epochs': 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # the file has no such key
+        load_config(config, [f'{key.split(".")[0]}={{}}', f'train_cfg={plain}'])
+
+
 def test_without_workers_none_persist(tmp_path):
     path = tmp_path / 'config.py'
     path.write_text('train_dataloader = dict(num_workers=2, persistent_workers=True)\n')

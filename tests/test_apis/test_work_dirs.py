@@ -6,6 +6,7 @@ from mmsart.apis.work_dirs import (
     RUN_FILES,
     check_free,
     check_work_dir,
+    find_begun,
     hold_work_dir,
     remove_run,
     run_files,
@@ -31,6 +32,20 @@ def test_a_folder_with_anything_of_a_training_is_used(work_dir, name):
                        '--resume to go on with it, --overwrite to remove it and begin anew, or '):
         check_work_dir(config(work_dir), None, overwrite=False)
     check_work_dir(config(work_dir), None, overwrite=True)
+
+
+@pytest.mark.parametrize(('names', 'reason'), [
+    (['epoch_1.pth'], 'epoch_1.pth is damaged'),
+    (['best_mAP_epoch_1.pth', 'interrupted.pth'], 'interrupted.pth is damaged'),
+    (['best_mAP_epoch_1.pth', 'last_checkpoint'], 'best_mAP_epoch_1.pth is none')])
+def test_a_training_without_a_whole_checkpoint_is_not_told_to_resume(work_dir, names, reason):
+    for name in names:
+        (work_dir / name).write_text('')
+    cfg = config(work_dir)
+    cfg.resume = 'auto'
+    with pytest.raises(UserError, match=rf'run: --resume: found no whole checkpoint to go on from '
+                                        rf'\({reason}\), expected one, --overwrite to begin'):
+        check_work_dir(cfg, find_begun(cfg), overwrite=False)
 
 
 @pytest.mark.parametrize('name', [

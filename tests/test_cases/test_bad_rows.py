@@ -92,6 +92,7 @@ def test_a_table_that_is_none_names_the_row(tmp_path, content, row):
 @pytest.mark.parametrize('change', [
     lambda text: b'\xef\xbb\xbf' + text, lambda text: text.replace(b'\n', b'\r\n'), gzip.compress,
     lambda text: text.replace(b'1 3', b'"1 3"'), lambda text: text + b'\n\n  \n',
+    lambda text: text.replace(b'id,annotation,', b'id, annotation ,'),
     lambda text: text.rstrip(b'\n'), lambda text: text.replace(b'1 3', b' 1  3\t')])
 def test_other_spellings_of_a_table_are_read(tmp_path, change):
     """A byte-order mark, CRLF, gzip, quotes, blank lines: what Excel and scripts write."""
@@ -100,6 +101,17 @@ def test_other_spellings_of_a_table_are_read(tmp_path, change):
     table = read_train_csv(path)
     assert table.bboxes.tolist() == [[0, 0, 3, 1], [0, 0, 10, 2]]
     assert table.areas.tolist() == [3, 3]
+
+
+def test_a_compressed_submission_is_read_and_what_is_no_text_is_named(tmp_path):
+    path = tmp_path / 's.csv'
+    text = 'id,predicted\na,1 3\n'
+    path.write_bytes(gzip.compress(text.encode()))
+    assert read_submission(path).predicted == ['1 3']
+    for content, line in ((text.encode('utf-16'), 1), (text.encode() + b'\xe9,1 3\n', 3)):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=rf's\.csv: line {line}: .*expected UTF-8 text'):
+            read_submission(path)
 
 
 def test_gzip_that_is_cut_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmsart import __version__
-from mmsart.cli import COMMANDS, main
+from mmsart.cli import COMMANDS, main, predict
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +58,14 @@ def test_an_empty_word_is_not_the_folder_that_one_is_in(capsys, words, place):
     """As of a variable of the shell that is not set."""
     code, _, err = run_main(capsys, *words)
     assert (code, f'error: {place}found an empty word, expected a value' in err) == (2, True)
+
+
+def test_a_tilde_that_the_shell_has_left_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv('HOME', '/home/me')
+    options = predict.parse_args(['~/a*.png', 'x~/b.png', '~root', '--out=~/x', '--weights', '~'])
+    assert options.images == ['/home/me/a*.png', 'x~/b.png', '~root']
+    assert (options.out, options.weights) == ('/home/me/x', '/home/me')
+    assert predict.parse_args(['a.png', '--out=~root/x']).out == '~root/x'
 
 
 def test_a_config_that_exits_is_an_error(capsys, tmp_path):

@@ -90,6 +90,8 @@ def test_a_changed_file_is_read_anew(write_table):
     ([dict(width='0')], 2, 'width', "found '0', expected a whole number of pixels"),
     ([dict(height='7.5')], 2, 'height', "found '7.5', expected a whole number of pixels"),
     ([dict(id='')], 2, 'id', 'blank, expected an image id'),
+    ([{}, dict(id='a ')], 3, 'id', "found 'a ', expected no blanks at the ends"),
+    ([dict(sample_id='\xa0s')], 2, 'sample_id', "found '\\xa0s', expected no blanks"),
     ([dict(id='../a')], 2, 'id', "found '../a', expected a file name"),
 ])
 def test_a_bad_row_is_named(write_table, rows, row, column, problem):

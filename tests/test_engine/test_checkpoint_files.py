@@ -3,7 +3,11 @@ import os
 
 import pytest
 
-from mmsart.engine.runner.checkpoint_files import find_checkpoint, write_last_checkpoint
+from mmsart.engine.runner.checkpoint_files import (
+    find_checkpoint,
+    find_resumable,
+    write_last_checkpoint,
+)
 from mmsart.utils import MissingFileError
 from tests.test_engine import toy_run
 
@@ -32,6 +36,15 @@ def test_the_newest_best_comes_first(work_dir):
 def test_without_a_best_it_is_the_last(work_dir):
     (work_dir / 'last_checkpoint').write_text(f'{work_dir}/epoch_2.pth\n')
     assert find_checkpoint(work_dir) == str(work_dir / 'epoch_2.pth')
+
+
+def test_a_pointer_that_is_no_text_is_none(work_dir):
+    (work_dir / 'last_checkpoint').write_bytes(b'\xff\xfe\0')
+    with pytest.raises(MissingFileError, match='run: no checkpoint in this folder'):
+        find_checkpoint(work_dir)
+    assert find_resumable(work_dir) is None  # the files are empty
+    (work_dir / 'best_b_epoch_2.pth').write_bytes(b'')
+    assert find_checkpoint(work_dir) == str(work_dir / 'best_b_epoch_2.pth')
 
 
 def test_a_moved_folder_stands_for_its_own_files(work_dir, tmp_path):

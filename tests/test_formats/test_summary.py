@@ -49,6 +49,14 @@ def test_the_file(tmp_path):
     assert failed['status'] == 'failed: found text, expected an image'
 
 
+def test_a_folder_may_begin_with_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_summary('~root/summary.csv', [failed_image('a.tif', 'cut')], CLASSES)
+    write_colours('~root', ('flat', 'round'), [(1, 2, 3), (4, 5, 6)])
+    assert (tmp_path / '~root' / 'summary.csv').is_file()
+    assert read_colours('~root', ('round',)) == [(4, 5, 6)]
+
+
 def test_colours_are_kept_by_class(tmp_path):
     assert read_colours(tmp_path, CLASSES) == list(OKABE_ITO[:3])
     write_colours(tmp_path, ('flat', 'round'), [(1, 2, 3), (4, 5, 6)])

@@ -146,6 +146,24 @@ def test_a_picture_named_like_a_frame_of_a_stack(tmp_path):
     assert found(tmp_path)['a_t00.png'] == 'a_t00'
 
 
+def test_a_file_named_in_two_ways_is_one(folder):
+    (folder / 'link').symlink_to(folder / 'deep', target_is_directory=True)
+    ways = [folder / 'deep' / 'c.jpg', folder / 'deep' / 'er' / '..' / 'c.jpg',
+            os.path.relpath(folder / 'deep' / 'c.jpg'), folder / 'link' / 'c.jpg',
+            folder / 'deep' / '*.jpg', folder / 'deep']
+    image, = find_inputs(ways)
+    assert (image.path, image.name) == (ways[0], 'c.jpg')
+
+
+def test_links_that_go_round_are_images_that_cannot_be_read(folder):
+    """One by one, so that the others of a batch are looked at."""
+    (folder / 'round.png').symlink_to('round.png')
+    (folder / 'ring').symlink_to('ring')
+    assert set(found(folder, recursive=True, exclude=folder / 'out')) == {
+        'a.ome.tif', 'b.png', 'round.png', 'deep/c.jpg', 'deep/er/b.png'}
+    assert 'round.png' in found(folder / '*.png', exclude=folder / 'ring')
+
+
 def test_two_files_of_one_name(folder):
     with pytest.raises(UserError, match=r'er/b.png: found .*b.png too, expected names that differ'):
         find_inputs([folder / 'b.png', folder / 'deep' / 'er' / 'b.png'])

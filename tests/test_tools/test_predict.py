@@ -185,11 +185,28 @@ def test_results_are_no_images_of_the_next_batch(images, weights, tmp_path):
             assert run(given(), out, weights, '--save', 'overlay,labels', '--resume')[0] == 0
             assert pd.read_csv(out / 'summary.csv')['image'].tolist() == [name]
         shutil.move(out, tmp_path / 'done' / out.name)
+    again = tmp_path / 'done' / 'plate_again'
+    shutil.copy(images / 'a.png', tmp_path / 'done' / 'b.png')  # two batches are there already
+    assert run(tmp_path / 'done', again, weights, '--recursive', '--save', 'labels')[0] == 0
+    assert pd.read_csv(again / 'summary.csv')['image'].tolist() == ['b.png']
     out = tmp_path / 'done' / 'plate_all'
     code, _, err = run(out / 'a_overlay.png', out, weights, '--resume')
     assert (code, 'a_overlay.png: found a result of an earlier batch' in err) == (2, True)
     code, _, err = run(tmp_path / 'plate_1', tmp_path / 'plate_1', weights, '--overwrite')
     assert (code, 'expected another one for the results' in err) == (2, True)
+
+
+@pytest.mark.parametrize('record', [
+    '[]', '{"files": 5}', '{"files": [5], "row": {}}', '{"files": []}', '[' * 100_000])
+def test_a_record_of_other_content_is_none(images, weights, tmp_path, record):
+    out = tmp_path / 'out'
+    (out / predict.RECORDS).mkdir(parents=True)
+    for option in ('--resume', '--overwrite'):
+        (out / predict.RECORDS / 'a.json').write_text(record)
+        code, printed, err = run(images / 'a.png', out, weights, option, '--save', 'table')
+        assert code == 0, err
+        assert 'already done' not in printed
+        assert json.loads((out / predict.RECORDS / 'a.json').read_text())['files']
 
 
 def test_no_result_is_left_that_no_record_names(images, weights, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from mmsart.utils import (
     check_target,
     check_writable,
     cli_main,
+    named,
     raise_all,
 )
 
@@ -73,6 +74,10 @@ def test_a_batch_with_gaps_has_a_code_of_its_own(capsys):
     assert main() == 3
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ('a.csv\n', 'error: b.png: cut\n')
+
+
+def test_blanks_at_the_ends_of_a_name_can_be_seen():
+    assert named(['a b', ' a', 'a\tb', '']) == "a b, ' a', 'a\\tb', "
 
 
 def test_several_errors_survive_another_process():

@@ -87,12 +87,15 @@ def read_last_checkpoint(folder: Path) -> Path | None:
 
     Returns:
         The file in this very folder where it is there, since the folder may have been moved or
-        copied; else the file as named. None without a ``last_checkpoint``.
+        copied; else the file as named. None without a ``last_checkpoint``, or where it is no text.
     """
     pointer = folder / POINTER
     if not pointer.is_file():
         return None
-    named = Path(pointer.read_text().strip())
+    try:
+        named = Path(pointer.read_text().strip())
+    except UnicodeDecodeError:  # such as a disk's fault has left
+        return None
     beside = folder / named.name
     return beside if beside.is_file() or not named.is_file() else named
 
