@@ -61,7 +61,8 @@ class Guard:
             return
         query = parse_qs(scope.get('query_string', b'').decode('latin-1'))
         if self.token is not None and 'token' in query:
-            cookie = f'{_cookie_name(headers)}={self.token}; Path=/; HttpOnly; SameSite=Strict'
+            # Not Strict: whoever follows the printed link from a mail would be refused.
+            cookie = f'{_cookie_name(headers)}={self.token}; Path=/; HttpOnly; SameSite=Lax'
             await _answer(send, 303, '', [
                 (b'location', f'/{quote(scope["path"].lstrip("/"))}'.encode()),
                 (b'set-cookie', cookie.encode())])

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from mmsart.utils import UserError, add_model_options, check_writable, cli_main,
 from mmsart.utils.quiet import import_mmdet
 
 PORT = 8577
+PRIVATE = 0o700  # the workspace holds pictures of the user
 KEEP = 0.5  # share of the score thresholds down to which detections are kept for the sliders
 
 
@@ -100,6 +102,7 @@ def main(args: list[str] | None = None) -> int:
     from mmsart.apis.inference import CellSegmenter
     from mmsart.app.guard import LOOPBACK
     from mmsart.app.limits import Limits
+    from mmsart.app.opening import redirection
     from mmsart.app.server import create_app
     from mmsart.app.workspace import Workspace
     from mmsart.utils.locks import locked
@@ -107,7 +110,9 @@ def main(args: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     loopback = options.host is None
     token = None if loopback and not options.token else secrets.token_urlsafe(24)
-    folder = check_writable(options.workspace or default_workspace())
+    folder = check_writable(options.workspace or default_workspace(), PRIVATE)
+    if not options.workspace:
+        folder.chmod(PRIVATE)  # it may be older than this rule
     with locked(folder, 'page'):  # first: to open a workspace removes unfinished uploads
         app = create_app(
             Workspace(folder), CellSegmenter(
@@ -121,10 +126,14 @@ def main(args: list[str] | None = None) -> int:
         address = f'http://{f"[{host}]" if ":" in host else host}:{options.port}/' + (
             f'?token={token}' if token else '')
         print(f'the page: {address}\nresults:  {folder}\nCtrl-C ends it', flush=True)
-        _serve(uvicorn.Config(
+        config = uvicorn.Config(
             app, host=host, port=options.port, log_level='warning', access_log=False,
-            limit_concurrency=256, server_header=False, ws='none'),
-            None if options.no_browser else address)
+            limit_concurrency=256, server_header=False, ws='none')
+        if options.no_browser:
+            _serve(config, None)
+        else:
+            with redirection(folder, address) if token else nullcontext(address) as opened:
+                _serve(config, opened)
     return 0
 
 

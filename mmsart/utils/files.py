@@ -102,11 +102,12 @@ def _is_same(path: str | os.PathLike, other: str | os.PathLike) -> bool:
         return os.path.realpath(path) == os.path.realpath(other)
 
 
-def check_writable(folder: str | os.PathLike) -> Path:
+def check_writable(folder: str | os.PathLike, mode: int = 0o777) -> Path:
     """Make a folder if it is missing and check that files can be made in it.
 
     Args:
         folder: the folder.
+        mode: who may use one that is made, less what the umask takes.
 
     Returns:
         The folder as a path.
@@ -116,7 +117,7 @@ def check_writable(folder: str | os.PathLike) -> Path:
     """
     folder = Path(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

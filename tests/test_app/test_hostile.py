@@ -192,7 +192,7 @@ def test_a_token_is_asked_for(tmp_path):
         assert client.post('/api/queue', json=dict(action='clear')).status_code == 403
         answer = client.get('/?token=right', follow_redirects=False)
         assert (answer.status_code, answer.headers['location']) == (303, '/')
-        assert {'HttpOnly', 'SameSite=Strict'} <= set(
+        assert {'HttpOnly', 'SameSite=Lax'} <= set(
             answer.headers['set-cookie'].replace(';', '').split())
         assert client.cookies[f'{COOKIE}8577'] == 'right'
         assert client.get('/api/state').status_code == 200  # the cookie is known now

@@ -1,7 +1,10 @@
 """`mmsart app`: what is refused before a model is loaded; `mmsart train --data`."""
 import contextlib
+import re
 import socket
+import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +12,10 @@ from mmsart.apis import runs
 from mmsart.cli import main
 from mmsart.cli.app import _serve, default_workspace
 from mmsart.utils.locks import locked
+from tests.test_app.fakes import DiscSegmenter
 
 uvicorn = pytest.importorskip('uvicorn')
+pytest.importorskip('fastapi')
 
 
 @contextlib.contextmanager
@@ -80,6 +85,28 @@ def test_the_page_is_opened_when_it_is_answered(monkeypatch):
         _serve(uvicorn.Config(app, port=port, log_config=None, lifespan='off'),
                f'http://127.0.0.1:{port}/')
     assert answers == [b'the page']
+
+
+def test_a_token_is_not_in_the_browsers_command_line(monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr('mmsart.apis.inference.CellSegmenter',
+                        lambda *args, **options: DiscSegmenter())
+
+    def serve(config, address):
+        opened.append(address)
+        if address.startswith('file:'):
+            path = Path(urllib.parse.unquote(urllib.parse.urlsplit(address).path))
+            token = re.search(r'url=(http://127[^"]*[?]token=[^"&]{30,})"', path.read_text())[1]
+            opened.append((oct(path.stat().st_mode), token not in address))
+
+    monkeypatch.setattr('mmsart.cli.app._serve', serve)
+    with reserved_port() as port:
+        for number, options in enumerate((['--token'], [])):
+            folder = tmp_path / f'w {number}'
+            assert main(['app', '--port', str(port), '--workspace', str(folder), *options]) == 0
+            assert oct(folder.stat().st_mode) == '0o40700'
+            assert not list(folder.glob('*.html'))
+    assert opened[1:] == [('0o100600', True), f'http://127.0.0.1:{port}/']
 
 
 def test_the_workspace_is_where_the_system_keeps_data(monkeypatch, tmp_path):
