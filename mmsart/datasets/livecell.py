@@ -71,8 +71,9 @@ class LIVECellDataset(CheckedCocoDataset):
 
         As images without cells they would count in a score.
         """
-        others = set(self.METAINFO['classes']) - set(self.metainfo['classes'])
-        if len(others) == len(self.METAINFO['classes']):
+        types = {name.lower() for name in LIVECELL_FOLDERS}
+        others = types - set(self.metainfo['classes'])
+        if others == types:
             return coco, images  # the classes are no types
         kept = [image for image in images if _prefix(image) not in others]
         if len(kept) < len(images):
