@@ -1,7 +1,7 @@
 """Cells as COCO's annotations and results."""
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from mmsart.structures.image_result import FrameResult, ImageResult
+from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError, atomic_write
 
 
@@ -63,7 +64,7 @@ def write_coco(path: str | os.PathLike, result: ImageResult) -> None:
         path: the file to write.
         result: what was found.
     """
-    _write_json(path, to_coco([result]))
+    write_json(path, to_coco([result]))
 
 
 def merge_coco(paths: Iterable[str | os.PathLike], path: str | os.PathLike,
@@ -93,9 +94,9 @@ def merge_coco(paths: Iterable[str | os.PathLike], path: str | os.PathLike,
                 id=annotation['id'] + first_annotation,
                 image_id=annotation['image_id'] + first_image))
     whole['categories'] = whole['categories'] or []
-    _write_json(path, whole)
+    write_json(path, whole)
     if results_path is not None:
-        _write_json(results_path, to_coco_results(whole))
+        write_json(results_path, to_coco_results(whole))
 
 
 def _image(image_id: int, frame: FrameResult, result: ImageResult) -> dict[str, Any]:
@@ -109,16 +110,27 @@ def _image(image_id: int, frame: FrameResult, result: ImageResult) -> dict[str, 
 def _annotations(image_id: int, first_id: int, frame: FrameResult) -> list[dict[str, Any]]:
     """List the cells of a frame; masks without pixels are left out."""
     cells = frame.detections
-    areas, rles = cells.masks.areas.tolist(), cells.masks.to_coco()
-    annotations: list[dict[str, Any]] = []
+    return [
+        dict(id=number, image_id=image_id, category_id=int(cells.labels[index]) + 1, **record,
+             score=round(float(cells.scores[index]), 6), label=index + 1)
+        for number, (index, record) in enumerate(mask_records(cells.masks), start=first_id)]
+
+
+def mask_records(masks: PatchMasks) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Describe masks as COCO's annotations do.
+
+    Args:
+        masks: of an image; those without pixels are left out.
+
+    Yields:
+        The number of a mask, from 0, and its ``segmentation`` (a compressed run-length code),
+        ``area``, ``bbox`` and ``iscrowd``.
+    """
+    areas, rles = masks.areas.tolist(), masks.to_coco()
     for index in np.flatnonzero(areas).tolist():
-        annotations.append(dict(
-            id=first_id + len(annotations), image_id=image_id,
-            category_id=int(cells.labels[index]) + 1,
+        yield index, dict(
             segmentation=rles[index] | dict(counts=rles[index]['counts'].decode('ascii')),
-            area=areas[index], bbox=coco_mask.toBbox(rles[index]).tolist(), iscrowd=0,
-            score=round(float(cells.scores[index]), 6), label=index + 1))
-    return annotations
+            area=areas[index], bbox=coco_mask.toBbox(rles[index]).tolist(), iscrowd=0)
 
 
 def _read(path: str | os.PathLike) -> dict[str, Any]:
@@ -134,6 +146,7 @@ def _read(path: str | os.PathLike) -> dict[str, Any]:
     return data
 
 
-def _write_json(path: str | os.PathLike, data: Any) -> None:
+def write_json(path: str | os.PathLike, data: Any) -> None:
+    """Write a data set, which appears whole or not at all."""
     with atomic_write(path) as temporary, temporary.open('w', encoding='utf-8') as file:
         json.dump(data, file, ensure_ascii=False)

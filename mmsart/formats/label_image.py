@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from PIL import Image
 from scipy import ndimage
 
 from mmsart.structures.image_result import ImageResult
@@ -67,7 +68,7 @@ def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], PatchMask
     """Read the cells of a label image, whoever wrote it.
 
     Args:
-        path: a TIFF of whole numbers, one page or a stack.
+        path: a TIFF of whole numbers, one page or a stack, or a grey PNG of 8 or 16 bits.
 
     Returns:
         The masks of each frame by its time and depth, both from 0, in that order; pages of which
@@ -76,22 +77,36 @@ def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], PatchMask
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: it is no TIFF of whole numbers.
+        UserError: it is neither.
     """
     path = Path(path)
     if not path.is_file():
         raise missing(path, 'a label image')
-    try:
-        with tifffile.TiffFile(path) as tif:
-            axes, labels = tif.series[0].axes, tif.series[0].asarray()
-    except (tifffile.TiffFileError, ValueError, OSError, IndexError) as error:
-        raise UserError(f'{path}: cannot be read as TIFF: {error}') from error
+    axes, labels = _read_png(path) if path.suffix.lower() == '.png' else _read_tiff(path)
     if labels.dtype.kind not in 'iu' or not axes.endswith('YX'):
         raise UserError(f'{path}: found axes {axes} of {labels.dtype}, expected a label image of '
                         'whole numbers')
     num_z = labels.shape[axes.index('Z')] if 'Z' in axes else 1
     frames = labels.reshape(-1, *labels.shape[-2:])
     return {divmod(number, num_z): _find_masks(frame) for number, frame in enumerate(frames)}
+
+
+def _read_tiff(path: Path) -> tuple[str, np.ndarray]:
+    try:
+        with tifffile.TiffFile(path) as tif:
+            return tif.series[0].axes, tif.series[0].asarray()
+    except (tifffile.TiffFileError, ValueError, OSError, IndexError) as error:
+        raise UserError(f'{path}: cannot be read as TIFF: {error}') from error
+
+
+def _read_png(path: Path) -> tuple[str, np.ndarray]:
+    """Read the numbers of a PNG; of one with a palette, as some write colours, its indices."""
+    try:
+        with Image.open(path, formats=['PNG']) as image:
+            labels = np.asarray(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f'{path}: cannot be read as PNG: {error}') from error
+    return 'YXS'[:labels.ndim], labels
 
 
 def _find_masks(labels: np.ndarray) -> PatchMasks:
