@@ -21,17 +21,18 @@ from tqdm import tqdm
 
 from mmsart import __version__
 from mmsart.apis.inference import CellSegmenter, ReadOptions, Request, Segmentation
-from mmsart.formats.coco import merge_coco
-from mmsart.formats.preview import PREVIEWS, preview_paths, write_previews
+from mmsart.formats.names import OWN_FOLDER, SUMMARY_FILE
+from mmsart.formats.preview import preview_paths, write_previews
 from mmsart.formats.saving import (
     DEFAULT_FORMATS,
+    MERGED,
     SAVERS,
     SaveOptions,
     check_formats,
+    merge_files,
     result_paths,
     save_result,
 )
-from mmsart.formats.submission import merge_submissions
 from mmsart.formats.summary import (
     DONE,
     failed_image,
@@ -40,6 +41,7 @@ from mmsart.formats.summary import (
     write_summary,
 )
 from mmsart.imaging.inputs import InputImage, find_inputs, with_series
+from mmsart.postprocessing import check_disjoint
 from mmsart.structures.image_result import class_colours
 from mmsart.utils import (
     IncompleteError,
@@ -50,12 +52,6 @@ from mmsart.utils import (
     readable,
 )
 
-RECORDS = '.mmsart'
-"""Folder of records in the folder of results: one JSON file per image, written last."""
-
-SUBMISSION = 'submission'
-SUMMARY_FILE, SUBMISSION_FILE, COCO_FILE = 'summary.csv', 'submission.csv', 'coco.json'
-COCO_RESULTS_FILE = 'coco_results.json'
 TEMPORARY = re.compile(r'\.(.+)-\w{8}(\.\w+)')  # as atomic_write names its files
 PATIENCE = datetime.timedelta(days=7)  # that fast processes have with slow ones
 
@@ -113,9 +109,8 @@ def predict_files(
     with _processes() as (rank, count):
         _together(rank, lambda: _check_folder(Path(out), options))
         segmenter = make_segmenter()
-        if SUBMISSION in formats and not segmenter.source.postprocess['remove_overlap']:
-            raise UserError('--save submission: post-processing has remove_overlap off, expected '
-                            'it on, since the masks of a submission must not share a pixel')
+        if 'submission' in formats:
+            check_disjoint(segmenter.source.postprocess, '--save submission')
         _together(rank, lambda: _prepare_folder(Path(out), options))
         batch = _Batch(segmenter, Path(out), options, formats)
         batch.run(images[rank::count])
@@ -164,11 +159,11 @@ def _prepare_folder(out: Path, options: PredictOptions) -> None:
         for record in _records(out):
             for name in record['files']:
                 (out / name).unlink(missing_ok=True)
-        for name in (SUMMARY_FILE, SUBMISSION_FILE, COCO_FILE, COCO_RESULTS_FILE):
+        for name in (SUMMARY_FILE, *(name for names, _ in MERGED.values() for name in names)):
             (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / RECORDS, ignore_errors=True)
+        shutil.rmtree(out / OWN_FOLDER, ignore_errors=True)
     check_writable(out)
-    check_writable(out / RECORDS)
+    check_writable(out / OWN_FOLDER)
 
 
 class _Batch:
@@ -220,13 +215,8 @@ class _Batch:
         write_colours(
             self.out, classes, class_colours(len(classes), self.segmenter.source.palette))
         done = [record for record in records if record['row']['status'] == DONE]
-        for name, merge in (
-                (SUBMISSION, lambda files: merge_submissions(files, self.out / SUBMISSION_FILE)),
-                ('coco', lambda files: merge_coco(
-                    files, self.out / COCO_FILE, self.out / COCO_RESULTS_FILE))):
-            if name in self.formats:
-                merge([self.out / file for record in done for file in record['files']
-                       if file.endswith(SAVERS[name].ending)])
+        merge_files([self.out / file for record in done for file in record['files']],
+                    self.out, self.formats)
         for cap, count in Counter(cap for record in done for cap in record['caps']).items():
             self._say(f'{cap} was reached in {count} of {len(images)} images, which may hold more')
         self._summarize([record['row'] for record in done], len(images))
@@ -242,7 +232,7 @@ class _Batch:
                 possible.update(files)
                 try:
                     save_result(result, self.out, image.stem, self.formats, self.options.details)
-                    write_previews(self.out / PREVIEWS, image.stem, result)
+                    write_previews(self.out / OWN_FOLDER, image.stem, result)
                     record |= dict(files=files, row=summarize_image(result, image.stem),
                                    caps=result.caps)
                     self._say(_line(result))
@@ -269,7 +259,7 @@ class _Batch:
     def _files(self, image: InputImage, result: Segmentation) -> list[str]:
         """Name the files that hold a result, below the folder of results."""
         paths = (*result_paths(result, self.out, image.stem, self.formats),
-                 *preview_paths(self.out / PREVIEWS, image.stem, result))
+                 *preview_paths(self.out / OWN_FOLDER, image.stem, result))
         return [str(path.relative_to(self.out)) for path in paths]
 
     def _earlier_files(self, image: InputImage) -> set[str]:
@@ -319,7 +309,7 @@ class _Batch:
         return hashlib.sha256(os.fsencode(text)).hexdigest()
 
     def _record_path(self, image: InputImage) -> Path:
-        return self.out / RECORDS / f'{image.stem}.json'
+        return self.out / OWN_FOLDER / f'{image.stem}.json'
 
 
 def _line(result: Segmentation) -> str:
@@ -338,7 +328,7 @@ def _line(result: Segmentation) -> str:
 
 
 def _records(out: Path) -> Iterator[dict[str, Any]]:
-    for path in (out / RECORDS).rglob('*.json'):
+    for path in (out / OWN_FOLDER).rglob('*.json'):
         record = _read_record(path)
         if record is not None:
             yield record

@@ -17,18 +17,17 @@ from mmsart.app.library import Library
 from mmsart.app.results import load_kept, save_kept
 from mmsart.app.worker import kept_name
 from mmsart.formats.cell_table import cell_table
-from mmsart.formats.coco import merge_coco
-from mmsart.formats.saving import SAVERS, SaveOptions, check_formats, save_result
-from mmsart.formats.submission import merge_submissions
+from mmsart.formats.names import SUMMARY_FILE
+from mmsart.formats.saving import SaveOptions, check_formats, merge_files, save_result
 from mmsart.formats.summary import failed_image, summarize_image, write_summary
 from mmsart.imaging import ImageStack, image_id
 from mmsart.imaging.inputs import distinct_stems
+from mmsart.postprocessing import check_disjoint
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.utils import UserError, readable
 
-SUBMISSION, COCO = 'submission', 'coco'
 UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
 
@@ -145,10 +144,9 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
     formats = check_formats(formats)
     if not items:
         raise UserError('export: found no image that is done, expected one or more')
-    if SUBMISSION in formats and not all(
-            results_of(item).postprocess['remove_overlap'] for item in items):
-        raise UserError('export: submission: post-processing has remove_overlap off, expected it '
-                        'on, since the masks of a submission must not share a pixel')
+    if 'submission' in formats:
+        for item in items:
+            check_disjoint(results_of(item).postprocess, 'export: submission')
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         out = Path(folder)
         rows, files, errors = [], [], []
@@ -166,10 +164,10 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
             raise errors[0]
         classes = dict.fromkeys(results_of(item).classes for item in items)
         if len(items) > 1 and len(classes) == 1:
-            files += _merge(out, files, formats)
+            files += merge_files(files, out, formats)
         names = dict.fromkeys(name for each in classes for name in each)
-        write_summary(out / 'summary.csv', rows, list(names))
-        files.append(out / 'summary.csv')
+        write_summary(out / SUMMARY_FILE, rows, list(names))
+        files.append(out / SUMMARY_FILE)
         with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for file in files:
                 archive.write(file, file.relative_to(out))
@@ -207,17 +205,3 @@ def _parts(name: str) -> tuple[str, str]:
     folders, slash, base = name.rpartition('/')
     stem = image_id(base)
     return folders + slash + stem, base[len(stem):]
-
-
-def _merge(out: Path, files: Sequence[Path], formats: Sequence[str]) -> list[Path]:
-    """Write the files of all images together."""
-    merged = []
-    if SUBMISSION in formats:
-        merged.append(out / 'submission.csv')
-        merge_submissions([file for file in files if file.name.endswith(
-            SAVERS[SUBMISSION].ending)], merged[-1])
-    if COCO in formats:
-        merged += [out / 'coco.json', out / 'coco_results.json']
-        merge_coco([file for file in files if file.name.endswith(SAVERS[COCO].ending)],
-                   *merged[-2:])
-    return merged

@@ -1,4 +1,11 @@
-"""Names of the formats, for tools that list them before they import what writes them."""
+"""Names of formats and files, for tools that list them before they import what writes them."""
+
+SUMMARY_FILE = 'summary.csv'
+"""A row per image, in a folder of results."""
+
+OWN_FOLDER = '.mmsart'
+"""In a folder of results, what the package keeps for itself: a record per image, written last;
+previews; the classes' colours."""
 
 FORMATS = {
     'table': 'place, shape and brightness of each cell',

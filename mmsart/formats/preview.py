@@ -9,9 +9,6 @@ from mmsart.formats.overlay import to_display
 from mmsart.structures.image_result import ImageResult
 from mmsart.utils.pictures import write_picture
 
-PREVIEWS = '.mmsart'
-"""Folder for them in a folder of results."""
-
 LARGEST_SIDE = 1_600
 QUALITY = 85
 

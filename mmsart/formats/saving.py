@@ -3,15 +3,16 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmsart.formats.cell_table import write_cell_table
-from mmsart.formats.coco import write_coco
+from mmsart.formats.coco import merge_coco, write_coco
 from mmsart.formats.geojson import write_geojson
 from mmsart.formats.imagej_roi import write_imagej_rois
 from mmsart.formats.label_image import write_label_image
 from mmsart.formats.names import DEFAULT_FORMATS
 from mmsart.formats.overlay import FILL, write_overlay
-from mmsart.formats.submission import write_submission
+from mmsart.formats.submission import merge_submissions, write_submission
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.utils import UserError
 
@@ -100,6 +101,12 @@ SAVERS: dict[str, Saver | FrameSaver] = {
 }
 """The formats by name; :data:`mmsart.formats.names.FORMATS` says what each is."""
 
+MERGED: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
+    'coco': (('coco.json', 'coco_results.json'), merge_coco),
+    'submission': (('submission.csv',), merge_submissions),
+}
+"""Formats whose files of several images are joined: the files of all, and what writes them."""
+
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """Refuse formats that do not exist, before the work whose result they are to hold.
@@ -162,6 +169,29 @@ def result_paths(result: ImageResult, folder: str | os.PathLike, stem: str,
         The files, written or not.
     """
     return [path for name in formats for path in SAVERS[name].paths(Path(folder), stem, result)]
+
+
+def merge_files(files: Sequence[Path], folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Join what was written about several images, in the formats that :data:`MERGED` has.
+
+    Args:
+        files: of all images, in their order; those of other formats are passed over.
+        folder: where to write.
+        formats: names of :data:`SAVERS`.
+
+    Returns:
+        The files of all images together.
+
+    Raises:
+        UserError: two files say different things, or one was changed.
+    """
+    merged: list[Path] = []
+    for name, (targets, merge) in MERGED.items():
+        if name in formats:
+            paths = [folder / target for target in targets]
+            merge([file for file in files if file.name.endswith(SAVERS[name].ending)], *paths)
+            merged += paths
+    return merged
 
 
 def _write_submission(path: Path, result: ImageResult) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmsart.formats.names import OWN_FOLDER
 from mmsart.structures.image_result import ImageResult, class_colours
 from mmsart.utils import UserError, atomic_write
 
-COLOURS_FILE = '.mmsart/colours.csv'
+COLOURS_FILE = f'{OWN_FOLDER}/colours.csv'
 """Of the classes, in a folder of results."""
 
 DONE = 'ok'

@@ -125,6 +125,21 @@ def _checked(place: str, option: Option, value: Any) -> Any:
     return value if value is None else option.kind(value)
 
 
+def check_disjoint(settings: Mapping[str, Any], place: str | os.PathLike) -> None:
+    """Refuse settings that leave masks of one image with pixels in common.
+
+    Args:
+        settings: complete ones.
+        place: the file or option that they are for, which the message begins with.
+
+    Raises:
+        UserError: overlap is not removed.
+    """
+    if not settings['remove_overlap']:
+        raise UserError(f'{place}: post-processing has remove_overlap off, expected it on, since '
+                        'the masks of a submission must not share a pixel')
+
+
 def load_postprocess(
         config: Mapping[str, Any] | str | os.PathLike | None,
         classes: Sequence[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mmsart.formats.cell_table import CELLPROFILER_NAMES
 from mmsart.formats.label_image import read_label_image
-from mmsart.formats.preview import PREVIEWS
+from mmsart.formats.names import OWN_FOLDER, SUMMARY_FILE
 from mmsart.formats.saving import SAVERS
 from mmsart.formats.summary import DONE
 from mmsart.structures.detections import Detections
@@ -20,7 +20,6 @@ from mmsart.structures.image_result import frame_suffix
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError, missing, shown
 
-SUMMARY_FILE = 'summary.csv'
 _COUNTS = 'cells_'  # of each class, as summary.csv names its columns
 _NEEDED = ('image', 'stem', 'frames', 'height', 'width', 'cells', 'confluence', 'status',
            'warnings')
@@ -101,7 +100,7 @@ class ResultImage:
         frames = []
         for (t, z), masks in planes.items():
             suffix = frame_suffix(t, z, (last_t + 1, last_z + 1))
-            preview = self.folder / PREVIEWS / f'{self.row["stem"]}{suffix}.jpg'
+            preview = self.folder / OWN_FOLDER / f'{self.row["stem"]}{suffix}.jpg'
             chosen = self.cells[(self.cells['t'] == t) & (self.cells['z'] == z)]
             frames.append(ResultFrame(
                 t, z, self._detections(masks, chosen), preview if preview.is_file() else None))

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mmsart.formats.preview import PREVIEWS, write_previews
+from mmsart.formats.names import OWN_FOLDER
+from mmsart.formats.preview import write_previews
 from mmsart.formats.saving import SaveOptions, save_result
 from mmsart.formats.summary import failed_image, summarize_image, write_summary
 from mmsart.structures.image_result import ImageResult
@@ -31,7 +32,7 @@ def write_folder(folder: Path, results: Sequence[ImageResult], failed: Sequence[
     for number, result in enumerate(results):
         stem = f'stem {number}'
         save_result(result, folder, stem, formats, SaveOptions(**options))
-        write_previews(folder / PREVIEWS, stem, result)
+        write_previews(folder / OWN_FOLDER, stem, result)
         rows.append(summarize_image(result, stem))
     rows += [failed_image(name, 'found text, expected an image') for name in failed]
     write_summary(folder / 'summary.csv', rows, classes)

@@ -13,6 +13,7 @@ import pytest
 import tifffile
 
 from mmsart.apis import inference, predict
+from mmsart.formats.names import OWN_FOLDER
 from mmsart.formats.saving import SAVERS
 from tests.full_disk import largest_file
 from tests.rendezvous import rendezvous
@@ -60,7 +61,7 @@ def contents(out):
     found = {}
     for path in sorted(out.rglob('*')):
         name = path.relative_to(out).as_posix()
-        if path.is_file() and not name.startswith(predict.RECORDS):
+        if path.is_file() and not name.startswith(OWN_FOLDER):
             found[name] = path.read_bytes()
     table = pd.read_csv(out / 'summary.csv')
     found['summary.csv'] = table.drop(columns='seconds').to_csv()
@@ -215,7 +216,7 @@ def test_no_result_is_left_that_no_record_names(images, weights, tmp_path, monke
 
     def files_after(code, *options):
         assert run(image, out, weights, *options)[0] == code
-        return {path.name for path in out.iterdir()} - {predict.RECORDS, 'summary.csv'}
+        return {path.name for path in out.iterdir()} - {OWN_FOLDER, 'summary.csv'}
 
     assert files_after(0, '--save', 'table,labels,overlay') == {
         'a_cells.csv', 'a_masks.tif', 'a_overlay.png'}
@@ -226,7 +227,7 @@ def test_no_result_is_left_that_no_record_names(images, weights, tmp_path, monke
     assert files_after(0, '--save', 'table', '--resume') == {'a_cells.csv'}
     image.write_bytes(image.read_bytes()[:2000])
     assert files_after(3, '--save', 'table', '--resume') == set()
-    assert not list((out / predict.RECORDS).glob('*.jpg'))
+    assert not list((out / OWN_FOLDER).glob('*.jpg'))
 
 
 @pytest.mark.parametrize('place', ['reading', 'writing'])

@@ -12,6 +12,7 @@ from pathlib import Path
 from mmsart.apis.export import write_model
 from mmsart.apis.kaggle.wheels import build_own_wheel, pack_wheel
 from mmsart.apis.models import ModelSource
+from mmsart.postprocessing import check_disjoint
 from mmsart.utils import UserError, check_writable
 
 DATASET, NOTEBOOK = 'dataset', 'notebook'
@@ -73,9 +74,7 @@ def write_bundle(source: ModelSource, out: Path, options: BundleOptions) -> Path
             compiled or editable.
     """
     check_folder(out, options.overwrite)
-    if not source.postprocess['remove_overlap']:
-        raise UserError(f'{source.name}: post-processing has remove_overlap off, expected it on, '
-                        'since the masks of a submission must not share a pixel')
+    check_disjoint(source.postprocess, source.name)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'.{out.name}-') as temporary:
         _write_dataset(source, check_writable(Path(temporary, DATASET)), options)
         _write_notebook(check_writable(Path(temporary, NOTEBOOK)), options)

@@ -8,8 +8,8 @@ from mmengine.logging import MMLogger
 
 from mmsart.evaluation.metrics.postprocessed_metric import PostprocessedMetric
 from mmsart.formats.submission import write_submission
+from mmsart.postprocessing import check_disjoint
 from mmsart.structures.data_samples import distinct_names, image_name
-from mmsart.utils.errors import UserError
 
 
 @METRICS.register_module()
@@ -39,10 +39,7 @@ class SubmissionWriter(PostprocessedMetric):
             UserError: overlap is left, or the settings are not those of these classes.
         """
         PostprocessedMetric.dataset_meta.fset(self, dataset_meta)  # type: ignore[attr-defined]
-        if not self.post_processor.config['remove_overlap']:
-            raise UserError(
-                f'{self.path}: post-processing has remove_overlap off, expected it on, '
-                'since the masks of a submission must not share a pixel')
+        check_disjoint(self.post_processor.config, self.path)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Post-process the images of one batch.
