@@ -43,10 +43,9 @@ def main(args: list[str] | None = None) -> int:
                             'a number in [0, 1)')
     import_mmdet()
     from mmsart.apis.pseudo_labels import write_pseudo_labels
-    from mmsart.cli.tune import load_annotated
     from mmsart.datasets.train_csv import read_train_csv
     from mmsart.evaluation.confidence import measure_confidence
-    from mmsart.formats.predictions import load_predictions
+    from mmsart.formats.predictions import load_annotated, load_predictions
     from mmsart.postprocessing import PostProcessor, load_postprocess
 
     check_target(options.out, '.csv', [options.predictions, options.validation,

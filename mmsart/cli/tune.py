@@ -10,13 +10,10 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmsart.utils import UserError, atomic_write, check_target, cli_main, make_parser
 from mmsart.utils.quiet import import_mmdet
-
-if TYPE_CHECKING:
-    from mmsart.formats.predictions import SavedPredictions
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
@@ -48,24 +45,6 @@ def base_settings(path: str, classes: Sequence[str]) -> dict[str, Any]:
     return load_postprocess(metric.get('postprocess'), classes)
 
 
-def load_annotated(path: str) -> 'SavedPredictions':
-    """Read predictions with truth.
-
-    Raises:
-        UserError: there is no image, or one without truth.
-    """
-    from mmsart.formats.predictions import load_predictions
-
-    saved = load_predictions(path)
-    if not saved.images:
-        raise UserError(f'{path}: found no image, expected predictions to tune on')
-    for image in saved.images:
-        if image.truth is None:
-            raise UserError(
-                f'{path}: image {image.img_id}: no truth, expected predictions of annotated images')
-    return saved
-
-
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool."""
@@ -76,6 +55,7 @@ def main(args: list[str] | None = None) -> int:
     if not 0 <= options.seed < 2**32:
         raise UserError(f'--seed: found {options.seed}, expected 0 to {2**32 - 1}')
     import_mmdet()
+    from mmsart.formats.predictions import load_annotated
     from mmsart.tuning import tune
     from mmsart.tuning.report import format_gains
 

@@ -102,6 +102,29 @@ def load_predictions(path: str | os.PathLike) -> SavedPredictions:
             'by tools/test.py --out') from error
 
 
+def load_annotated(path: str | os.PathLike) -> SavedPredictions:
+    """Read predictions from a file of which every image has its truth.
+
+    Args:
+        path: the file.
+
+    Returns:
+        As :func:`load_predictions`; of at least one image.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: it is no file of predictions, or there is no image, or one without truth.
+    """
+    saved = load_predictions(path)
+    if not saved.images:
+        raise UserError(f'{path}: found no image, expected predictions of annotated images')
+    for image in saved.images:
+        if image.truth is None:
+            raise UserError(
+                f'{path}: image {image.img_id}: no truth, expected predictions of annotated images')
+    return saved
+
+
 class _PlainUnpickler(pickle.Unpickler):
     """Refuse every class and function that a pickle names."""
 

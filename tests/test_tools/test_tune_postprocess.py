@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from mmsart.cli.tune import load_annotated, main
+from mmsart.cli.tune import main
 from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.functional import score_image
-from mmsart.formats.predictions import load_predictions, save_predictions
+from mmsart.formats.predictions import load_annotated, load_predictions, save_predictions
 from mmsart.postprocessing import PostProcessor, load_postprocess
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks

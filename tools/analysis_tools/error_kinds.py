@@ -34,7 +34,7 @@ def main(args: list[str] | None = None) -> int:
         raise UserError(f'--sizes: found {options.sizes}, expected increasing areas of at least 1')
     import_mmdet()
     from mmsart.evaluation.error_counts import KINDS, count_kinds, format_counts
-    from mmsart.formats.predictions import load_predictions
+    from mmsart.formats.predictions import load_annotated
     from mmsart.postprocessing import PostProcessor, load_postprocess
     from mmsart.visualization.error_bars import draw_error_counts
 
@@ -42,16 +42,11 @@ def main(args: list[str] | None = None) -> int:
     check_target(options.out, others=[*read, options.json])
     if options.json:
         check_target(options.json, '.json', [*read, options.out])
-    saved = load_predictions(options.predictions)
-    classes, raws = saved.classes, saved.images
+    saved = load_annotated(options.predictions)
+    classes = saved.classes
     process = PostProcessor(
         classes, **load_postprocess(options.postprocess or saved.postprocess, classes))
-    bare = [raw.img_id for raw in raws if raw.truth is None]
-    if not raws or bare:
-        raise UserError(
-            f'{options.predictions}: ' + (f'image {bare[0]}: no truth' if bare else 'no image')
-            + ', expected predictions of annotated images')
-    counts = count_kinds(raws, process, options.sizes)
+    counts = count_kinds(saved.images, process, options.sizes)
     print(format_counts(counts))
     draw_error_counts(counts, KINDS, options.out)
     if options.json:

@@ -32,7 +32,7 @@ def read_true_boxes(path: str | None, predictions: str, saved: Any) -> Any:
     Raises:
         UserError: they are of other images or classes.
     """
-    from mmsart.cli.tune import load_annotated
+    from mmsart.formats.predictions import load_annotated
 
     if path is None:
         return None
@@ -52,8 +52,8 @@ def main(args: list[str] | None = None) -> int:
     """Run the tool."""
     options = parse_args(args)
     import_mmdet()
-    from mmsart.cli.tune import load_annotated
     from mmsart.evaluation.oracle import format_table, oracle_table
+    from mmsart.formats.predictions import load_annotated
     from mmsart.postprocessing import load_postprocess
 
     if options.json:
