@@ -5,6 +5,8 @@ from mmdet.datasets.transforms import CopyPaste, RandomAffine, RandomErasing
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import autocast_box_type
 
+from mmsart.datasets.transforms.instances import PER_INSTANCE, keep
+
 
 @TRANSFORMS.register_module()
 class CroppedCopyPaste(CopyPaste):
@@ -29,7 +31,7 @@ class CroppedCopyPaste(CopyPaste):
         dst_results['img'] = np.where(pasted[..., None], src_results['img'], dst_results['img'])
         dst_results['gt_bboxes'] = boxes.cat([boxes[kept], src_results['gt_bboxes']])
         dst_results['gt_masks'] = masks.cat([masks[kept], source])
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_weights'):
+        for key in PER_INSTANCE:
             if key in dst_results:
                 dst_results[key] = np.concatenate([dst_results[key][kept], src_results[key]])
         return dst_results
@@ -80,7 +82,5 @@ class CroppedRandomAffine(RandomAffine):
         kept = boxes.is_inside((height, width)).numpy()
         masks = results['gt_masks'].warp_affine(matrix[:2].astype(np.float64), (height, width))
         results['gt_bboxes'], results['gt_masks'] = boxes[kept], masks[kept]
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_weights'):
-            if key in results:
-                results[key] = results[key][kept]
+        keep(results, kept)
         return results

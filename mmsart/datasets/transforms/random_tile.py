@@ -7,6 +7,7 @@ from mmcv.transforms.utils import cache_randomness
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import autocast_box_type
 
+from mmsart.datasets.transforms.instances import keep
 from mmsart.imaging.tiles import even_grid
 
 
@@ -57,9 +58,7 @@ class RandomTile(BaseTransform):
         results['gt_masks'] = inside[kept].tighten()
         boxes = results['gt_bboxes']
         results['gt_bboxes'] = results['gt_masks'].get_bboxes(type(boxes))
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_weights'):
-            if key in results:
-                results[key] = results[key][kept]
+        keep(results, kept)
         return results
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import autocast_box_type
 
+from mmsart.datasets.transforms.instances import keep
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.morphology import fill_patch, largest_piece
@@ -55,9 +56,7 @@ class RepairMasks(BaseTransform):
         boxes = results['gt_bboxes'][kept]
         boxes.tensor[changed] = repaired.get_bboxes(type(boxes)).tensor[changed]
         results['gt_bboxes'] = boxes
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_weights'):
-            if key in results:
-                results[key] = results[key][kept]
+        keep(results, kept)
         return results
 
     def _repair(self, masks: CroppedMasks) -> CroppedMasks:
