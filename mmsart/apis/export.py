@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -17,7 +16,7 @@ from mmsart.apis.literal_config import read_literal_config
 from mmsart.apis.models import ModelSource
 from mmsart.evaluation.familiarity import Reference, find_reference, image_traits
 from mmsart.imaging import open_image
-from mmsart.utils import UserError, atomic_write, check_writable, missing
+from mmsart.utils import UserError, atomic_write, check_writable, read_json
 from mmsart.weights import import_checkpoint
 from mmsart.zoo.models import (
     CONFIG_FILE,
@@ -48,13 +47,7 @@ def read_facts(path: str | os.PathLike) -> dict[str, Any]:
         MissingFileError: there is no such file.
         UserError: it is no JSON, lacks a fact, or has one that no card has.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise missing(path, 'the facts of a model as JSON')
-    try:
-        facts = json.loads(file.read_text())
-    except ValueError as error:
-        raise UserError(f'{path}: expected JSON, found: {error}') from error
+    facts = read_json(path, 'the facts of a model as JSON')
     if not isinstance(facts, dict):
         raise UserError(f'{path}: found {type(facts).__name__}, expected facts by name')
     known = FACTS | OPTIONAL_FACTS

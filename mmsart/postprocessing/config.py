@@ -1,16 +1,14 @@
 """The settings of the post-processing: their names, ranges and defaults."""
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from mmsart.utils import UserError, missing
+from mmsart.utils import UserError, read_json
 
 
 @dataclass(frozen=True)
@@ -160,11 +158,5 @@ def load_postprocess(
         return complete_config({}, classes)
     if isinstance(config, Mapping):
         return complete_config(config, classes)
-    path = Path(config)
-    if not path.is_file():
-        raise missing(path, 'post-processing settings as JSON')
-    try:
-        loaded = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f'{path}: expected JSON, found: {error}') from error
-    return complete_config(loaded, classes, source=str(path))
+    loaded = read_json(config, 'post-processing settings as JSON')
+    return complete_config(loaded, classes, source=str(config))

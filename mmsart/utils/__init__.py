@@ -20,10 +20,17 @@ from mmsart.utils.errors import (
     raise_all,
     shown,
 )
-from mmsart.utils.files import atomic_write, check_apart, check_target, check_writable, readable
+from mmsart.utils.files import (
+    atomic_write,
+    check_apart,
+    check_target,
+    check_writable,
+    read_json,
+    readable,
+)
 
 __all__ = ['IncompleteError', 'MissingFileError', 'RunStopped', 'UnforeseenError', 'UserError',
            'UserErrors', 'add_checkpoint_config_options', 'add_config_options',
            'add_model_options', 'add_run_arguments', 'as_user_error', 'atomic_write',
            'check_apart', 'check_target', 'check_writable', 'cli_main', 'make_parser', 'missing',
-           'named', 'raise_all', 'readable', 'shown']
+           'named', 'raise_all', 'read_json', 'readable', 'shown']

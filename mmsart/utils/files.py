@@ -1,12 +1,14 @@
 """Writing files so that a reader never meets half of one."""
+import json
 import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from mmsart.utils.errors import UserError, kind_of
+from mmsart.utils.errors import UserError, kind_of, missing
 
 
 @contextmanager
@@ -126,6 +128,29 @@ def check_writable(folder: str | os.PathLike, mode: int = 0o777) -> Path:
         raise UserError(
             f'{folder}: expected a folder that can be written, found: {found}') from error
     return folder
+
+
+def read_json(path: str | os.PathLike, expected: str) -> Any:
+    """Read a JSON file that a user may have named or changed.
+
+    Args:
+        path: the file.
+        expected: what it should hold, for the message.
+
+    Returns:
+        Its content.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: it is no JSON.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise missing(path, expected)
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UserError(f'{path}: expected JSON, found: {error}') from error
 
 
 def readable(name: str) -> str:

@@ -7,13 +7,13 @@ post-processing) and ``README.md``, its card. tools/model_converters/export_to_z
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.files import read_json
 
 ZOO = Path(__file__).parent
 WEIGHTS_FILE, CONFIG_FILE = 'weights.safetensors', 'config.py'
@@ -88,12 +88,7 @@ def open_model(folder: str | os.PathLike) -> ZooModel:
         UserError: something is missing in them.
     """
     path = Path(folder) / SETTINGS_FILE
-    if not path.is_file():
-        raise MissingFileError(f'{path}: no such file, expected the settings of a model')
-    try:
-        settings = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f'{path}: expected JSON, found: {error}') from error
+    settings = read_json(path, 'the settings of a model')
     for key, kind in REQUIRED.items():
         found = settings.get(key) if isinstance(settings, dict) else None
         if not isinstance(found, kind):
