@@ -15,6 +15,7 @@ from mmdet.registry import DATASETS, METRICS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.dist import all_gather_object, is_distributed
 
+from mmsart.apis.config import find_metrics
 from mmsart.datasets.checked_coco import CheckedCocoDataset, check_coco, check_images
 from mmsart.datasets.classes import class_names
 from mmsart.datasets.coco_file import (
@@ -144,8 +145,7 @@ def check_coco_metric(cfg: Config, name: str, datasets: Sequence[BaseDetDataset]
     Raises:
         UserError: a file is wrong, or pycocotools would read it wrongly.
     """
-    evaluators = cfg.get(name) or []
-    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+    for evaluator in find_metrics(cfg, name):
         kind = METRICS.get(evaluator['type']) if 'type' in evaluator else None
         if isinstance(kind, type) and issubclass(kind, CocoMetric) and evaluator.get('ann_file'):
             coco = read_coco(evaluator['ann_file'])

@@ -11,7 +11,6 @@ import torch
 from mmdet.datasets import BaseDetDataset
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
@@ -57,6 +56,7 @@ from mmsart.utils import (
     check_writable,
     missing,
 )
+from mmsart.utils.bare_model import bare_model
 from mmsart.weights import check_pretrained, prepare_load_from, read_checkpoint
 
 POSTPROCESS_KEY = re.compile(r'^((val|test)_evaluator\.(\d+\.)?)?postprocess(\.|$)')
@@ -209,8 +209,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         check_writable(cfg.work_dir)
         runner = _build_runner(cfg)
         if all(metric['type'] in POSTPROCESSED for metric in cfg.test_evaluator):
-            skip_hopeless(runner.model.module if is_model_wrapper(runner.model) else runner.model,
-                          settings)
+            skip_hopeless(bare_model(runner.model), settings)
         if true_boxes:
             runner.register_hook(TrueBoxesHook())
         runner.logger.info(f'post-processing settings: {source}')

@@ -1,6 +1,5 @@
 """What an image file says before its pixels are decoded: size, depth, pages, whole or cut."""
 import functools
-import logging
 import os
 import stat
 import struct
@@ -15,14 +14,13 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from mmsart.imaging.raster import check_pixels
+from mmsart.imaging.raster import DEEP_MODES, check_pixels
 from mmsart.utils.errors import UserError, missing
 
 ORIENTATION = 0x112  # the tag of TIFF and EXIF
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 TIFF_SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 JPEG_START_OF_SCAN, JPEG_END = 0xDA, b'\xff\xd9'
-DEEP_MODES = ('I', 'F')  # of Pillow: I;16, I;16B ... too
 
 OPENCV_FORMATS = ('JPEG', 'MPO', 'BMP', 'WEBP', 'PPM')  # of every build, by their names in Pillow
 OPENCV_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)  # none, CCITT, LZW, JPEG, zlib, PackBits
@@ -31,10 +29,6 @@ GREY, COLOUR, ENCODED = (0, 1), (2,), (3, 5, 6)  # ways to say a colour; palette
 ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
 MOST_AT_ONCE = 4  # images decoded in memory, which may be mosaics
 REDUCED_OR_MASK = 1 | 4  # bits of the tag NewSubfileType
-
-
-# tifffile tells in the log what it makes of a doubtful file; what matters is raised here.
-logging.getLogger('tifffile').setLevel(logging.CRITICAL)
 
 
 class ImageHeader(NamedTuple):

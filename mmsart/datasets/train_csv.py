@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mmsart.datasets.classes import CLASSES
+from mmsart.structures.mask.ragged import exclusive_cumsum
 from mmsart.structures.mask.rle import find_bad_texts, parse_rles
 from mmsart.structures.mask.runs import (
     BadRleError,
@@ -140,7 +141,7 @@ def _read_version(path: Path, _mtime_ns: int, _size: int,
         sample_ids=np.where(samples == '', image_ids, samples),
         sizes=sizes[rows],
         rows=frame.index.to_numpy(np.int64)[rows],
-        splits=np.concatenate([[0], np.cumsum(per_image)]),
+        splits=exclusive_cumsum(per_image),
         annotations=frame['annotation'].to_numpy(object)[kept],
         bboxes=boxes[kept],
         areas=areas[kept],

@@ -113,14 +113,10 @@ def _find_masks(labels: np.ndarray) -> PatchMasks:
     height, width = labels.shape
     boxes, patches = [], []
     for index, place in enumerate(ndimage.find_objects(labels), start=1):
-        if place is None:
-            boxes.append((0, 0, 0, 0))
-            continue
-        rows, columns = place
+        rows, columns = place or (slice(0, 0), slice(0, 0))
         boxes.append((columns.start, rows.start, columns.stop, rows.stop))
-        patches.append((labels[place] == index).astype(np.uint8).ravel())
-    data = np.concatenate(patches) if patches else np.zeros(0, np.uint8)
-    return PatchMasks(data, np.array(boxes, np.int32).reshape(-1, 4), height, width)
+        patches.append(labels[rows, columns] == index)
+    return PatchMasks.from_patches(patches, np.array(boxes), height, width)
 
 
 def _imagej_options(axes: str, result: ImageResult) -> dict:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
+from mmsart.imaging.normalization import PERCENTILES
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils.pictures import write_picture
@@ -16,7 +17,6 @@ SHOWN_SIDE = 1_200  # pixels; smaller images are magnified to about this, at mos
 MAX_SCALE = 4
 LINES_A_SIDE = 700  # a line is about this part of the picture wide
 FILL = 0.35  # opacity of the inside of cells in overlays
-_DISPLAY_PERCENTILES = (0.1, 99.9)
 _SAMPLED_VALUES = 1 << 22  # looked at for percentiles
 
 
@@ -84,7 +84,7 @@ def to_display(image: np.ndarray, limits: tuple[float, float] | None = None) -> 
         step = max(1, math.isqrt(image.size // _SAMPLED_VALUES))
         sample = image[::step, ::step]
         sample = sample[np.isfinite(sample)]
-        limits = tuple(np.percentile(sample, _DISPLAY_PERCENTILES)) if len(sample) else (0, 1)
+        limits = tuple(np.percentile(sample, PERCENTILES)) if len(sample) else (0, 1)
     low, high = limits
     shown = np.subtract(image, low, dtype=np.float32 if image.itemsize <= 4 else np.float64)
     shown *= 255 / (high - low) if high != low else 0

@@ -17,6 +17,7 @@ import numpy as np
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.coco_counts import decode_counts
 from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.mask.ragged import exclusive_cumsum
 from mmsart.structures.mask.rle import decode_rles, parse_rles, runs_to_texts
 from mmsart.structures.mask.runs import BadRleError, find_bad_runs
 from mmsart.structures.predictions import Predictions
@@ -200,7 +201,7 @@ def _find_problem(plain: dict[str, Any], num_classes: int) -> str | None:
     if count and not 0 <= labels.min() <= labels.max() < num_classes:
         return (f'found labels {labels.min()} to {labels.max()}, expected 0 to {num_classes - 1}')
     counts, splits = decode_counts(plain['rles'])
-    covered = np.diff(np.append(0, np.cumsum(counts))[splits])
+    covered = np.diff(exclusive_cumsum(counts)[splits])
     bad = np.flatnonzero(covered != pixels)
     if len(bad):
         return f'mask {bad[0]}: found runs over {covered[bad[0]]} pixels, expected {pixels}'

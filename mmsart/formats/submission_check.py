@@ -114,7 +114,7 @@ def _shared_pixels(
     image = np.array(
         [numbers.setdefault(submission.ids[row], len(numbers)) for row in rows], np.int64)
     stretch = int(_num_pixels(submission, rows, sizes).max(initial=0)) + 1
-    owner = np.repeat(np.arange(len(rows)), np.diff(runs.splits))
+    owner = runs.owners
     starts = runs.starts + image[owner] * stretch
     order = np.argsort(starts, kind='stable')
     starts, owner = starts[order], owner[order]

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 from mmsart.utils import UserError, atomic_write, cli_main, make_parser
-
-FORMATS = ('text', 'markdown', 'csv')
+from mmsart.visualization.run_table import FORMATS
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:

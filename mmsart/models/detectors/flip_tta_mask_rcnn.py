@@ -8,9 +8,10 @@ from mmdet.structures import SampleList
 from torch import Tensor
 
 from mmsart.models.roi_heads.flip_tta_roi_head import FlippedView, FlipTTARoIHead
+from mmsart.structures.orientation import FLIPS
 from mmsart.utils import UserError
 
-DIMENSIONS = {'horizontal': (-1,), 'vertical': (-2,), 'diagonal': (-2, -1)}
+DIMENSIONS = {name: dims for name, dims in FLIPS.items() if name}
 
 
 @MODELS.register_module()

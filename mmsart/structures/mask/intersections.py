@@ -3,7 +3,7 @@ import numpy as np
 from scipy import sparse
 
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.structures.mask.ragged import ragged_arange
+from mmsart.structures.mask.ragged import exclusive_cumsum, ragged_arange
 from mmsart.structures.mask.runs import Runs
 
 
@@ -16,14 +16,10 @@ def pixel_incidence(masks: PatchMasks) -> sparse.csr_array:
     Returns:
         (N, H * W) int32 of ones: row i holds the row-major pixel numbers of instance i.
     """
-    at = np.flatnonzero(masks.data)
-    splits = np.searchsorted(at, masks.offsets)
-    owner = np.repeat(np.arange(len(masks)), np.diff(splits))
-    boxes = masks.boxes.astype(np.int64)
-    row, column = np.divmod(at - masks.offsets[owner], (boxes[:, 2] - boxes[:, 0])[owner])
-    pixels = (row + boxes[owner, 1]) * masks.width + column + boxes[owner, 0]
+    _, y, x = masks.pixels()
     shape = (len(masks), masks.height * masks.width)
-    return sparse.csr_array((np.ones(len(at), np.int32), pixels, splits), shape=shape)
+    return sparse.csr_array((np.ones(len(x), np.int32), y * masks.width + x,
+                             exclusive_cumsum(masks.areas)), shape=shape)
 
 
 def intersections(masks: PatchMasks, others: PatchMasks) -> sparse.csr_array:
@@ -61,7 +57,7 @@ def run_intersections(runs: Runs, others: Runs) -> np.ndarray:
         mine, theirs = _pairs_begun_inside(first, second, including_equal=not flipped)
         begin = second.starts[theirs]
         end = np.minimum(first.starts[mine] + first.lengths[mine], begin + second.lengths[theirs])
-        owners = _owners(first)[mine], _owners(second)[theirs]
+        owners = first.owners[mine], second.owners[theirs]
         row, column = owners[::-1] if flipped else owners
         np.add.at(shared, row * num_others + column, end - begin)
     return shared.reshape(num, num_others)
@@ -83,8 +79,3 @@ def _pairs_begun_inside(
     counts = np.maximum(high - low, 0)
     mine = np.repeat(np.arange(len(counts)), counts)
     return mine, order[low[mine] + ragged_arange(counts)]
-
-
-def _owners(runs: Runs) -> np.ndarray:
-    """Return the mask of each run, int64 (R,)."""
-    return np.repeat(np.arange(len(runs)), np.diff(runs.splits))

@@ -317,8 +317,7 @@ class PatchMasks:
         """
         kept = [self.patch(i) * ~region[y1:y2, x1:x2]
                 for i, (x1, y1, x2, y2) in enumerate(self.boxes.tolist())]
-        data = np.concatenate([np.zeros(0, np.uint8), *(patch.ravel() for patch in kept)])
-        return type(self)(data, self.boxes, self.height, self.width)
+        return self.from_patches(kept, self.boxes, self.height, self.width)
 
     def _gather(self, boxes: np.ndarray, rows: np.ndarray, columns: np.ndarray, height: int,
                 width: int) -> Self:

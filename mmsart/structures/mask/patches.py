@@ -158,7 +158,7 @@ def runs_to_patches(runs: Runs, width: int) -> tuple[np.ndarray, np.ndarray]:
     boxes = run_boxes(runs, width)[0]
     heights, widths = box_sizes(boxes)
     offsets = exclusive_cumsum(heights * widths)
-    owner = np.repeat(np.arange(len(runs)), np.diff(runs.splits))
+    owner = runs.owners
     starts, lengths = runs.starts, runs.lengths
     y, x = np.divmod(starts, width)
     if (x + lengths > width).any():  # runs that go on in the next row: cut them at the border

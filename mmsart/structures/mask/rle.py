@@ -64,8 +64,7 @@ def parse_rles(texts: Sequence[str]) -> Runs:
     if len(values) and not -_TOO_LONG < values.min() <= values.max() < _TOO_LONG:
         raise _first_bad_text(texts)
     pairs = values.reshape(-1, 2)
-    splits = np.concatenate([[0], np.cumsum(counts // 2)])
-    return Runs(pairs[:, 0] - 1, pairs[:, 1].copy(), splits)
+    return Runs(pairs[:, 0] - 1, pairs[:, 1].copy(), exclusive_cumsum(counts // 2))
 
 
 def find_bad_texts(texts: Sequence[str], num_pixels: np.ndarray) -> list[BadRleError]:

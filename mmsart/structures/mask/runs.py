@@ -30,6 +30,11 @@ class Runs:
         sums = exclusive_cumsum(self.lengths)
         return np.diff(sums[self.splits])
 
+    @property
+    def owners(self) -> np.ndarray:
+        """int64 (R,): the mask of each run."""
+        return np.repeat(np.arange(len(self)), np.diff(self.splits))
+
     def select(self, indices: np.ndarray) -> 'Runs':
         """Take some of the masks.
 
@@ -40,7 +45,7 @@ class Runs:
             The runs of these M masks.
         """
         counts = np.diff(self.splits)[indices]
-        splits = np.concatenate([[0], np.cumsum(counts)])
+        splits = exclusive_cumsum(counts)
         take = np.repeat(self.splits[:-1][indices] - splits[:-1], counts) + np.arange(splits[-1])
         return Runs(self.starts[take], self.lengths[take], splits)
 
@@ -72,7 +77,7 @@ def find_bad_runs(runs: Runs, num_pixels: np.ndarray | int) -> BadRleError | Non
         where this fails.
     """
     starts, lengths = runs.starts, runs.lengths
-    owner = np.repeat(np.arange(len(runs)), np.diff(runs.splits))
+    owner = runs.owners
     limit = np.broadcast_to(num_pixels, len(runs))[owner]
     overlaps = np.zeros(len(starts), bool)
     overlaps[1:] = (owner[1:] == owner[:-1]) & (np.diff(starts) < lengths[:-1])
