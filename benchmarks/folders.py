@@ -12,13 +12,12 @@ from inputs import HEIGHT, WIDTH
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.synthetic import GeneratedImage, generate_image
+from mmsart.datasets.train_csv import COLUMNS
 from mmsart.structures.mask.patches import patches_to_runs, runs_to_patches, transpose_patches
 from mmsart.structures.mask.rle import parse_rles, runs_to_coco
 
 NUM_IMAGES, NUM_ROWS = 606, 73_585  # of the competition
 _KINDS = (('cort', 34), ('shsy5y', 337), ('cort', 34), ('astro', 80)) * 2  # mix and mean counts
-_COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'plate_time', 'sample_date',
-            'sample_id', 'elapsed_timedelta')
 
 
 def mixed_images(number: int, seed: int = 0) -> Iterator[GeneratedImage]:
@@ -65,7 +64,7 @@ def write_root(folder: Path) -> int:
     rows = 0
     with open(folder / 'train.csv', 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
+        writer.writerow(COLUMNS)
         for i, drawn in enumerate(mixed_images(NUM_IMAGES)):
             path = folder / 'train' / f'{i:012x}.png'
             if id(drawn) in files:

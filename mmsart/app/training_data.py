@@ -5,9 +5,9 @@ import csv
 import errno
 import itertools
 import json
+import secrets
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from mmsart.app.exports import item_stems, open_result
 from mmsart.app.items import Item, results_of
 from mmsart.app.library import Library
 from mmsart.datasets.classes import CLASSES
+from mmsart.datasets.train_csv import COLUMNS
 from mmsart.formats.coco import to_coco
 from mmsart.formats.overlay import to_display
 from mmsart.structures.detections import Detections
@@ -27,8 +28,6 @@ from mmsart.structures.mask.rle import runs_to_texts
 from mmsart.utils import UserError, check_writable, readable
 from mmsart.utils.pictures import write_picture
 
-COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'plate_time', 'sample_date',
-           'sample_id', 'elapsed_timedelta')
 CONFIG = 'mmsart::sartorius/finetune_mobilenetv2.py'
 
 
@@ -76,10 +75,10 @@ def write_training_data(library: Library, items: Sequence[Item], folder: Path) -
         raise UserError('training data: found images of models with different classes, expected '
                         'the same for all')
     check_writable(folder.parent)
-    building = Path(tempfile.mkdtemp(dir=library.workspace.incoming))  # which a restart empties
+    building = library.workspace.incoming / secrets.token_hex(8)  # a restart empties the folder
+    building.mkdir()
     try:
         images, cells, mixed, failed = _fill(building, library, items)
-        building.chmod(0o755)
         folder = _move(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)

@@ -27,10 +27,12 @@ from mmsart.structures.mask.runs import (
 )
 from mmsart.utils.errors import UserError, UserErrors, missing, named, shown
 
+COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'plate_time', 'sample_date',
+           'sample_id', 'elapsed_timedelta')
+"""Of the competition's file, in its order."""
 REQUIRED_COLUMNS = ('id', 'annotation', 'width', 'height', 'cell_type', 'sample_id')
 GZIP_MAGIC, NEWLINE = b'\x1f\x8b', b'\n'
 WEIGHT_COLUMN = 'weight'
-OPTIONAL_COLUMNS = ('plate_time', 'sample_date', 'elapsed_timedelta')
 
 
 @dataclass(frozen=True)

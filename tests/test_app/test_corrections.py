@@ -1,5 +1,7 @@
 """Corrections: what each does to the pixels, undone and redone, and what is trained on."""
 import json
+import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -344,6 +346,17 @@ def test_corrections_are_truth_to_train_on(client, done):
     assert 'score' not in coco['annotations'][0]
     cfg = load_config('configs/demo/maskrcnn_r18_two_stage.py', [f'data_root={folder}/'])
     assert cfg.train_dataloader.dataset.data_root == f'{folder}/'
+
+
+def test_data_to_train_on_are_for_whom_the_umask_admits(client, done, monkeypatch):
+    before = os.umask(0o077)
+    try:
+        with monkeypatch.context() as patch:
+            patch.delattr(os, 'umask')  # to ask for it would change it for other threads too
+            made = client.post('/api/training-data', json=dict(items=[done])).json()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(Path(made['folder']).stat().st_mode) == 0o700
 
 
 def test_data_to_train_on_written_at_once_get_a_folder_each(client, done, tmp_path, monkeypatch):

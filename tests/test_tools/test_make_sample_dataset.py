@@ -1,3 +1,6 @@
+import os
+import stat
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -35,6 +38,18 @@ def test_layout(tmp_path, capsys):
     assert sorted(submission['id']) == sorted(p.stem for p in (out / 'test').iterdir())
     assert '8 labelled images' in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ['data']
+
+
+@pytest.mark.parametrize('umask', [0o022, 0o077])
+def test_the_folder_is_for_whom_the_umask_admits(tmp_path, monkeypatch, umask):
+    before = os.umask(umask)
+    try:
+        with monkeypatch.context() as patch:
+            patch.delattr(os, 'umask')  # to ask for it would change it for other threads too
+            assert main([str(tmp_path / 'data'), '--images', '1', *SMALL]) == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / 'data').stat().st_mode) == 0o777 & ~umask
 
 
 def test_images_share_fields_of_view(tmp_path):

@@ -1,8 +1,8 @@
 """Generated images as a folder in the competition's layout."""
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import pandas as pd
 
 from mmsart.datasets.classes import CLASSES, COMPETITION_IMAGES
 from mmsart.datasets.synthetic.generator import GeneratedImage, generate_image
+from mmsart.datasets.train_csv import COLUMNS
 from mmsart.utils import UserError, check_writable
 from mmsart.utils.pictures import write_picture
 
@@ -85,10 +86,10 @@ def write_sample_dataset(folder: str | os.PathLike, plan: SamplePlan,
     target = Path(folder).resolve()  # a link stays, what it points to is replaced
     _check_free(target, force)
     check_writable(target.parent)
-    building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f'.{target.name}-'))
+    building = target.with_name(f'.{target.name}-{secrets.token_hex(4)}')
+    building.mkdir()
     try:
         counts = _fill(building, plan)
-        building.chmod(0o777 & ~_umask())
         if target.exists():
             shutil.rmtree(target)
         building.replace(target)
@@ -123,12 +124,6 @@ def _files(folder: Path) -> list[str]:
                   if path.is_symlink() or not path.is_dir())
 
 
-def _umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value
-
-
 def _fill(folder: Path, plan: SamplePlan) -> dict[str, int]:
     """Generate all images and tables into a folder."""
     rows: list[dict[str, object]] = []
@@ -149,7 +144,7 @@ def _fill(folder: Path, plan: SamplePlan) -> dict[str, int]:
                                 num_cells=max(1, round(790 * share)))
         rows += _write(folder, 'train', sample, plan, plan.images, plan.images, 0)
         counts['train'] += 1
-    pd.DataFrame(rows).to_csv(folder / 'train.csv', index=False)
+    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(folder / 'train.csv', index=False)
     _write_submission(folder)
     (folder / _LIST).write_text('\n'.join(_files(folder)) + '\n')
     return {**counts, 'cells': len(rows)}
