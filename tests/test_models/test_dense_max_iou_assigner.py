@@ -5,7 +5,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.models.task_modules import MaxIoUAssigner
-from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 
 from mmsart.models import DenseMaxIoUAssigner
@@ -81,10 +80,6 @@ def test_ignored_regions_go_mmdets_way() -> None:
     ours = DenseMaxIoUAssigner(**config).assign(candidates, gts, ignored)
     assert (stock.gt_inds == -1).any()
     assert torch.equal(ours.gt_inds, stock.gt_inds)
-
-
-def test_registered() -> None:
-    assert isinstance(TASK_UTILS.build(dict(type='DenseMaxIoUAssigner', **RPN)), MaxIoUAssigner)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')

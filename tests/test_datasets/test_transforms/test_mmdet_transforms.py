@@ -8,7 +8,6 @@ import pytest
 import torch
 from mmcv.transforms import Compose
 from mmdet.registry import TRANSFORMS
-from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 
 import mmsart.datasets.transforms  # noqa: F401  registers the stand-ins
@@ -138,8 +137,3 @@ def test_pack_det_inputs_unchanged(seed):
         assert isinstance(a.masks, CroppedMasks)
         np.testing.assert_array_equal(a.masks.to_ndarray(), b.masks.masks)
         assert torch.equal(a.labels, b.labels)
-
-
-def test_boxes_stay_horizontal():
-    results = run(UNCHANGED[6], crop_masks(make_results(1)), 1)
-    assert isinstance(results['gt_bboxes'], HorizontalBoxes)
