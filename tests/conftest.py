@@ -41,6 +41,17 @@ def _module_apart():
         yield
 
 
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory):
+    """The file of `tiny_model`; a test that changes it, or puts a file beside it, takes a copy."""
+    from tests.test_apis.tiny_model import write_checkpoint
+
+    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
+    with modules_apart():
+        write_checkpoint(path)
+    return path
+
+
 @pytest.fixture
 def write_table(tmp_path):
     """Return a function that writes rows as train.csv, with black images that fit them."""

@@ -33,13 +33,6 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
-    write_checkpoint(path)
-    return path
-
-
-@pytest.fixture(scope='module')
 def segmenter(checkpoint):
     return CellSegmenter(checkpoint, 'cpu')
 

@@ -8,15 +8,15 @@ from mmsart.apis.config import load_config
 from mmsart.datasets.classes import CLASSES, PALETTE
 
 CONFIG = 'configs/demo/maskrcnn_r18_two_stage.py'
-SMALL = [
+MODEL = [
     'model.backbone.base_channels=8', 'model.neck.in_channels=[8,16,32,64]',
     'model.neck.out_channels=16', 'model.rpn_head.in_channels=16',
     'model.rpn_head.feat_channels=16', 'model.roi_head.bbox_roi_extractor.out_channels=16',
     'model.roi_head.mask_roi_extractor.out_channels=16', 'model.roi_head.bbox_head.in_channels=16',
     'model.roi_head.bbox_head.fc_out_channels=16', 'model.roi_head.mask_head.in_channels=16',
     'model.roi_head.mask_head.conv_out_channels=16', 'model.test_cfg.rcnn.score_thr=0.0',
-    'model.test_cfg.rcnn.max_per_img=60', 'val_evaluator.postprocess.score_thr=0.0',
-    'val_evaluator.postprocess.min_area=4', 'val_dataloader.num_workers=0']
+    'val_evaluator.postprocess.score_thr=0.0', 'val_dataloader.num_workers=0']
+SMALL = [*MODEL, 'model.test_cfg.rcnn.max_per_img=60', 'val_evaluator.postprocess.min_area=4']
 
 
 def write_checkpoint(path, *options, seed=0):

@@ -5,23 +5,14 @@ import zipfile
 
 import cv2
 import numpy as np
-import pytest
 
 from mmsart.apis import CellSegmenter
 from mmsart.app.server import create_app
 from mmsart.app.workspace import Workspace
 from tests.run_tool import run_tool
-from tests.test_apis.tiny_model import write_checkpoint
 from tests.test_app.conftest import Client
 
 FORMATS = ('table', 'labels', 'outlines', 'geojson', 'coco', 'submission')
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
-    write_checkpoint(path)
-    return path
 
 
 def test_the_same_files(checkpoint, tmp_path):

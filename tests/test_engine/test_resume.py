@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.runner import Runner
 
@@ -19,11 +18,7 @@ from mmsart.engine.runner.stages import read_stages
 from mmsart.utils import MissingFileError, UserError
 from tests.test_engine import toy_run
 
-
-@pytest.fixture(autouse=True)
-def _no_formatting(monkeypatch):
-    """Spare the layout of the config's text, which takes most of the time of a small run."""
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))
+pytestmark = pytest.mark.usefixtures('no_formatting')
 
 
 class Killed(Exception):

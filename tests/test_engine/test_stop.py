@@ -14,7 +14,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from torch.utils.data._utils import signal_handling
 
@@ -32,11 +31,7 @@ from tests.test_engine import toy_run
 from tests.test_engine.test_processes import in_two_processes
 from tests.test_engine.test_resume import outcome, variants
 
-
-@pytest.fixture(autouse=True)
-def _no_formatting(monkeypatch):
-    """Spare the layout of the config's text, which takes most of the time of a small run."""
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))
+pytestmark = pytest.mark.usefixtures('no_formatting')
 
 
 class AskHook(Hook):

@@ -11,7 +11,7 @@ from mmsart.models.fast_inference import fold_for_inference
 from mmsart.postprocessing.fusion import fuse_detections
 from mmsart.structures.data_samples import to_detections
 from mmsart.utils import UserError
-from tests.test_models.tiny_mask_rcnn import batch, config
+from tests.test_models.tiny_mask_rcnn import config, pictures
 
 
 def member(mean):
@@ -29,13 +29,6 @@ def ensemble(**options):
         torch.nn.init.normal_(each.roi_head.bbox_head.fc_reg.weight, std=0.1)
         torch.nn.init.constant_(each.roi_head.mask_head.conv_logits.bias, 2)  # fills its box
     return detector.eval()
-
-
-def pictures():
-    data = batch(True, np.random.default_rng(0))
-    for number, sample in enumerate(data['data_samples']):
-        sample.set_metainfo(dict(img_id=str(number)))
-    return data
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ from mmsart.structures.data_samples import to_detections
 from mmsart.structures.orientation import FLIPS, Orientation
 from mmsart.utils import UserError
 from tests.test_apis.tiny_model import write_checkpoint
-from tests.test_models.tiny_mask_rcnn import batch, config
+from tests.test_models.tiny_mask_rcnn import config, pictures
 
 EIGHT = [dict(flip=flip, turns=turns) for flip, turns in itertools.product(FLIPS, range(4))][:8]
 
@@ -126,13 +126,6 @@ def mask_rcnn(**options):
     tta.detector.init_weights()
     torch.nn.init.normal_(tta.detector.roi_head.bbox_head.fc_reg.weight, std=0.1)
     return tta.eval()
-
-
-def pictures():
-    data = batch(True, np.random.default_rng(0))
-    for number, sample in enumerate(data['data_samples']):
-        sample.set_metainfo(dict(img_id=str(number)))
-    return data
 
 
 @torch.no_grad()

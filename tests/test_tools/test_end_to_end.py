@@ -14,20 +14,13 @@ from mmsart.postprocessing import PostProcessor
 from mmsart.utils.locks import locked
 from tests.run_tool import ROOT, run_tool
 from tests.sample_data import write_sample
+from tests.test_apis.tiny_model import CONFIG, MODEL
 
-CONFIG = 'configs/demo/maskrcnn_r18_two_stage.py'
 SMALL = [
-    'model.backbone.base_channels=8', 'model.neck.in_channels=[8,16,32,64]',
-    'model.neck.out_channels=16', 'model.rpn_head.in_channels=16',
-    'model.rpn_head.feat_channels=16', 'model.roi_head.bbox_roi_extractor.out_channels=16',
-    'model.roi_head.mask_roi_extractor.out_channels=16', 'model.roi_head.bbox_head.in_channels=16',
-    'model.roi_head.bbox_head.fc_out_channels=16', 'model.roi_head.mask_head.in_channels=16',
-    'model.roi_head.mask_head.conv_out_channels=16', 'model.test_cfg.rcnn.score_thr=0.0',
-    'model.test_cfg.rcnn.max_per_img=50', 'val_evaluator.postprocess.score_thr=0.0',
-    'train_cfg.stages.0.max_epochs=1', 'train_cfg.stages.1.max_epochs=2',
-    'train_cfg.val_interval=1', 'train_cfg.val_begin=1',
-    'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
-    'default_hooks.logger.interval=1', 'default_hooks.checkpoint.max_keep_ckpts=5']
+    *MODEL, 'model.test_cfg.rcnn.max_per_img=50', 'train_cfg.stages.0.max_epochs=1',
+    'train_cfg.stages.1.max_epochs=2', 'train_cfg.val_interval=1', 'train_cfg.val_begin=1',
+    'train_dataloader.num_workers=0', 'default_hooks.logger.interval=1',
+    'default_hooks.checkpoint.max_keep_ckpts=5']
 
 
 @pytest.fixture(scope='module')

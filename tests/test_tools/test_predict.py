@@ -18,7 +18,6 @@ from mmsart.formats.saving import SAVERS
 from tests.full_disk import largest_file
 from tests.rendezvous import rendezvous
 from tests.run_tool import run_tool
-from tests.test_apis.tiny_model import write_checkpoint
 
 EVERYTHING = ','.join(SAVERS)
 TILES = ('--tile', '128', '--overlap', '64')
@@ -27,10 +26,8 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(scope='module')
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
-    write_checkpoint(path)
-    return path
+def weights(checkpoint):
+    return checkpoint
 
 
 @pytest.fixture(scope='module')

@@ -14,20 +14,12 @@ from mmsart.cli import main
 from mmsart.utils import UserError
 from mmsart.zoo import models
 from tests.run_tool import run_tool
-from tests.test_apis.tiny_model import write_checkpoint
 
 FACTS = dict(
     title='Cells, drawn by chance', licence='CC BY-NC 4.0', training='Not trained.',
     purpose=['tests'], limits=['cells'], score={'mAP': 0.1}, score_source='Nobody measured it.',
     count_error={'cort': 0.25})
 IMAGE = np.random.default_rng(0).integers(0, 256, (96, 96), dtype=np.uint8)
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
-    write_checkpoint(path)
-    return path
 
 
 @pytest.fixture(scope='module')
