@@ -55,6 +55,7 @@ def assert_equal_results(ours, stock):
         return
     assert ours['img_shape'][:2] == stock['img_shape'][:2]
     np.testing.assert_array_equal(ours['img'], stock['img'])
+    assert type(ours['gt_bboxes']) is type(stock['gt_bboxes'])
     assert torch.equal(ours['gt_bboxes'].tensor, stock['gt_bboxes'].tensor)
     np.testing.assert_array_equal(ours['gt_bboxes_labels'], stock['gt_bboxes_labels'])
     np.testing.assert_array_equal(ours['gt_ignore_flags'], stock['gt_ignore_flags'])
