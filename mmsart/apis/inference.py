@@ -375,7 +375,7 @@ class _OpenImage:
                      for each, cell_type in zip(frame.found, types, strict=True)]
             for each, part in zip(frame.found, parts, strict=True):
                 self._caps.update(_near(each.caps, len(part)))
-            final = self.predictor.join(parts, found.crop.img_id, self._size)
+            final = self.predictor.join(parts, found.crop.img_id)
         self._found[number] = final
         if self.keeps:
             kept = [self.predictor.prepare(each, cell_type)

@@ -206,18 +206,17 @@ class Predictor:
         return take_core(
             self._post_processor(found.detections, cell_type), tile.box, tile.core, size)
 
-    def join(self, parts: list[TilePart], img_id: str, size: tuple[int, int]) -> Detections:
+    def join(self, parts: list[TilePart], img_id: str) -> Detections:
         """Put the parts of an image together.
 
         Args:
             parts: of all its tiles.
             img_id: its name.
-            size: (h, w) of the image.
 
         Returns:
             The final cells, by falling score.
         """
-        return self._separator(join_parts(parts, img_id, size))
+        return self._separator(join_parts(parts, img_id))
 
     def _area_factor(self, crop: Crop) -> float:
         if crop.tile is None:

@@ -124,7 +124,7 @@ class Corrections:
             np.array([cell.label for cell in made], np.int64), masks,
             masks.boxes.astype(np.float32), found.img_id,
             ids=np.array([cell.id for cell in made], np.int64))
-        whole = _join(kept, own)
+        whole = Detections.cat([kept, own], found.img_id)
         return whole[score_order(whole.scores)]
 
     def save(self, path: Path) -> None:
@@ -194,17 +194,6 @@ def _same_cell(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[st
     most = np.array([min(SAME_IOU, SAME_IOU if rule['nms_iou_thr'] is None else
                          rule['nms_iou_thr']) for rule in rules])
     return set(rows[iou > most[cells.labels[rows]]].tolist())
-
-
-def _join(cells: Detections, others: Detections) -> Detections:
-    assert cells.ids is not None
-    assert others.ids is not None
-    return Detections(
-        np.concatenate([cells.scores, others.scores]),
-        np.concatenate([cells.labels, others.labels]),
-        PatchMasks.cat([PatchMasks.like(cells.masks), others.masks]),
-        np.concatenate([cells.bboxes, others.bboxes]), cells.img_id,
-        ids=np.concatenate([cells.ids, others.ids]))
 
 
 def _cell_to_plain(cell: Cell) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mmsart.app.shapes import fill_polygon, meets_line, paint_stroke, split_patc
 from mmsart.postprocessing.seams import unite_patches
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.structures.mask.patches import Box, tight_patch
+from mmsart.structures.mask.patches import Box, covered, tight_patch
 from mmsart.utils import UserError
 
 DRAWN_SCORE = 1.0
@@ -233,13 +233,4 @@ def _points(request: dict[str, Any]) -> list[list[float]]:
 
 def _minus(patch: np.ndarray, box: Box, others: PatchMasks) -> np.ndarray:
     """Take other masks from a patch."""
-    x1, y1, x2, y2 = box
-    rest = np.array(patch, np.uint8)
-    boxes = others.boxes
-    for row in np.flatnonzero((boxes[:, 0] < x2) & (boxes[:, 2] > x1)
-                              & (boxes[:, 1] < y2) & (boxes[:, 3] > y1)).tolist():
-        left, top, right, bottom = boxes[row].tolist()
-        a, b, c, d = max(x1, left), max(y1, top), min(x2, right), min(y2, bottom)
-        rest[b - y1:d - y1, a - x1:c - x1] &= 1 - others.patch(row)[b - top:d - top,
-                                                                     a - left:c - left]
-    return rest
+    return np.asarray(patch, np.uint8) & (1 - covered(box, others.patches(), others.boxes))

@@ -21,7 +21,7 @@ from mmsart.postprocessing.seams import (
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.structures.mask.patches import tight_patch
+from mmsart.structures.mask.patches import covered, tight_patch
 
 
 class _Pairs(NamedTuple):
@@ -289,17 +289,10 @@ def _separate(scene: _Scene, first: np.ndarray, second: np.ndarray, alive: np.nd
 def _hidden(scene: _Scene, row: int, better: Sequence[int], changed: dict[int, np.ndarray],
             ) -> np.ndarray:
     """Paint the part of a mask that lies below better ones."""
-    x1, y1, x2, y2 = scene.boxes[row].tolist()
-    patch = scene.patches[row]
-    above = np.zeros_like(patch)
-    for other, (left, top, right, bottom) in zip(
-            better, scene.boxes[list(better)].tolist(), strict=True):
-        a, b, c, d = max(x1, left), max(y1, top), min(x2, right), min(y2, bottom)
-        if a < c and b < d:
-            cover = changed.get(other, scene.patches[other])
-            above[b - y1:d - y1, a - x1:c - x1] |= cover[b - top:d - top, a - left:c - left]
-    above &= patch
-    return above
+    above = covered(
+        scene.boxes[row].tolist(), [changed.get(other, scene.patches[other]) for other in better],
+        scene.boxes[list(better)])
+    return above & scene.patches[row]
 
 
 def _one_owner(cells: Detections, first: np.ndarray, second: np.ndarray, rules: _Rules,

@@ -50,7 +50,7 @@ def fuse_detections(members: Sequence[Detections], weights: Sequence[float] | No
     assert len(shares) == len(members) > 0, f'{len(members)} models, {len(shares)} weights'
     assert (shares > 0).all(), f'expected weights above 0, found {weights}'
     owners = np.repeat(np.arange(len(members)), [len(member) for member in members])
-    joined = _concatenate(members)
+    joined = Detections.cat(members)
     order = np.lexsort((owners, -joined.scores * shares[owners]))
     clusters = _cluster(joined, owners, order, iou_thr)
     factors = shares[owners] * joined.scores
@@ -67,15 +67,6 @@ def fuse_detections(members: Sequence[Detections], weights: Sequence[float] | No
                        if np.ndim(mask_thr) else np.full(len(labels), mask_thr))
     fused = Detections(scores, labels, masks, boxes, members[0].img_id, probs)
     return fused[score_order(fused.scores)]
-
-
-def _concatenate(members: Sequence[Detections]) -> Detections:
-    """Put detections one behind the other; their grids may differ, and are left out."""
-    return Detections(
-        np.concatenate([each.scores for each in members]),
-        np.concatenate([each.labels for each in members]),
-        PatchMasks.cat([each.masks for each in members]),
-        np.concatenate([each.bboxes for each in members]))
 
 
 def _cluster(found: Detections, owners: np.ndarray, order: np.ndarray,

@@ -86,4 +86,4 @@ class KeptFrame:
         parts = [take_core(processor.select(crop.detections), crop.box, crop.core, self.size)
                  for crop in self.crops if crop.box is not None and crop.core is not None]
         separator = PostProcessor(classes, **{**settings, **NO_LONGER_ASKED})
-        return separator(join_parts(parts, self.img_id, self.size))
+        return separator(join_parts(parts, self.img_id))

@@ -82,7 +82,7 @@ def in_core(centres: np.ndarray, core: Box | np.ndarray, slack: float = 0) -> np
                   & (centres <= core[..., 2:] + slack), axis=1)
 
 
-def join_parts(parts: Sequence[TilePart], img_id: str, size: tuple[int, int]) -> Detections:
+def join_parts(parts: Sequence[TilePart], img_id: str) -> Detections:
     """Put the cells of all tiles together, each once.
 
     Cells of two tiles are one if their IoU is above one half in the stretch that both tiles see.
@@ -92,13 +92,12 @@ def join_parts(parts: Sequence[TilePart], img_id: str, size: tuple[int, int]) ->
     Args:
         parts: one for each tile.
         img_id: of the image.
-        size: (h, w) of the image.
 
     Returns:
         The cells, by falling score. Different ones may still share pixels.
     """
     ends = np.cumsum([0, *map(len, parts)])
-    joined = _concatenate(parts, img_id, size)
+    joined = Detections.cat([part.detections for part in parts], img_id)
     pairs = [(first + begins[0], second + begins[1])
              for (i, j) in _neighbours(parts) for begins in [(ends[i], ends[j])]
              for first, second in _same_cells(parts[i], parts[j])]
@@ -106,17 +105,6 @@ def join_parts(parts: Sequence[TilePart], img_id: str, size: tuple[int, int]) ->
         cut = np.concatenate([part.cut for part in parts])
         joined, _ = unite_cells(joined, cut, np.array(pairs))
     return joined[np.argsort(-joined.scores, kind='stable')]
-
-
-def _concatenate(parts: Sequence[TilePart], img_id: str, size: tuple[int, int]) -> Detections:
-    found = [part.detections for part in parts]
-    return Detections(
-        scores=np.concatenate([each.scores for each in found]),
-        labels=np.concatenate([each.labels for each in found]),
-        masks=PatchMasks.cat([PatchMasks.empty(*size), *(each.masks for each in found)]),
-        bboxes=np.concatenate([each.bboxes for each in found]), img_id=img_id,
-        ids=None if any(each.ids is None for each in found) else np.concatenate(
-            [each.ids for each in found if each.ids is not None]))
 
 
 def _neighbours(parts: Sequence[TilePart]) -> Iterable[tuple[int, int]]:

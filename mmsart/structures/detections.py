@@ -1,6 +1,7 @@
 """What a detector found in one image, before or after post-processing."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,3 +71,23 @@ class Detections:
             self, scores=self.scores[index], labels=self.labels[index], masks=self.masks[index],
             bboxes=self.bboxes[index], mask_probs=probs,
             ids=None if self.ids is None else self.ids[index])
+
+    @classmethod
+    def cat(cls, parts: Sequence[Detections], img_id: str = '') -> Detections:
+        """Put the instances of several sets one behind the other.
+
+        Args:
+            parts: one or more, in the frame of one image.
+            img_id: of the image.
+
+        Returns:
+            All instances; with ids if all parts have them, and without `mask_probs`, whose grids
+            may differ.
+        """
+        ids = [part.ids for part in parts if part.ids is not None]
+        return cls(
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            PatchMasks.cat([part.masks for part in parts]),
+            np.concatenate([part.bboxes for part in parts]), img_id,
+            ids=np.concatenate(ids) if len(ids) == len(parts) else None)

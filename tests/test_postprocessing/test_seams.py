@@ -45,7 +45,7 @@ def seen_in(cells, tile, jitter=None, smallest=10):
 def by_tiles(cells, jitter=None):
     parts = [take_core(seen_in(cells, tile, jitter), tile.box, tile.core, SIZE)
              for tile in tile_grid(SIZE, TILE, OVERLAP)]
-    return join_parts(parts, 'a', SIZE)
+    return join_parts(parts, 'a')
 
 
 def as_sets(cells):
@@ -92,7 +92,7 @@ def test_of_a_cell_that_one_tile_cuts_the_whole_one_is_kept_though_its_score_is_
     cut = replace(seen_in(whole, tiles[0]), scores=np.array([0.9], np.float32))
     parts = [take_core(cut, tiles[0].box, (0, 0, edge, 160), (160, 300)),
              take_core(seen_in(whole, tiles[1]), tiles[1].box, tiles[1].core, (160, 300))]
-    assert as_sets(join_parts(parts, 'a', (160, 300))) == as_sets(whole)
+    assert as_sets(join_parts(parts, 'a')) == as_sets(whole)
 
 
 def test_cells_that_touch_at_a_seam_stay_two():

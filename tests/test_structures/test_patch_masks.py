@@ -8,6 +8,7 @@ from pycocotools import mask as coco_mask
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.mask.patches import covered
 from tests.test_structures.bitmap_strategies import bitmaps
 
 
@@ -18,6 +19,16 @@ def test_patches_go_in_and_come_out(bits):
     np.testing.assert_array_equal(again.to_ndarray(), bits)
     assert all(np.array_equal(a, masks.patch(i)) for i, a in enumerate(masks.patches()))
     assert len(PatchMasks.from_patches([], np.zeros((0, 4)), 5, 6)) == 0
+
+
+@given(bitmaps())
+def test_what_masks_cover_of_a_box(bits):
+    masks = PatchMasks.from_bitmaps(bits)
+    others = masks[len(masks) // 2:]
+    for x1, y1, x2, y2 in masks.boxes.tolist():
+        np.testing.assert_array_equal(
+            covered((x1, y1, x2, y2), others.patches(), others.boxes),
+            bits[len(bits) // 2:].any(0)[y1:y2, x1:x2])
 
 
 @given(bitmaps())

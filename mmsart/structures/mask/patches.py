@@ -5,7 +5,7 @@ xyxy, `data` uint8 the 0/1 pixels of box after box, row by row. Nothing here loo
 rows; the index of each pixel is computed for all of them at once.
 """
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +54,26 @@ def tight_patch(patch: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
     left, top = int(box[0]), int(box[1])
     return (np.ascontiguousarray(patch[y1:y2, x1:x2]),
             (left + x1, top + y1, left + x2, top + y2))
+
+
+def covered(box: Box, patches: Sequence[np.ndarray], boxes: np.ndarray) -> np.ndarray:
+    """Paint the part of masks that lies in a box.
+
+    Args:
+        box: where to look.
+        patches: N arrays (h_i, w_i) of 0 and 1.
+        boxes: int (N, 4), where they lie.
+
+    Returns:
+        uint8 of the size of `box`, 1 where any of the masks is.
+    """
+    x1, y1, x2, y2 = box
+    found = np.zeros((y2 - y1, x2 - x1), np.uint8)
+    for patch, (left, top, right, bottom) in zip(patches, boxes.tolist(), strict=True):
+        a, b, c, d = max(x1, left), max(y1, top), min(x2, right), min(y2, bottom)
+        if a < c and b < d:
+            found[b - y1:d - y1, a - x1:c - x1] |= patch[b - top:d - top, a - left:c - left]
+    return found
 
 
 def box_sizes(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
