@@ -8,13 +8,11 @@ from pycocotools import mask as coco_mask
 
 from mmsart.structures.mask.rle import (
     bitmap_to_kaggle,
-    coco_to_kaggle,
+    decode_rles,
     kaggle_to_bitmap,
-    kaggle_to_coco,
-    parse_rle,
     parse_rles,
     runs_to_coco,
-    runs_to_text,
+    runs_to_texts,
 )
 from mmsart.structures.mask.runs import BadRleError, Runs, find_bad_runs, run_boxes
 
@@ -30,10 +28,10 @@ def test_text_and_bitmap_are_inverse(mask):
 @given(bitmaps)
 def test_coco_code_is_pycocotools_own_of_the_transpose(mask):
     text = bitmap_to_kaggle(mask)
-    code = kaggle_to_coco(text, mask.shape)
+    code, = runs_to_coco(parse_rles([text]), *mask.shape)
     assert code == coco_mask.encode(np.asfortranarray(mask.T))
-    assert coco_to_kaggle(code) == text
-    assert coco_to_kaggle({**code, 'counts': code['counts'].decode()}) == text
+    as_text = {**code, 'counts': code['counts'].decode()}
+    assert runs_to_texts(decode_rles([code, as_text])) == [text, text]
 
 
 @given(st.lists(bitmaps, max_size=6))
@@ -64,7 +62,8 @@ def test_rows_run_left_to_right_and_count_from_one():
 
 
 def test_touching_runs_become_one():
-    assert kaggle_to_coco('1 2 3 2 5 1', (3, 3)) == kaggle_to_coco('1 5', (3, 3))
+    in_three, in_one = runs_to_coco(parse_rles(['1 2 3 2 5 1', '1 5']), 3, 3)
+    assert in_three == in_one
 
 
 def test_a_run_over_a_line_end_spans_the_width():
@@ -75,10 +74,10 @@ def test_a_run_over_a_line_end_spans_the_width():
 
 @pytest.mark.parametrize('text', ['', ' '])
 def test_the_empty_text_is_the_empty_mask(text):
-    starts, lengths = parse_rle(text)
-    assert len(starts) == len(lengths) == 0
-    assert runs_to_text(starts, lengths) == ''
-    assert runs_to_coco(parse_rles([text]), 2, 3)[0] == kaggle_to_coco('', (2, 3))
+    runs = parse_rles([text])
+    assert len(runs.starts) == len(runs.lengths) == 0
+    assert runs_to_texts(runs) == ['']
+    assert runs_to_coco(runs, 2, 3) == [coco_mask.encode(np.zeros((3, 2), np.uint8, 'F'))]
 
 
 @pytest.mark.parametrize(('text', 'problem'), [
@@ -102,7 +101,7 @@ def test_the_empty_text_is_the_empty_mask(text):
 ])
 def test_bad_text_is_named(text, problem):
     with pytest.raises(BadRleError, match='mask 0') as caught:
-        kaggle_to_coco(text, (3, 3))
+        kaggle_to_bitmap(text, (3, 3))
     assert problem in caught.value.problem
 
 

@@ -19,27 +19,6 @@ from mmsart.structures.mask.ragged import exclusive_cumsum, ragged_arange
 from mmsart.structures.mask.runs import BadRleError, Runs, find_bad_runs, join_touching
 
 
-def parse_rle(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read one mask in Kaggle's run-length code.
-
-    Args:
-        text: ``start length`` pairs, starts from 1; the empty string is the empty mask.
-
-    Returns:
-        Starts from 0 and lengths, both int64 (R,).
-
-    Raises:
-        BadRleError: the text holds something else than whole numbers of at most 10 digits, or an
-            odd count of them.
-
-    Example:
-        >>> parse_rle('1 3 10 2')
-        (array([0, 9]), array([3, 2]))
-    """
-    runs = parse_rles([text])
-    return runs.starts, runs.lengths
-
-
 def parse_rles(texts: Sequence[str]) -> Runs:
     """Read many masks in Kaggle's run-length code in one go.
 
@@ -139,27 +118,6 @@ def runs_to_coco(runs: Runs, height: int, width: int) -> list[dict[str, Any]]:
     return [{'size': size.copy(), 'counts': code} for code in encode_counts(counts[kept], splits)]
 
 
-def kaggle_to_coco(text: str, size: tuple[int, int]) -> dict[str, Any]:
-    """Turn Kaggle's code of a mask into transposed COCO RLE.
-
-    Args:
-        text: ``start length`` pairs, row-major, starts from 1.
-        size: (h, w) of the image in pixels.
-
-    Returns:
-        ``size`` [w, h] and ``counts`` as bytes.
-
-    Raises:
-        BadRleError: the text is malformed or does not fit the image.
-    """
-    height, width = size
-    runs = parse_rles([text])
-    problem = find_bad_runs(runs, height * width)
-    if problem is not None:
-        raise problem
-    return runs_to_coco(runs, height, width)[0]
-
-
 def decode_rles(rles: Sequence[dict[str, Any]]) -> Runs:
     """Read the runs of many compressed COCO RLEs in one go.
 
@@ -179,19 +137,6 @@ def decode_rles(rles: Sequence[dict[str, Any]]) -> Runs:
     starts = sums[ones] - sums[splits[owner[ones]]]
     kept = exclusive_cumsum(np.bincount(owner[ones], minlength=len(numbers)))
     return Runs(starts, counts[ones], kept)
-
-
-def coco_to_kaggle(rle: dict[str, Any]) -> str:
-    """Write a transposed COCO RLE in Kaggle's code.
-
-    Args:
-        rle: ``size`` [w, h] and ``counts`` as bytes or ASCII text.
-
-    Returns:
-        ``start length`` pairs with starts from 1; the empty string for an empty mask.
-    """
-    runs = decode_rles([rle])
-    return runs_to_text(runs.starts, runs.lengths)
 
 
 def bitmap_to_kaggle(mask: np.ndarray) -> str:
@@ -225,7 +170,11 @@ def kaggle_to_bitmap(text: str, size: tuple[int, int]) -> np.ndarray:
     Raises:
         BadRleError: the text is malformed or does not fit the image.
     """
-    return np.ascontiguousarray(coco_mask.decode(kaggle_to_coco(text, size)).T)
+    runs = parse_rles([text])
+    problem = find_bad_runs(runs, size[0] * size[1])
+    if problem is not None:
+        raise problem
+    return np.ascontiguousarray(coco_mask.decode(runs_to_coco(runs, *size)[0]).T)
 
 
 _BLANKS = ' \t'
