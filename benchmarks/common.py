@@ -45,7 +45,7 @@ class Row:
 
 
 def compare(what: str, stock: Callable[[], Any], ours: Callable[[], Any], rounds: int = 7,
-            ours_per_round: int = 1, difference: float | None = None, bar: str = '') -> Row:
+            ours_per_round: int = 1, difference: float | None = None) -> Row:
     """Time two ways of doing the same, in turn, in one process.
 
     Args:
@@ -55,7 +55,6 @@ def compare(what: str, stock: Callable[[], Any], ours: Callable[[], Any], rounds
         rounds: pairs to time, after a warm-up of each.
         ours_per_round: how often ours runs in a round, for steps too short to time alone.
         difference: largest absolute difference of the outputs, computed by the caller.
-        bar: see `judge`.
 
     Returns:
         Medians in ms, and the median of the rounds' ratios.
@@ -68,13 +67,13 @@ def compare(what: str, stock: Callable[[], Any], ours: Callable[[], Any], rounds
         our_times.append(_time(ours, ours_per_round))
     ratio = statistics.median(a / b for a, b in zip(stock_times, our_times, strict=True))
     return Row(what, statistics.median(stock_times), statistics.median(our_times), 'ms', ratio,
-               difference, bar)
+               difference)
 
 
-def time_alone(what: str, ours: Callable[[], Any], rounds: int = 7, bar: str = '') -> Row:
+def time_alone(what: str, ours: Callable[[], Any], rounds: int = 7) -> Row:
     """Time one function, median in ms after a warm-up."""
     ours()
-    return Row(what, None, statistics.median(_time(ours, 1) for _ in range(rounds)), bar=bar)
+    return Row(what, None, statistics.median(_time(ours, 1) for _ in range(rounds)))
 
 
 def judge(wanted: str, met: bool) -> str:

@@ -20,19 +20,16 @@ NUM_IMAGES, NUM_ROWS = 606, 73_585  # of the competition
 _KINDS = (('cort', 34), ('shsy5y', 337), ('cort', 34), ('astro', 80)) * 2  # mix and mean counts
 
 
-def mixed_images(number: int, seed: int = 0) -> Iterator[GeneratedImage]:
+def mixed_images() -> Iterator[GeneratedImage]:
     """Generate images of the three types in about the competition's mix.
 
-    Args:
-        number: how many to give; eight are drawn and given again and again.
-        seed: of everything random.
-
     Yields:
-        Images with the competition's mean counts of cells.
+        As many images as the competition's, with its mean counts of cells; eight are drawn and
+        given again and again.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     drawn = [generate_image(kind, rng, HEIGHT, WIDTH, num_cells=cells) for kind, cells in _KINDS]
-    yield from itertools.islice(itertools.cycle(drawn), number)
+    yield from itertools.islice(itertools.cycle(drawn), NUM_IMAGES)
 
 
 def data_root(folder: Path) -> tuple[str, Path]:
@@ -65,7 +62,7 @@ def write_root(folder: Path) -> int:
     with open(folder / 'train.csv', 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for i, drawn in enumerate(mixed_images(NUM_IMAGES)):
+        for i, drawn in enumerate(mixed_images()):
             path = folder / 'train' / f'{i:012x}.png'
             if id(drawn) in files:
                 os.link(files[id(drawn)], path)

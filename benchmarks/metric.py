@@ -49,7 +49,7 @@ def _dense(rounds: int) -> Row:
 
 def _mixed() -> Row:
     samples = [(drawn.texts(), CroppedMasks.from_runs(drawn.runs(), HEIGHT, WIDTH),
-                drawn.cell_type) for drawn in mixed_images(NUM_IMAGES)]
+                drawn.cell_type) for drawn in mixed_images()]
     predictions = [predict(truth) for _, truth, _ in samples]
     begin = time.process_time()
     scores = [_score(texts, found)

@@ -75,14 +75,9 @@ class Pyramid:
 
 
 class Pictures:
-    """Read pictures of items and keep those looked at last.
+    """Read pictures of items and keep those looked at last, in :data:`CACHED_BYTES`."""
 
-    Args:
-        cached_bytes: memory for them.
-    """
-
-    def __init__(self, cached_bytes: int = CACHED_BYTES) -> None:
-        self._limit = cached_bytes
+    def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, int], Pyramid] = OrderedDict()
         self._lock = threading.Lock()
         self._building = threading.Semaphore(BUILT_AT_ONCE)
@@ -124,7 +119,7 @@ class Pictures:
                 return pyramid
             self._known[key] = pyramid
             while len(self._known) > 1 and sum(
-                    each.nbytes for each in self._known.values()) > self._limit:
+                    each.nbytes for each in self._known.values()) > CACHED_BYTES:
                 self._known.popitem(last=False)
         return pyramid
 

@@ -91,13 +91,12 @@ class ImageFile(Protocol):
         """Close the file."""
 
 
-def array_source(array: np.ndarray, name: str = 'array') -> Source:
+def array_source(array: np.ndarray) -> Source:
     """Take an array for an image.
 
     Args:
         array: (h, w), (h, w, 3) RGB, (h, w, 4) RGBA, or with more axes in front, whose meaning
             is then unknown.
-        name: what messages call it.
 
     Returns:
         Its source.
@@ -105,7 +104,7 @@ def array_source(array: np.ndarray, name: str = 'array') -> Source:
     colour = array.ndim > 2 and array.shape[-1] in (3, 4)
     plane = 'YXS' if colour else 'YX'
     leading = array.ndim - len(plane)
-    return Source(name, 'QRIHEVABDFG'[:leading] + plane, array.shape, lambda index: array[index])
+    return Source('array', 'QRIHEVABDFG'[:leading] + plane, array.shape, lambda index: array[index])
 
 
 def is_side(um: float) -> bool:

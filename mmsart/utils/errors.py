@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 LONGEST_NAME = 80  # characters; the ids of images are shorter
+LONGEST_VALUE = 40
 
 KINDS = {stat.S_IFDIR: 'folder', stat.S_IFREG: 'file', stat.S_IFIFO: 'pipe',
          stat.S_IFSOCK: 'socket', stat.S_IFCHR: 'device', stat.S_IFBLK: 'device'}
@@ -149,18 +150,18 @@ def kind_of(path: str | os.PathLike) -> str | None:
         return None
 
 
-def shown(value: object, longest: int = 40) -> str:
+def shown(value: object) -> str:
     """Write what was found in bad input, so that it fits a message.
 
     Args:
         value: what was found.
-        longest: characters; what is longer is cut.
 
     Returns:
-        Its ``repr``, which keeps line breaks and what cannot be seen apart from the message.
+        Its ``repr``, which keeps line breaks and what cannot be seen apart from the message; the
+        begin of one that is long.
     """
     text = repr(value)
-    return text if len(text) <= longest else f'{text[:longest - 3]}...'
+    return text if len(text) <= LONGEST_VALUE else f'{text[:LONGEST_VALUE - 3]}...'
 
 
 def named(texts: Iterable[str]) -> str:

@@ -17,18 +17,17 @@ COLUMNS = 3
 _LINE_STYLES = ('-', '--', ':', '-.', (0, (5, 1)), (0, (1, 1)))
 
 
-def write_curves(runs: Sequence[RunLog], folder: str | Path, stem: str = 'curves') -> list[Path]:
+def write_curves(runs: Sequence[RunLog], folder: str | Path) -> list[Path]:
     """Draw the curves of runs into one PNG and one SVG file.
 
     Args:
         runs: the runs, each in a colour of its own.
         folder: where to write; made if missing.
-        stem: file name without suffix.
 
     Returns:
         The two paths.
     """
-    paths = [Path(folder) / f'{stem}.{suffix}' for suffix in ('png', 'svg')]
+    paths = [Path(folder) / name for name in ('curves.png', 'curves.svg')]
     with rc_context({'svg.hashsalt': 'curves', 'font.size': 8}):  # equal logs, equal files
         figure = draw_curves(runs)
         for path in paths:

@@ -123,22 +123,21 @@ def polygon_area(points: np.ndarray) -> float:
 
 
 def rasterise(polygons: Sequence[np.ndarray], height: int, width: int,
-              margin: int = 0) -> tuple[tuple[int, int, int, int], np.ndarray] | None:
+              ) -> tuple[tuple[int, int, int, int], np.ndarray] | None:
     """Draw the union of polygons into its own box.
 
     Args:
         polygons: outlines, each (P, 2), xy in image pixels.
         height: image height in pixels.
         width: image width in pixels.
-        margin: free pixels to keep around the shape, cut at the image's border.
 
     Returns:
         The half-open box x1, y1, x2, y2 inside the image, and the coverage of its pixels, uint8
         of the box's size, 0 to 255. None where nothing falls into the image.
     """
     points = np.concatenate(polygons)
-    x1, y1 = np.maximum(np.floor(points.min(0)).astype(int) - margin, 0)
-    x2, y2 = np.minimum(np.ceil(points.max(0)).astype(int) + 1 + margin, (width, height))
+    x1, y1 = np.maximum(np.floor(points.min(0)).astype(int), 0)
+    x2, y2 = np.minimum(np.ceil(points.max(0)).astype(int) + 1, (width, height))
     if x1 >= x2 or y1 >= y2:
         return None
     patch = np.zeros((y2 - y1, x2 - x1), np.uint8)

@@ -16,6 +16,7 @@ from mmsart.utils.bare_model import bare_model
 
 ADVICE = ('try a lower lr or a longer warm-up, gradient clipping (optim_wrapper.clip_grad), '
           'training without AMP, and looking at the images named')
+MOST_NAMES = 4  # of tensors, in a message
 
 
 class DivergenceError(UserError):
@@ -151,6 +152,6 @@ def _device(runner: Runner) -> torch.device:
     return next(runner.model.parameters()).device
 
 
-def _shortened(names: list[str], limit: int = 4) -> str:
-    more = f' and {len(names) - limit} more' if len(names) > limit else ''
-    return ', '.join(names[:limit]) + more
+def _shortened(names: list[str]) -> str:
+    more = f' and {len(names) - MOST_NAMES} more' if len(names) > MOST_NAMES else ''
+    return ', '.join(names[:MOST_NAMES]) + more

