@@ -21,7 +21,6 @@ from mmsart.datasets.splits import holdout
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.evaluation.functional import score_image, summarize
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.structures.mask.rle import parse_rles
 
 SIDE = 3
 ALLOWED = 0.01  # of mAP
@@ -70,8 +69,7 @@ def main(argv: list[str] | None = None) -> int:
         chosen = choose_images(table, name, np.random.default_rng(0))
         images = [read_grey(root / 'train' / f'{table.image_ids[i]}.png') for i in chosen]
         height, width = images[0].shape
-        truth = [PatchMasks.from_runs(parse_rles(table.annotations[table.instances(i)].tolist()),
-                                      height, width).to_runs() for i in chosen]
+        truth = [table.runs(i) for i in chosen]
         types = table.cell_types[chosen].tolist()
         begin = time.perf_counter()
         alone = [segmenter(image).frames[0].detections.masks for image in images]

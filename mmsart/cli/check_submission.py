@@ -42,16 +42,6 @@ def folder_sizes(folder: str) -> dict[str, tuple[int, int]]:
     return sizes
 
 
-def truth_sizes(path: str) -> dict[str, tuple[int, int]]:
-    """Read ids and (h, w) of the images of a ``train.csv``."""
-    from mmsart.datasets.train_csv import read_train_csv
-
-    table = read_train_csv(path, classes=None)
-    return {
-        str(img_id): (int(h), int(w))
-        for img_id, (h, w) in zip(table.image_ids, table.sizes, strict=True)}
-
-
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool; 0 if Kaggle would take the file, else 2."""
@@ -59,6 +49,7 @@ def main(args: list[str] | None = None) -> int:
     if options.limit < 1:
         raise UserError(f'--limit: found {options.limit}, expected at least 1')
     import_mmdet()
+    from mmsart.datasets.train_csv import read_train_csv
     from mmsart.formats.submission import read_submission
     from mmsart.formats.submission_check import check_submission
 
@@ -69,7 +60,8 @@ def main(args: list[str] | None = None) -> int:
     if not submission.ids:
         raise UserError(f'{options.submission}: no rows, expected at least one image')
     sizes = (folder_sizes(options.images) if options.images
-             else truth_sizes(options.truth) if options.truth else tuple(options.size))
+             else read_train_csv(options.truth, classes=None).sizes_by_id() if options.truth
+             else tuple(options.size))
     problems = check_submission(
         submission, sizes, allow_missing=options.subset, limit=options.limit + 1)
     for problem in problems[:options.limit]:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mmsart.datasets.classes import CLASSES
+from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.mask.ragged import exclusive_cumsum
 from mmsart.structures.mask.rle import find_bad_texts, parse_rles
 from mmsart.structures.mask.runs import (
@@ -81,6 +82,19 @@ class TrainTable:
             A slice into the arrays over instances.
         """
         return slice(int(self.splits[image]), int(self.splits[image + 1]))
+
+    def runs(self, image: int) -> Runs:
+        """Return the row-major runs of an image's masks."""
+        return parse_rles(self.annotations[self.instances(image)].tolist())
+
+    def masks(self, image: int) -> PatchMasks:
+        """Return an image's masks."""
+        return PatchMasks.from_runs(self.runs(image), *self.sizes[image].tolist())
+
+    def sizes_by_id(self) -> dict[str, tuple[int, int]]:
+        """Return (h, w) of each image in pixels."""
+        return {name: (height, width) for name, (height, width) in zip(
+            self.image_ids.tolist(), self.sizes.tolist(), strict=True)}
 
 
 def read_train_csv(

@@ -31,11 +31,9 @@ def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
         UserError: a file is wrong, or Kaggle would refuse the submission.
     """
     table = read_train_csv(truth, classes=None)
-    sizes = {name: (int(height), int(width)) for name, (height, width)
-             in zip(table.image_ids.tolist(), table.sizes, strict=True)}
     found = read_submission(submission)
     problems = check_submission(
-        found, sizes, allow_missing=not complete, limit=MOST_PROBLEMS)
+        found, table.sizes_by_id(), allow_missing=not complete, limit=MOST_PROBLEMS)
     if problems:
         capped = ' or more' if len(problems) >= MOST_PROBLEMS else ''
         more = f' (and {len(problems) - 1}{capped} others)' if len(problems) > 1 else ''
@@ -49,8 +47,7 @@ def score_submission(truth: str | os.PathLike, submission: str | os.PathLike,
     named = set(found.ids)
     for image, name in enumerate(table.image_ids.tolist()):
         if name in named:
-            true_texts = table.annotations[table.instances(image)].tolist()
-            scores.append(score_image(parse_rles(predicted[name]), parse_rles(true_texts)))
+            scores.append(score_image(parse_rles(predicted[name]), table.runs(image)))
             types.append(table.cell_types[image])
     classes = dict.fromkeys([*CLASSES, *sorted(set(types))])  # of whatever data
     return dict(images=len(scores), of=len(table), **summarize(scores, types, list(classes)))

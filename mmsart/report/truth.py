@@ -173,8 +173,7 @@ def _read_csv(path: Path) -> dict[str, Truth]:
     table = read_train_csv(path, classes=None)  # results say which types they tell apart
     truths = {}
     for number, name in enumerate(table.image_ids.tolist()):
-        texts = table.annotations[table.instances(number)].tolist()
-        masks = PatchMasks.from_annotations(texts, *table.sizes[number].tolist())
+        masks = table.masks(number)
         truths[name] = Truth(masks, (str(table.cell_types[number]),) * len(masks))
     return truths
 

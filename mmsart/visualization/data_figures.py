@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 from mmsart.datasets.classes import CLASSES, PALETTE
 from mmsart.datasets.image_file import read_grey
 from mmsart.datasets.train_csv import TrainTable
-from mmsart.structures.mask.cropped_masks import CroppedMasks
-from mmsart.structures.mask.rle import parse_rles
 from mmsart.utils import atomic_write
 from mmsart.visualization.draw import draw_instances
 
@@ -150,7 +148,7 @@ def draw_samples(table: TrainTable, image_folder: str | os.PathLike, samples: in
     axes = figure.subplots(max(len(chosen), 1), 2, squeeze=False)
     for (left, right), image in zip(axes, chosen, strict=False):
         grey = _read_grey(table, image, Path(image_folder))
-        masks = image_masks(table, image)
+        masks = table.masks(image)
         left.imshow(grey, cmap='gray', vmin=0, vmax=255)
         left.set_title(f'{table.image_ids[image]}: {table.cell_types[image]}')
         right.imshow(draw_instances(grey, masks, scale=2, fill=0.2))
@@ -158,21 +156,6 @@ def draw_samples(table: TrainTable, image_folder: str | os.PathLike, samples: in
     for ax in axes.ravel():
         ax.set_axis_off()
     return figure
-
-
-def image_masks(table: TrainTable, image: int) -> CroppedMasks:
-    """Return the masks of one image.
-
-    Args:
-        table: the annotations.
-        image: index of the image.
-
-    Returns:
-        Its masks in the order of the table.
-    """
-    height, width = table.sizes[image].tolist()
-    texts = table.annotations[table.instances(image)].tolist()
-    return CroppedMasks.from_runs(parse_rles(texts), height, width)
 
 
 def _read_grey(table: TrainTable, image: int, folder: Path) -> np.ndarray:

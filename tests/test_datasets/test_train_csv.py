@@ -22,6 +22,11 @@ def test_images_are_sorted_and_keep_their_instances(write_table):
     assert table.splits.tolist() == [0, 2, 4]
     assert table.annotations[table.instances(0)].tolist() == ['12 3 22 3', '80 1']
     assert table.annotations[table.instances(1)].tolist() == ['1 2', '11 4']
+    assert table.sizes_by_id() == {'a': (8, 10), 'b': (8, 10)}
+    for image in (0, 1):
+        texts = table.annotations[table.instances(image)]
+        np.testing.assert_array_equal(
+            table.masks(image).to_ndarray(), [kaggle_to_bitmap(text, (8, 10)) for text in texts])
     for text, box, area in zip(table.annotations, table.bboxes, table.areas, strict=True):
         mask = kaggle_to_bitmap(text, (8, 10))
         rows, columns = np.nonzero(mask)

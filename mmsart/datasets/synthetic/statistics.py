@@ -7,7 +7,6 @@ import numpy as np
 from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.image_file import read_grey
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
-from mmsart.structures.mask.rle import parse_rles
 from mmsart.utils.errors import UserError, raise_all
 
 PERIODS = (32, 16, 8, 4, 2.7)
@@ -54,7 +53,7 @@ def cell_statistics(table: TrainTable, image: int) -> dict[str, float]:
         ``shared``, pixels of two cells or more as a share of all cells' pixels.
     """
     rows = table.instances(image)
-    runs = parse_rles(table.annotations[rows].tolist())
+    runs = table.runs(image)
     height, width = table.sizes[image].tolist()
     edges = np.zeros(height * width + 1, np.int64)
     np.add.at(edges, runs.starts, 1)
