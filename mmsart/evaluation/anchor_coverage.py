@@ -3,9 +3,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import mmcv
 import numpy as np
-from mmdet.registry import TASK_UTILS
+from mmdet.registry import TASK_UTILS, TRANSFORMS
 
 from mmsart.datasets.train_csv import TrainTable
 from mmsart.evaluation.functional.anchor_recall import Level, best_anchor_ious, count_anchors
@@ -26,18 +25,11 @@ def input_size(pipeline: list[Mapping[str, Any]], height: int, width: int) -> tu
     Returns:
         (h, w) in pixels.
     """
+    image = np.zeros((height, width), np.uint8)
     for step in pipeline:
-        if step['type'] != 'Resize':
-            continue
-        if step.get('scale') is None:
-            factor = step['scale_factor']
-            for_width, for_height = factor if isinstance(factor, tuple | list) else (factor, factor)
-            return int(height * for_height + 0.5), int(width * for_width + 0.5)
-        scale = tuple(step['scale'])
-        if step.get('keep_ratio'):
-            new_width, new_height = mmcv.rescale_size((width, height), scale)
-            return new_height, new_width
-        return scale[1], scale[0]
+        if step['type'] == 'Resize':
+            height, width = TRANSFORMS.build(step)(dict(img=image))['img_shape'][:2]
+            break
     return height, width
 
 
