@@ -8,7 +8,7 @@ from mmsart.datasets.synthetic.astro import grow_astro
 from mmsart.datasets.synthetic.canvas import Canvas
 from mmsart.datasets.synthetic.cort import grow_cort
 from mmsart.datasets.synthetic.shsy5y import grow_shsy5y
-from mmsart.structures.mask.rle import runs_to_text
+from mmsart.structures.mask.rle import runs_to_texts
 from mmsart.structures.mask.runs import Runs
 from mmsart.utils.errors import UserError
 
@@ -63,9 +63,7 @@ class GeneratedImage:
 
     def texts(self) -> list[str]:
         """Write the masks in Kaggle's run-length code."""
-        runs = self.runs()
-        return [runs_to_text(runs.starts[begin:end], runs.lengths[begin:end])
-                for begin, end in zip(runs.splits[:-1], runs.splits[1:], strict=True)]
+        return runs_to_texts(self.runs())
 
 
 def draw_count(cell_type: str, rng: np.random.Generator, height: int = 520,
