@@ -198,13 +198,13 @@ def test_results_are_no_images_of_the_next_batch(images, weights, tmp_path):
     '[]', '{"files": 5}', '{"files": [5], "row": {}}', '{"files": []}', '[' * 100_000])
 def test_a_record_of_other_content_is_none(images, weights, tmp_path, record):
     out = tmp_path / 'out'
-    (out / predict.RECORDS).mkdir(parents=True)
+    (out / OWN_FOLDER).mkdir(parents=True)
     for option in ('--resume', '--overwrite'):
-        (out / predict.RECORDS / 'a.json').write_text(record)
+        (out / OWN_FOLDER / 'a.json').write_text(record)
         code, printed, err = run(images / 'a.png', out, weights, option, '--save', 'table')
         assert code == 0, err
         assert 'already done' not in printed
-        assert json.loads((out / predict.RECORDS / 'a.json').read_text())['files']
+        assert json.loads((out / OWN_FOLDER / 'a.json').read_text())['files']
 
 
 def test_no_result_is_left_that_no_record_names(images, weights, tmp_path, monkeypatch):
