@@ -1,5 +1,6 @@
 """Images of a folder and their sizes, read from the headers alone."""
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmsart.datasets.image_file import read_header
@@ -8,11 +9,13 @@ from mmsart.utils.errors import UserError, missing
 IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp')
 
 
-def list_images(folder: str | os.PathLike) -> list[Path]:
-    """List the images of a folder, by their endings in :data:`IMAGE_SUFFIXES`.
+def list_images(
+        folder: str | os.PathLike, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """List the images of a folder.
 
     Args:
         folder: where they are.
+        suffixes: endings that count as images, in lower case.
 
     Returns:
         The files, sorted by name; no two of them have one name before the ending. Hidden files,
@@ -27,10 +30,9 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
         raise missing(folder, 'images', 'folder')
     paths = sorted(
         path for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != '.' and not path.is_dir())
+        if path.suffix.lower() in suffixes and path.name[0] != '.' and not path.is_dir())
     if not paths:
-        raise UserError(
-            f'{folder}: no image, expected files ending in {", ".join(IMAGE_SUFFIXES)}')
+        raise UserError(f'{folder}: no image, expected files ending in {", ".join(suffixes)}')
     by_stem: dict[str, Path] = {}
     for path in paths:
         other = by_stem.setdefault(path.stem, path)
