@@ -24,13 +24,17 @@ def clean_name(name: str) -> str:
         name: as a browser sends it.
 
     Returns:
-        The last part of a path.
+        A path below a folder, as of files in a folder that was dropped; of any other path the
+        last part.
 
     Raises:
         UserError: nothing is left, or the ending is no image's.
     """
-    name = unicodedata.normalize('NFC', name).replace('\\', '/').rpartition('/')[2]
-    name = CONTROL.sub('', name).strip()
+    name = CONTROL.sub('', unicodedata.normalize('NFC', name)).replace('\\', '/')
+    parts = [part.strip() for part in name.split('/')]
+    if {'', '.', '..'}.intersection(parts) or ':' in parts[0]:
+        parts = parts[-1:]
+    name = '/'.join(parts)
     suffix = Path(name).suffix
     if len(name) > LONGEST_NAME:
         name = name[:LONGEST_NAME - len(suffix)] + suffix

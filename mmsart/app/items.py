@@ -106,6 +106,9 @@ class Item:
         edits: corrections that are in force, of all frames.
         revision: how often its corrections have changed, by undoing and redoing too.
         runs: how often it was put into the queue again; the picture may have changed with it.
+        digest: of an uploaded file's bytes.
+        results: folder of its detections and corrections inside its own; each run has another one.
+        read_before: how the file was read for results that stand until a new run is through.
     """
 
     id: str
@@ -125,6 +128,16 @@ class Item:
     edits: int = 0
     revision: int = 0
     runs: int = 0
+    digest: str = ''
+    results: str = ''
+    read_before: dict[str, Any] = field(default_factory=dict)
+
+    def give_back(self) -> bool:
+        """Return to the results from before a run that came to nothing, if there are any."""
+        if self.facts is None:
+            return False
+        self.state, self.progress, self.read = DONE, 1.0, self.read_before
+        return True
 
     @property
     def read_options(self) -> ReadOptions:
@@ -205,7 +218,8 @@ def open_item(item: Item) -> Iterator[ImageStack]:
         raise UserError(f'{item.name}: the file is not there any more, expected it at '
                         f'{item.path}' if not item.uploaded else
                         f'{item.name}: the file is not there any more, expected the upload')
-    options, limits = item.read_options, item.facts and item.facts.display_range
+    options = item.read_options
+    limits = item.facts.display_range if item.facts and item.state == DONE else None
     if limits and limits[0] != limits[1]:
         options = replace(options, normalize=(min(limits), max(limits)))
     try:

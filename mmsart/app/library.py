@@ -35,7 +35,7 @@ class Library:
         self._sheets = Sheets(workspace)
         self.uncounted: SimpleQueue[Item | None] = SimpleQueue()
         for item in workspace.items():
-            self._ask_for_counts(item)
+            self.ask_for_counts(item)
 
     def cells(self, item: Item, frame: int, settings: Mapping[str, Any] | None = None,
               keep: bool = True) -> Detections:
@@ -109,7 +109,7 @@ class Library:
             facts.frame_counts = [None] * facts.frames
         for frame in self._sheets.kept(item):  # these are at hand
             self.count(item, frame)
-        self._ask_for_counts(item)
+        self.ask_for_counts(item)
 
     def count(self, item: Item, frame: int) -> None:
         """Count the cells of a frame, where they have not been since thresholds changed.
@@ -166,7 +166,7 @@ class Library:
                 if item.facts is not facts or item.state != DONE:
                     raise UserError(f'{item.name}: found that it was removed or run again '
                                     'meanwhile, expected the same cells')
-                changed.save(self.workspace.path(item, edits_name(frame)))
+                changed.save(self.workspace.path(item, item.results, edits_name(frame)))
                 item.edits += changed.done - before.done
                 item.revision += 1
                 sheet.corrections, counts[frame] = changed, count
@@ -175,7 +175,7 @@ class Library:
         """Drop an item's frames from memory."""
         self._sheets.forget(item)
 
-    def _ask_for_counts(self, item: Item) -> None:
+    def ask_for_counts(self, item: Item) -> None:
         """Hand an item on to whoever counts, where a count is missing."""
         if item.facts is not None and None in item.facts.frame_counts:
             self.uncounted.put(item)

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import math
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -35,12 +37,16 @@ from mmsart.app.worker import Segmenter, Worker
 from mmsart.app.workspace import SECONDS_PER_DAY, Workspace
 from mmsart.formats.names import DEFAULT_FORMATS, FORMATS
 from mmsart.formats.saving import SaveOptions
+from mmsart.imaging.readers import IMAGE_SUFFIXES
 from mmsart.structures.image_result import class_colours
 from mmsart.utils import UserError, readable
 
 STATIC = Path(__file__).parent / 'static'
 READ_OPTIONS: dict[str, tuple[type, ...]] = dict(
     axes=(str,), channel=(str, int), series=(int,), pixel_size=(int, float), normalize=(str, list))
+READ_EXPECTED = dict(
+    axes='letters such as TYX', channel='a number from 0 or a name', series='a whole number',
+    pixel_size='micrometres', normalize='two grey values')
 BINARY = 'application/octet-stream'
 LEFT_OUT = 'x-left-out'
 """The header that says how many images could not be written into a ZIP file."""
@@ -117,10 +123,11 @@ class _Page:
                  truths: Truths, limits: Limits) -> None:
         self.workspace, self.folders, self.truths = workspace, folders, truths
         self.limits = limits
-        self.worker = Worker(workspace, segmenter)
         self.library, self.pictures = Library(workspace), Pictures()
+        self.worker = Worker(workspace, segmenter, self.library.ask_for_counts)
         self.counter = Counter(self.library)
         self.uploads = asyncio.Semaphore(limits.uploads_at_once)
+        self.adding = threading.Lock()  # of folders: each sees what the one before has added
 
     def model(self) -> dict[str, Any]:
         """Describe the model."""
@@ -175,8 +182,8 @@ class _Page:
                 log.info('%s: removed after %d days', item.name, self.limits.keep_days)
             await asyncio.sleep(SECONDS_PER_DAY)
 
-    async def receive(self, request: Request, suffix: str) -> Path:
-        """Write the body of a request to a file of the workspace.
+    async def receive(self, request: Request, suffix: str) -> tuple[Path, str]:
+        """Write the body of a request to a file of the workspace; give the digest of its bytes too.
 
         Raises:
             HTTPException: 413, it is too long; 400, it is empty or breaks off.
@@ -184,20 +191,21 @@ class _Page:
         async with self.uploads:
             with tempfile.NamedTemporaryFile(dir=self.workspace.incoming, suffix=suffix,
                                              delete=False) as file:
-                path, size = Path(file.name), 0
+                path, size, digest = Path(file.name), 0, hashlib.sha256()
                 try:
                     async for chunk in request.stream():
                         size += len(chunk)
                         if size > self.limits.upload_bytes:
                             raise HTTPException(413, 'found a file of more than '
                                                 f'{self.limits.upload_bytes / 1e6:,.0f} MB')
+                        digest.update(chunk)
                         await run_in_threadpool(file.write, chunk)
                     if not size:
                         raise HTTPException(400, 'found an empty file, expected an image')
                 except BaseException:
                     path.unlink(missing_ok=True)
                     raise
-        return path
+        return path, digest.hexdigest()
 
 
 def _add_queue(app: FastAPI, page: _Page) -> None:
@@ -220,21 +228,22 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
             keep_days=page.limits.keep_days,
             kept=[item.name for item in workspace.overdue(page.limits.keep_days)],
             upload_bytes=page.limits.upload_bytes,
-            program=f'mmsart {__version__}'))
+            suffixes=IMAGE_SUFFIXES, program=f'mmsart {__version__}'))
 
     @app.post('/api/files')
     async def add_file(request: Request, name: str, read: str = '{}') -> dict[str, Any]:
         name, options = clean_name(name), _read_options(_parse(read))
         page.check_room(1)
-        path = await page.receive(request, Path(name).suffix.lower())
+        path, digest = await page.receive(request, Path(name).suffix.lower())
         try:
             size = await run_in_threadpool(
                 count_megapixels, path, name, page.limits, options.get('series'))
-            item = await run_in_threadpool(workspace.add, name, path, True, options, size)
+            item, known = await run_in_threadpool(
+                _add_upload, workspace, name, path, options, size, digest)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return page.describe(item)
+        return page.describe(item) | dict(known=known)
 
     @app.get('/api/folders')
     def list_folder(path: str = '', find: str = '') -> dict[str, Any]:
@@ -243,7 +252,11 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
     @app.post('/api/folders')
     async def add_folder(request: Request) -> dict[str, Any]:
         asked = await _json(request, page.limits)
-        return await run_in_threadpool(_add_folder, page, asked)
+        def add() -> dict[str, Any]:
+            with page.adding:
+                return _add_folder(page, asked)
+
+        return await run_in_threadpool(add)
 
     @app.post('/api/queue')
     async def change_queue(request: Request) -> dict[str, Any]:
@@ -252,12 +265,17 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
             workspace.paused = action == 'pause'
         elif action == 'cancel':
             await run_in_threadpool(_stop_all, page)
+        elif action == 'again':
+            for item in workspace.items():
+                if item.state == STOPPED:
+                    await run_in_threadpool(_run_again, page, item, {})
         elif action == 'clear':
             for item in workspace.items():
                 if item.state not in (WAITING, RUNNING):
                     await run_in_threadpool(page.remove, item)
         else:
-            raise UserError(f'action: found {action!r}, expected pause, resume, cancel or clear')
+            raise UserError(f'action: found {action!r}, expected pause, resume, cancel, '
+                            'again or clear')
         return dict(version=workspace.version)
 
     @app.post('/api/items/{item_id}')
@@ -286,7 +304,7 @@ def _add_queue(app: FastAPI, page: _Page) -> None:
         if suffix not in TRUTH_SUFFIXES:
             raise UserError(f'truth: found the ending {suffix!r}, expected train.csv or COCO '
                             'annotations as .json')
-        path = await page.receive(request, suffix)
+        path, _ = await page.receive(request, suffix)
         try:
             count = await run_in_threadpool(page.truths.take, path, suffix)
         except UserError as error:
@@ -414,6 +432,17 @@ def _change_settings(library: Library, items: Sequence[Item], settings: dict[str
         library.change_settings(item, settings)
 
 
+def _add_upload(workspace: Workspace, name: str, path: Path, read: dict[str, Any], size: float,
+                digest: str) -> tuple[Item, bool]:
+    """Put an upload into the queue, but once; tell whether it was there before."""
+    with workspace.changed:
+        for item in workspace.items():
+            if (item.digest, item.name, item.read) == (digest, name, read):
+                path.unlink()
+                return item, True
+        return workspace.add(name, path, True, read, size, digest), False
+
+
 def _add_folder(page: _Page, asked: dict[str, Any]) -> dict[str, Any]:
     options = _read_options(asked.get('read', {}))
     found = page.folders.images(str(asked.get('path', '')), bool(asked.get('recursive')))
@@ -434,16 +463,16 @@ def _add_folder(page: _Page, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_again(page: _Page, item: Item, asked: dict[str, Any]) -> None:
-    """Put an item into the queue anew, perhaps read in another way."""
+    """Put an item into the queue anew, perhaps read in another way.
+
+    What was found and corrected stands again if nothing comes of it.
+    """
     read = _read_options(asked['read']) if 'read' in asked else item.read
     with page.workspace.update(item):
         if item.state in (WAITING, RUNNING):
             raise UserError(f'{item.name}: found it in the queue, expected an image that is not')
-        for path in page.workspace.path(item).glob('edits_*.json'):
-            path.unlink()
-        item.read, item.state, item.error = read, WAITING, ''
-        item.progress, item.facts, item.edits, item.checked = 0.0, None, 0, False
-        item.settings = {}
+        item.read_before, item.read = item.read, read
+        item.state, item.error, item.progress = WAITING, '', 0.0
         item.runs += 1
     # Only now: what is asked for meanwhile would bring the old ones back.
     page.library.forget(item)
@@ -456,6 +485,9 @@ def _stop(page: _Page, item: Item) -> None:
         if item.state in (WAITING, RUNNING):  # the worker may have finished it meanwhile
             with page.workspace.update(item):
                 item.state, item.progress = STOPPED, 0.0
+                given_back = item.give_back()
+            if given_back:
+                page.library.ask_for_counts(item)
 
 
 def _stop_all(page: _Page) -> None:
@@ -471,8 +503,8 @@ def _read_options(given: Any) -> dict[str, Any]:
     options = {name: value for name, value in given.items() if value not in (None, '')}
     for name, value in options.items():
         if name not in READ_OPTIONS or not isinstance(value, READ_OPTIONS[name]):
-            raise UserError(f'read: found {name}={value!r}, expected one of '
-                            f'{", ".join(READ_OPTIONS)}')
+            raise UserError(f'read: found {name}={value!r}, expected '
+                            + (READ_EXPECTED.get(name) or f'one of {", ".join(READ_OPTIONS)}'))
     normalize = options.get('normalize')
     if isinstance(normalize, list) and not (
             len(normalize) == 2 and all(isinstance(each, int | float) for each in normalize)):

@@ -100,8 +100,9 @@ class Sheets:
                 del self._kept[key]
 
     def _load(self, sheet: Sheet, item: Item, frame: int) -> None:
-        found = load_kept(self._workspace.path(item, kept_name(frame)))
-        sheet.corrections = Corrections.load(self._workspace.path(item, edits_name(frame)))
+        found = load_kept(self._workspace.path(item, item.results, kept_name(frame)))
+        sheet.corrections = Corrections.load(
+            self._workspace.path(item, item.results, edits_name(frame)))
         sheet.chooser = Chooser(found)
         sheet.nbytes = 1 + sum(crop.detections.masks.data.nbytes for crop in found.crops)
 

@@ -12,7 +12,7 @@ import numpy as np
 from mmsart.apis.inference import Request, Segmentation
 from mmsart.app.items import DONE, FAILED, RUNNING, WAITING, Facts, Item, count_labels
 from mmsart.app.results import save_kept
-from mmsart.app.workspace import Workspace
+from mmsart.app.workspace import RESULTS, Workspace
 from mmsart.utils import UnforeseenError, UserError, readable
 
 MEMORY = 0.7
@@ -43,11 +43,13 @@ class Worker(threading.Thread):
     Args:
         workspace: with the queue.
         segmenter: finds the cells; told to keep detections.
+        given_back: called with an item whose earlier results stand again, since a new run failed.
     """
 
-    def __init__(self, workspace: Workspace, segmenter: Segmenter) -> None:
+    def __init__(self, workspace: Workspace, segmenter: Segmenter,
+                 given_back: Callable[[Item], None] = lambda item: None) -> None:
         super().__init__(name='mmsart queue', daemon=True)
-        self.workspace, self.segmenter = workspace, segmenter
+        self.workspace, self.segmenter, self._given_back = workspace, segmenter, given_back
         self._ending = False
         self._seconds_per_megapixel: float | None = None
 
@@ -89,7 +91,7 @@ class Worker(threading.Thread):
 
     def _look_at(self, item: Item) -> None:
         started = time.perf_counter()
-        rested = 0.0
+        rested, results = 0.0, f'{RESULTS}{item.runs}'
 
         def watch(_: Request, done: int, total: int) -> None:
             nonlocal rested
@@ -105,7 +107,7 @@ class Worker(threading.Thread):
             if isinstance(found, UserError):
                 raise found
             try:
-                facts = self._keep(item, found)
+                facts = self._keep(item, results, found)
             finally:
                 found.close()
         except Stopped:
@@ -124,7 +126,8 @@ class Worker(threading.Thread):
             self._learn((time.perf_counter() - started - rested) / max(item.megapixels, 1e-6))
             with self.workspace.update(item):
                 if item.state == RUNNING:  # else it was stopped, and perhaps asked for anew
-                    item.facts, item.progress, item.state = facts, 1.0, DONE
+                    item.facts, item.results, item.progress, item.state = facts, results, 1.0, DONE
+                    item.edits, item.checked, item.settings = 0, False, {}
         self.workspace.tidy(item)
 
     def _rest(self, item: Item) -> None:
@@ -140,10 +143,11 @@ class Worker(threading.Thread):
             if self._ending or item.state != RUNNING:
                 raise Stopped
 
-    def _keep(self, item: Item, found: Segmentation) -> Facts:
+    def _keep(self, item: Item, results: str, found: Segmentation) -> Facts:
         """Write what was found."""
+        self.workspace.path(item, results).mkdir(parents=True, exist_ok=True)
         for number, frame in enumerate(found.kept):
-            save_kept(self.workspace.path(item, kept_name(number)), frame)
+            save_kept(self.workspace.path(item, results, kept_name(number)), frame)
         kept = [crop.detections.labels for frame in found.kept for crop in frame.crops]
         return Facts(
             *found.size, found.stack_size, tuple(found.classes),
@@ -155,8 +159,12 @@ class Worker(threading.Thread):
 
     def _fail(self, item: Item, reason: str) -> None:
         with self.workspace.update(item):
-            if item.state == RUNNING:
-                item.state, item.error = FAILED, readable(' '.join(reason.split()))
+            if item.state != RUNNING:
+                return
+            item.state, item.error = FAILED, readable(' '.join(reason.split()))
+            if not item.give_back():
+                return
+        self._given_back(item)
 
     def _learn(self, speed: float) -> None:
         known = self._seconds_per_megapixel

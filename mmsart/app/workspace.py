@@ -17,6 +17,7 @@ from mmsart.app.items import RUNNING, STOPPED, WAITING, Item
 from mmsart.utils import UserError, atomic_write, check_writable
 
 ITEM_FILE, QUEUE_FILE, INCOMING = 'item.json', 'queue.json', 'incoming'
+RESULTS = 'run_'
 SECONDS_PER_DAY = 86_400
 
 log = logging.getLogger('mmsart.app')
@@ -81,7 +82,7 @@ class Workspace:
         return self.folder.joinpath('items', item.id, *parts)
 
     def add(self, name: str, path: Path, uploaded: bool, read: dict[str, Any],
-            megapixels: float) -> Item:
+            megapixels: float, digest: str = '') -> Item:
         """Put an image at the end of the queue.
 
         Args:
@@ -90,10 +91,11 @@ class Workspace:
             uploaded: whether the file is a copy of ours.
             read: options of reading.
             megapixels: of all frames.
+            digest: of an uploaded file's bytes.
         """
         with self.update():
             item = Item(f'{self._next:06d}', name, str(path), uploaded, read, time.time(),
-                        megapixels)
+                        megapixels, digest=digest)
             self._next += 1
             folder = check_writable(self.path(item))
             if uploaded:
@@ -111,10 +113,14 @@ class Workspace:
         shutil.rmtree(self.path(item), ignore_errors=True)
 
     def tidy(self, item: Item) -> None:
-        """Remove what was written for an item after it was removed."""
+        """Remove what a run has written in vain, or has replaced, or after its item was removed."""
         with self.changed:
             if item.id not in self._items:
                 shutil.rmtree(self.path(item), ignore_errors=True)
+                return
+        for folder in self.path(item).glob(f'{RESULTS}*'):
+            if folder.name != item.results:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def save(self, item: Item) -> None:
         """Write an item's record."""

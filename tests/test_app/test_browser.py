@@ -12,6 +12,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
@@ -426,15 +427,201 @@ def test_queue_pause_cancel_and_failure(page, served):
     page.wait_for_selector('#progress', state='hidden')
     assert page.locator('.what:text("cancelled")').count() == 2
     segmenter.gate.set()
-    page.click('#items li:nth-child(2) [aria-label^="Run"]')
+    page.click('#run-stopped:text("Run 2 cancelled")')
+    page.wait_for_function('() => [...document.querySelectorAll(".what")].every('
+                           'each => each.textContent === "12 cells")')
     wait_for_cells(page, 12)
-    page.evaluate(DROP, ['program.png', 'TVqQAAMAAAAEAAAA'])
-    wait_for_toast(page, 'program.png: cannot be read')
-    page.allowed_errors = 1  # the browser writes down that the server has refused it
     page.click('#items li:nth-child(1) [aria-label^="Remove"]')
+    page.click('#confirm-yes')
     page.wait_for_function('() => document.querySelectorAll("#items li").length === 1')
     page.click('#theme')
     assert page.evaluate('document.documentElement.dataset.theme') == 'dark'
+
+
+def test_files_that_are_not_added_are_listed(page):
+    page.wait_for_function('() => document.getElementById("model").textContent')
+    broken = []
+
+    def break_off(route):
+        broken.append(route.request.url)
+        route.abort() if len(broken) == 1 else route.continue_()
+
+    page.route(lambda url: '/api/files' in url, break_off)
+    discs = draw_discs()[0]
+    drop(page, 'first.png', discs)
+    page.wait_for_selector('#refused-list li:has-text("the connection broke off")')
+    assert len(broken) == 1
+    page.evaluate(DROP, ['program.png', 'TVqQAAMAAAAEAAAA'])
+    page.evaluate(DROP, ['old.oib', 'TVqQAAMAAAAEAAAA'])
+    page.wait_for_selector('#refused-title:text("Not added: 3")')
+    assert 'cannot be read' in page.locator('#refused-list').text_content()
+    assert 'found the ending .oib' in page.locator('#refused-list').text_content()
+    assert len(broken) == 2  # whose ending is no picture's is not sent
+    page.click('#refused-retry:text("Try 1 again")')
+    wait_for_cells(page, 12)
+    assert page.locator('#refused-retry').is_hidden()
+    drop(page, 'first.png', discs)
+    page.wait_for_selector('#refused-list li:has-text("it is in the list already")')
+    drop(page, 'second.png', discs)
+    page.wait_for_function('() => document.querySelectorAll("#items li").length === 2')
+    page.click('#refused-close')
+    assert page.locator('#refused').is_hidden()
+    page.allowed_errors = 2  # the browser writes down what broke off and what was refused
+
+
+def test_folders_that_are_dropped_keep_their_names(page):
+    page.wait_for_function('() => document.getElementById("model").textContent')
+    data = base64.b64encode(cv2.imencode('.png', draw_discs()[0])[1].tobytes()).decode()
+    page.evaluate('''data => {
+        const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
+        const file = (path, good = true) => ({
+            isFile: true, name: path.split('/').at(-1), fullPath: path,
+            file: (take, fail) => good ? take(new File([bytes], 'A1.png'))
+                : fail(new Error('gone')) });
+        const folder = (path, ...inside) => ({
+            isDirectory: true, name: path.split('/').at(-1), fullPath: path,
+            createReader: () => ({ readEntries: take => take(inside.splice(0, 1)) }) });
+        const locked = folder('/plates/locked');
+        locked.createReader = () => ({
+            readEntries: (_, fail) => fail(new Error('may not be read')) });
+        const plates = folder('/plates', folder('/plates/p1', file('/plates/p1/A1.png')), locked,
+            folder('/plates/p2', file('/plates/p2/A1.png'), file('/plates/p2/A2.png', false)),
+            file('/plates/notes.txt'), file('/plates/.hidden.png'));
+        const event = new Event('drop', { bubbles: true });
+        event.dataTransfer = { items: [{ webkitGetAsEntry: () => plates }] };
+        document.getElementById('drop').dispatchEvent(event);
+    }''', data)
+    page.wait_for_function('() => document.querySelectorAll("#items li").length === 2')
+    assert sorted(page.locator('#items .name').all_text_contents()) == [
+        'plates/p1/A1.png', 'plates/p2/A1.png']
+    page.wait_for_selector('#refused-title:text("Not added: 3")')
+    assert sorted(page.locator('#refused-list li').all_text_contents()) == [
+        'files of other kinds .txt', 'plates/locked may not be read', 'plates/p2/A2.png gone']
+
+
+def test_options_of_reading_are_remembered_and_understood(page):
+    page.click('#open-reading')
+    for fields, problem in (
+            (dict(series='1.5'), 'Series: found 1.5, expected a whole number from 0'),
+            (dict(high='200'), 'found one of them, expected both or none')):
+        for name, value in fields.items():
+            page.fill(f'#read-{name}', value)
+        page.click('#reading-ok')
+        page.wait_for_selector(f'#reading-error:has-text("{problem}")')
+        for name in fields:
+            page.fill(f'#read-{name}', '')
+    page.focus('#read-pixel')
+    page.keyboard.type('0.6e')
+    page.click('#reading-ok')
+    page.wait_for_selector('#reading-error:has-text("Pixel size, µm: found no number")')
+    page.fill('#read-pixel', '0.65')
+    page.click('#reading-ok')
+    page.reload()
+    page.wait_for_selector('#open-reading:text("Reading: 0.65 µm …")')
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    items = page.evaluate('() => fetch("/api/state").then(answer => answer.json())')['items']
+    assert items[0]['read'] == dict(pixel_size=0.65)
+
+
+def test_thresholds_for_all_spare_what_is_checked(page):
+    for number, name in enumerate(('a.png', 'b.png', 'c.png')):
+        drop(page, name, draw_discs()[0])
+        page.wait_for_function('count => [...document.querySelectorAll(".what")].filter('
+                               'each => each.textContent === "12 cells").length > count',
+                               arg=number)
+    page.focus('#view')
+    page.keyboard.press('j')
+    page.keyboard.press('c')
+    page.wait_for_selector('#items li:nth-child(2) .what:has-text("checked")')
+    page.keyboard.press('k')
+    wait_for_cells(page, 12)
+    threshold = '[data-key="score_thr"][data-class="round"] + input'
+    page.fill(threshold, '1')
+    page.press(threshold, 'Tab')
+    page.click('#settings-all')
+    page.wait_for_selector('#confirm-text:has-text("1 other picture that is not checked?")')
+    page.wait_for_selector('#confirm-option-text:has-text("also for 1 that is checked")')
+    page.click('#confirm-yes')
+    page.wait_for_selector('#items li:nth-child(3) .what:text-is("0 cells")')
+    assert page.locator('#items li:nth-child(2) .what').text_content() == '12 cells · ✓ checked'
+    page.click('#settings-all')
+    page.check('#confirm-option')
+    page.click('#confirm-yes')
+    page.wait_for_selector('#items li:nth-child(2) .what:text-is("0 cells · ✓ checked")')
+
+
+def test_running_again_asks_and_can_be_cancelled(page, served):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    page.focus('#view')
+    page.keyboard.press('.')
+    page.keyboard.press('Delete')
+    wait_for_cells(page, 11)
+    page.keyboard.press('c')
+    page.wait_for_selector('#items .what:text-is("11 cells · corrected · ✓ checked")')
+    served[1].gate.clear()
+    page.click('#items [aria-label^="Run"]')
+    page.wait_for_selector('#confirm-text:has-text("corrections and the check mark of before")')
+    page.click('#confirm-yes')
+    page.wait_for_selector('#items .what:has-text("looking")')
+    page.click('#items [aria-label^="Cancel"]')
+    page.wait_for_selector('#items .what:text-is("11 cells · corrected · ✓ checked")')
+    wait_for_cells(page, 11)
+
+
+def test_a_tile_that_fails_comes_later(page):
+    failed = []
+
+    def fail_once(route):
+        failed.append(1)
+        route.abort() if len(failed) == 1 else route.continue_()
+
+    page.route('**/tiles/**', fail_once)
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)  # and the picture as a whole
+    assert len(failed) == 2
+    page.allowed_errors = 1  # the browser writes down that it has failed
+
+
+def test_a_number_box_undoes_its_own_text(page):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    page.focus('#view')
+    page.keyboard.press('.')
+    page.keyboard.press('Delete')
+    wait_for_cells(page, 11)
+    page.focus('[data-key="min_area"][data-class="round"] + input')
+    page.keyboard.type('1')
+    page.keyboard.press('Control+z')
+    page.wait_for_timeout(300)
+    assert shown(page) == 11
+    assert page.locator('#undo').is_enabled()
+
+
+def test_frames_have_the_numbers_of_tables(page):
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.stack([draw_discs(side=64, count=4)[0]] * 3), imagej=True,
+                     metadata=dict(axes='TYX'))
+    page.evaluate(DROP, ['stack.tif', base64.b64encode(file.getvalue()).decode()])
+    wait_for_cells(page, 4)
+    assert page.locator('#frame-text').text_content() == '1 of 3 (t 0)'
+    page.focus('#view')
+    page.keyboard.press('PageDown')
+    page.wait_for_selector('#frame-text:text-is("2 of 3 (t 1)")')
+
+
+def test_what_is_selected_is_said(page):
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+    page.focus('#view')
+    page.keyboard.press('.')
+    page.wait_for_selector('#said:has-text("cell 1, round, score 0.")')
+    page.keyboard.press('p')
+    page.wait_for_selector('#said:has-text("polygon: Click the corners")')
+    page.keyboard.press('Space')
+    page.keyboard.press('Space')
+    page.wait_for_selector('#said:text-is("polygon: 2 points")')
 
 
 def test_two_windows_do_not_cross(page, served):

@@ -123,16 +123,17 @@ def test_a_file_shows_no_other_of_the_computer(client, tmp_path):
 
 
 @pytest.mark.parametrize(('name', 'shown'), [
-    ('../../../etc/passwd.png', 'passwd.png'), ('C:\\temp\\x.png', 'x.png'),
+    ('../../../etc/passwd.png', 'passwd.png'), ('/etc/passwd.png', 'passwd.png'),
+    ('p1/\x00A1.png', 'p1/A1.png'), ('p1//A1.png', 'A1.png'), ('C:\\temp\\x.png', 'x.png'),
     ('<img src=x onerror=alert(1)>.png', '<img src=x onerror=alert(1)>.png'),
     ('a\x00b\n\u202egpj.png', 'abgpj.png'), ('é' * 400 + '.png', 'é' * 196 + '.png')],
-    ids=['path', 'windows', 'script', 'control', 'long'])
+    ids=['path', 'absolute', 'below-a-folder', 'hole', 'windows', 'script', 'control', 'long'])
 def test_names_are_names(client, tmp_path, name, shown):
     client.add(name, png(draw_discs()[0])).raise_for_status()
     item, = client.wait()
     assert (item['name'], item['state']) == (shown, 'done')
     files = [path.name for path in (tmp_path / 'workspace/items/000001').iterdir()]
-    assert sorted(files) == ['item.json', 'kept_00000.npz', 'source.png']
+    assert sorted(files) == ['item.json', 'run_0', 'source.png']
     archive = client.post('/api/export', json=dict(items='all', formats=['table', 'outlines']))
     assert archive.status_code == 200
     for part in zipfile.ZipFile(io.BytesIO(archive.content)).namelist():
@@ -261,5 +262,6 @@ def test_a_source_that_vanishes_is_named(client, pictures):
 
 def test_records_are_plain_text(tmp_path, client, done):
     assert json.loads((tmp_path / 'workspace/items/000001/item.json').read_text())['id'] == done
-    with np.load(tmp_path / 'workspace/items/000001/kept_00000.npz', allow_pickle=False) as kept:
+    path = tmp_path / 'workspace/items/000001/run_0/kept_00000.npz'
+    with np.load(path, allow_pickle=False) as kept:
         assert len(kept['scores']) == 18

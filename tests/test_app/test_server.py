@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import threading
+import time
 import unicodedata
 import zipfile
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -137,7 +138,63 @@ def test_pause_cancel_and_run_again(client, segmenter):
     segmenter.gate.clear()
     client.post(f'/api/items/{first}', json=dict(action='again'))
     client.post('/api/queue', json=dict(action='cancel'))
-    assert client.wait()[0]['state'] == 'stopped'
+    assert client.wait()[0]['state'] == 'done'  # with what was found before
+
+
+@pytest.mark.parametrize('end', ['cancel', 'failure', 'success'])
+def test_what_was_found_stands_until_a_new_run_is_through(client, segmenter, pictures, end):
+    client.post('/api/folders', json=dict(path=str(pictures)))
+    item = client.wait()[0]
+    url = f'/api/items/{item["id"]}'
+    thresholds = dict(score_thr=dict(round=0.5, long=0.5))
+    client.post('/api/settings', json=dict(settings=thresholds, items=[item['id']]))
+    client.edit(item['id'], kind='delete', ids=[int(client.cells(item['id'])['ids'][0])])
+    client.post(url, json=dict(action='check'))
+    before, cells = client.wait(lambda items: items[0]['checked'])[0], client.cells(item['id'])
+    segmenter.gate.clear()
+    client.post(url, json=dict(action='again', read=dict(pixel_size=2.0))).raise_for_status()
+    client.wait(lambda items: items[0]['state'] == 'running')
+    if end == 'cancel':
+        client.post(url, json=dict(action='cancel')).raise_for_status()
+    if end == 'failure':
+        segmenter.stream = lambda requests, watch=None: iter([(None, UserError('no disc'))])
+        client.post('/api/queue', json=dict(action='cancel'))
+        client.post(url, json=dict(action='again', read=dict(pixel_size=2.0))).raise_for_status()
+    segmenter.gate.set()
+    after = client.wait()[0]
+    assert after['state'] == 'done'
+    work = ('edits', 'checked', 'settings', 'read')
+    if end == 'success':
+        assert [after[name] for name in work] == [0, False, {}, dict(pixel_size=2.0)]
+        assert client.cells(item['id'])['edits'] == []
+    else:
+        assert [after[name] for name in work] == [before[name] for name in work]
+        assert after['error'] == ('no disc' if end == 'failure' else '')
+        again = client.cells(item['id'])
+        assert (again['edits'], again['ids'].tolist()) == (['delete'], cells['ids'].tolist())
+    assert client.edit(item['id'], kind='undo')['count'] >= cells['count']
+
+
+def test_all_that_were_cancelled_run_again(client, segmenter):
+    segmenter.gate.clear()
+    for number in range(3):
+        client.add(f'{number}.png', png(draw_discs(seed=number)[0]))
+    client.post('/api/queue', json=dict(action='cancel'))
+    assert {item['state'] for item in client.wait()} == {'stopped'}
+    segmenter.gate.set()
+    client.post('/api/queue', json=dict(action='again')).raise_for_status()
+    assert {item['state'] for item in client.wait()} == {'done'}
+
+
+def test_a_run_leaves_one_set_of_results(client, tmp_path, done):
+    for _ in range(2):
+        client.post(f'/api/items/{done}', json=dict(action='again'))
+        client.wait()
+    client.state()
+    end = time.monotonic() + PATIENCE
+    while len(found := list((tmp_path / f'workspace/items/{done}').glob('run_*'))) != 1:
+        assert time.monotonic() < end, found
+    assert [path.name for path in found] == ['run_2']
 
 
 @pytest.mark.parametrize('watched', [True, False], ids=['in-time', 'too-late'])
@@ -226,6 +283,33 @@ def test_a_folder_is_added_once(client, pictures):
     assert client.post('/api/folders', json=asked).json()['known'] == 3
     assert client.post('/api/folders', json=asked | dict(recursive=True)).json()['added'] == 1
     assert [item['name'] for item in client.wait()][-1] == 'deeper/more.png'
+
+
+def test_a_folder_added_by_two_clicks_is_added_once(client, pictures, monkeypatch):
+    slowly = count_megapixels
+
+    def count(*args):
+        time.sleep(0.05)
+        return slowly(*args)
+
+    monkeypatch.setattr('mmsart.app.server.count_megapixels', count)
+    with ThreadPoolExecutor(2) as pool:
+        clicks = [pool.submit(client.post, '/api/folders', json=dict(path=str(pictures)))
+                  for _ in range(2)]
+        assert sorted(click.result().json()['added'] for click in clicks) == [0, 3]
+    assert len(client.wait()) == 3
+
+
+def test_an_upload_is_added_once(client):
+    image = png(draw_discs()[0])
+    first = client.add('discs.png', image).json()
+    assert not first['known']
+    again = client.add('discs.png', image).json()
+    assert (again['known'], again['id']) == (True, first['id'])
+    for name, data, read in (('other.png', image, '{}'), ('discs.png', image + b'.', '{}'),
+                             ('discs.png', image, '{"pixel_size": 2}')):
+        assert not client.add(name, data, read=read).json()['known']
+    assert len(client.wait()) == 4
 
 
 def test_names_that_are_no_utf8_are_shown_in_latin1(client, pictures):
@@ -337,7 +421,8 @@ def test_a_damaged_frame_does_not_hold_up_the_counts_of_others(tmp_path):
     with Client(create_app(workspace, DiscSegmenter(), folders=[tmp_path])) as client:
         client.add('stack.tif', file.getvalue(), read='{"axes": "TYX"}')
         item = client.wait()[0]['id']
-        kept = [workspace.folder / f'items/{item}/kept_{frame:05d}.npz' for frame in range(30)]
+        results = workspace.folder / f'items/{item}/run_0'
+        kept = [results / f'kept_{frame:05d}.npz' for frame in range(30)]
         for path, content in zip(kept[3:6], (b'', kept[3].read_bytes()[:200], b'damaged'),
                                  strict=True):
             path.write_bytes(content)
@@ -431,8 +516,9 @@ def test_pictures_of_one_name_are_told_apart_in_a_submission(client, pictures):
         (pictures / name).mkdir()
         shutil.copy(pictures / 'dish 0.png', pictures / name / 'A1.png')
     client.post('/api/folders', json=dict(path=str(pictures), recursive=True)).raise_for_status()
-    for name in ('A1.png', 'A1_000008.png', 'A1.png'):
-        client.add(name, png(draw_discs(side=64, count=1)[0])).raise_for_status()
+    for seed, name in enumerate(('A1.png', 'A1_000008.png', 'A1.png')):
+        image = draw_discs(side=64, count=1, seed=seed)[0]
+        client.add(name, png(image)).raise_for_status()
     client.wait()
     archive = export(client, 'all', ['submission'])
     rows = csv.DictReader(io.StringIO(archive.read('submission.csv').decode()))
@@ -558,7 +644,7 @@ def test_work_cut_off_by_the_end_waits_again(tmp_path):
 
 
 def test_damaged_results_are_named(client, tmp_path, done):
-    np.savez(tmp_path / f'workspace/items/{done}/kept_00000.npz', scores=[1.0])
+    np.savez(tmp_path / f'workspace/items/{done}/run_0/kept_00000.npz', scores=[1.0])
     answer = client.post(f'/api/items/{done}/frames/0/cells', json={})
     assert answer.status_code == 400
     assert 'kept_00000.npz: unreadable, expected kept detections' in answer.json()['detail']

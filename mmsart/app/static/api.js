@@ -46,12 +46,12 @@ export function upload(path, file, onProgress = () => {}) {
     request.open('POST', path);
     request.setRequestHeader('content-type', 'application/octet-stream');
     request.upload.addEventListener('progress', event => onProgress(event.loaded / Math.max(event.total, 1)));
-    request.addEventListener('error', () => reject(new ApiError(`${file.name}: the server does not take it`)));
+    request.addEventListener('error', () => reject(new ApiError('the connection broke off')));
     request.addEventListener('load', () => {
       let plain = null;
       try { plain = JSON.parse(request.responseText); } catch { /* plain text */ }
       if (request.status < 300) resolve(plain);
-      else reject(new ApiError((plain && plain.detail) || request.responseText || `the server answers ${request.status}`));
+      else reject(new ApiError((plain && plain.detail) || request.responseText || `the server answers ${request.status}`, request.status));
     });
     request.send(file);
   });

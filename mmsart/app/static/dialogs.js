@@ -1,7 +1,7 @@
 // Dialogs: export, folders, options of reading, keys.
 
 import { getJson, postForFile, postJson } from './api.js';
-import { $, element, guarded, number, toast } from './dom.js';
+import { $, element, guarded, number, remember, remembered, toast } from './dom.js';
 
 export function setUpExport({ current, items }) {
   const dialog = $('export-dialog');
@@ -88,6 +88,7 @@ export function setUpFolders({ reading, changed }) {
   $('folder-go').addEventListener('click', () => list(path.value));
   path.addEventListener('keydown', event => { if (event.key === 'Enter') { event.preventDefault(); list(path.value); } });
   $('folder-add').addEventListener('click', async () => {
+    $('folder-add').disabled = true;
     try {
       const done = await postJson('/api/folders', { path: path.value, recursive: $('folder-recursive').checked, read: reading() });
       dialog.close();
@@ -98,39 +99,66 @@ export function setUpFolders({ reading, changed }) {
       changed();
     } catch (error) {
       $('folder-error').textContent = error.message;
+    } finally {
+      $('folder-add').disabled = false;
     }
   });
 }
 
+const READING = 'mmsart-reading'; // in the browser's memory
+const FIELDS = {
+  channel: { id: 'read-channel' }, axes: { id: 'read-axes' }, series: { id: 'read-series', expected: 'a whole number from 0' },
+  pixel_size: { id: 'read-pixel', expected: 'micrometres' } };
+const LIMITS = ['read-low', 'read-high'];
+
 // Options of reading, for all that is added or for one picture that could not be read without.
 export function setUpReading({ changed }) {
   const dialog = $('reading-dialog');
-  let options = {}, item = null;
-  const fields = { channel: 'read-channel', axes: 'read-axes', series: 'read-series', pixel_size: 'read-pixel' };
+  let options = remembered(READING) ?? {}, item = null;
   function show(values, text) {
-    for (const [name, id] of Object.entries(fields)) $(id).value = values[name] ?? '';
+    for (const [name, { id }] of Object.entries(FIELDS)) $(id).value = values[name] ?? '';
     const limits = Array.isArray(values.normalize) ? values.normalize : ['', ''];
-    [$('read-low').value, $('read-high').value] = limits;
+    LIMITS.forEach((id, k) => { $(id).value = limits[k]; });
     $('reading-text').textContent = text;
+    $('reading-error').textContent = '';
     dialog.showModal();
   }
+  // What is not understood is named: a number with a comma has the value '' for a page.
   function collect() {
-    const made = {};
-    for (const [name, id] of Object.entries(fields)) {
-      const value = $(id).value.trim();
-      if (value) made[name] = name === 'series' || name === 'pixel_size' ? Number(value) : value;
+    const made = {}, label = id => dialog.querySelector(`[for="${id}"]`).textContent;
+    for (const [name, { id, expected }] of Object.entries(FIELDS)) {
+      const input = $(id), value = input.value.trim();
+      if (!input.validity.valid) throw new Error(`${label(id)}: found ${value || 'no number'}, expected ${expected}`);
+      if (value) made[name] = expected ? Number(value) : value;
     }
-    if ($('read-low').value && $('read-high').value) made.normalize = [Number($('read-low').value), Number($('read-high').value)];
+    for (const id of LIMITS) if (!$(id).validity.valid) throw new Error(`${label(id)}: found no number, expected a grey value`);
+    const limits = LIMITS.map(id => $(id).value).filter(value => value !== '');
+    if (limits.length === 1) throw new Error('Black at, White at: found one of them, expected both or none');
+    if (limits.length) made.normalize = limits.map(Number);
     return made;
   }
-  $('open-reading').addEventListener('click', () => { item = null; show(options, 'For pictures that are added from now on. Leave empty what the files say themselves.'); });
-  $('reading-ok').addEventListener('click', guarded(async () => {
-    const made = collect();
-    dialog.close();
-    if (!item) { options = made; return; }
-    await postJson(`/api/items/${item.id}`, { action: 'again', read: made });
+  function showOptions() {
+    const { channel, axes, series, pixel_size: um, normalize } = options;
+    const parts = [channel && `channel ${channel}`, axes, series !== undefined && `series ${series}`, um && `${um} µm`, normalize && `grey ${normalize.join(' to ')}`].filter(Boolean);
+    $('open-reading').textContent = parts.length ? `Reading: ${parts.join(', ')} …` : 'Reading…';
+    $('open-reading').title = parts.length ? `How files are read that are added from now on: ${parts.join(', ')}` : 'Channel, axes, pixel size';
+  }
+  showOptions();
+  $('open-reading').addEventListener('click', () => { item = null; show(options, 'For pictures that are added from now on, until they are changed here. Leave empty what the files say themselves.'); });
+  $('reading-ok').addEventListener('click', async () => {
+    try {
+      const made = collect();
+      if (item) await postJson(`/api/items/${item.id}`, { action: 'again', read: made });
+      else options = made;
+      dialog.close();
+    } catch (error) {
+      $('reading-error').textContent = error.message;
+      return;
+    }
+    remember(READING, options);
+    showOptions();
     changed();
-  }));
+  });
   return {
     reading: () => options,
     reread: failed => { item = failed; show(failed.read, failed.error); } };

@@ -35,10 +35,16 @@ export const guarded = action => async (...given) => {
   }
 };
 
-export function confirmed(text, yes = 'Remove') {
+// Ask before something is done; with an option, `$('confirm-option').checked` says whether it is wanted.
+export function confirmed(text, yes = 'Remove', option = '') {
   const dialog = $('confirm-dialog');
   $('confirm-text').textContent = text;
   $('confirm-yes').textContent = yes;
+  $('confirm-yes').className = yes === 'Apply' ? 'primary' : 'danger';
+  $('confirm-no').textContent = yes === 'Remove' ? 'Keep' : 'Cancel';
+  $('confirm-option').checked = false;
+  $('confirm-option-text').textContent = option;
+  $('confirm-option').parentElement.hidden = !option;
   dialog.returnValue = 'no';
   dialog.showModal();
   return new Promise(resolve => dialog.addEventListener(
@@ -50,6 +56,14 @@ export function duration(seconds) {
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+// What the browser remembers of this page; storage may be switched off.
+export function remembered(name) {
+  try { return JSON.parse(localStorage.getItem(name)); } catch { return null; }
+}
+export function remember(name, value) {
+  try { localStorage.setItem(name, JSON.stringify(value)); } catch { /* then until the page is left */ }
 }
 
 export const number = value => value.toLocaleString('en');

@@ -6,10 +6,11 @@ import { Changes } from './changes.js';
 import { css, gradient } from './colours.js';
 import { Decide } from './decide.js';
 import { setUpExport, setUpFolders, setUpHelp, setUpReading, showFormats } from './dialogs.js';
-import { $, duration, element, guarded, latest, number, toast } from './dom.js';
+import { $, confirmed, duration, element, guarded, latest, number, toast } from './dom.js';
 import { drawHistogram } from './histogram.js';
 import { Pyramid } from './pyramid.js';
 import { Queue } from './queue.js';
+import { Sending } from './sending.js';
 import { setUpTheme } from './theme.js';
 import { Tools } from './tools.js';
 import { View } from './view.js';
@@ -29,9 +30,10 @@ async function poll() {
     const state = await getJson(`/api/state?since=${page.version}`);
     if (asked < page.answered) return; // overtaken by an answer to a later question
     page.answered = asked;
-    if (page.lost) { page.lost = false; $('toast').hidden = true; }
+    if (page.lost) { page.lost = false; $('toast').hidden = true; view.draw('picture'); }
     page.version = state.version;
     if (state.items) take(state);
+    sending.update(state);
     queue.update(state);
     if (!page.id && page.items.length) open(firstToShow());
     else await refresh();
@@ -109,7 +111,7 @@ async function showFrame(frame, keepPlace) {
   page.frame = frame;
   const ask = ++page.ask;
   view.classColours = item.facts.colours;
-  const onFail = () => { if (page.id === item.id) toast(`${item.name}: the picture cannot be read any more; was its file moved?`); };
+  const onFail = guarded(async address => { if (page.id === item.id) await getBlock(address); }); // says why
   view.show(new Pyramid(item, frame, page.tile, { onLoad: () => view.draw('picture'), onFail }), keepPlace);
   showStack(item);
   showCells();
@@ -126,6 +128,7 @@ async function showFrame(frame, keepPlace) {
   setCells(new Cells(buffer));
   chooseClass();
   tools.use(tools.tool);
+  say('');
   await showTruth();
 }
 
@@ -257,7 +260,9 @@ function showStack(item) {
   $('frame').max = item.facts.frames - 1;
   $('frame').value = page.frame;
   const [times, depths] = item.facts.stack, t = Math.floor(page.frame / depths), z = page.frame % depths;
-  $('frame-text').value = [times > 1 ? `t ${t + 1} of ${times}` : '', depths > 1 ? `z ${z + 1} of ${depths}` : ''].filter(Boolean).join(', ');
+  // Tables and names of files count times and depths from 0.
+  const places = [times > 1 && `t ${t}`, depths > 1 && `z ${z}`].filter(Boolean).join(', ');
+  $('frame-text').value = `${page.frame + 1} of ${item.facts.frames} (${places})`;
 }
 
 function showCells() {
@@ -341,16 +346,20 @@ const showSelected = latest(guarded(async () => {
   $('delete').disabled = !selected.size;
   $('merge').disabled = selected.size < 2;
   if (!ids.length) {
+    say('');
     box.replaceChildren(element('p', { class: 'soft' }, 'Click a cell; Shift adds more.'));
     return;
   }
   const rows = ids.map(id => cells.rows.get(id));
   if (ids.length > 1) {
     const area = rows.reduce((sum, row) => sum + cells.areas[row], 0);
-    box.replaceChildren(element('p', {}, `${ids.length} cells, ${number(area)} px together`));
+    const text = `${ids.length} cells, ${number(area)} px together`;
+    say(`${text} selected`);
+    box.replaceChildren(element('p', {}, text));
     return;
   }
   const [row] = rows, item = done();
+  say(describeCell(row));
   $('class').selectedIndex = cells.labels[row];
   const [found] = await postJson(`/api/items/${item.id}/frames/${page.frame}/measurements`, { ids });
   if (!found || view.cells !== cells || !selected.has(ids[0])) return;
@@ -361,7 +370,13 @@ const showSelected = latest(guarded(async () => {
     line('at the border', found.touches_border ? 'yes' : 'no')));
 }));
 
+// What a reader of the screen is told.
+function say(text) { $('said').value = text; }
+
+const describeCell = row => `cell ${row + 1}, ${done().facts.classes[view.cells.labels[row]]}, score ${view.cells.scores[row].toFixed(2)}, ${number(view.cells.areas[row])} px`;
+
 function showHover(row, trueRow, x, y) {
+  if (tools.cross) say(row >= 0 ? describeCell(row) : ''); // a mouse would say too much
   const box = $('hover'), { cells, truth } = view, lines = [];
   if (row >= 0) lines.push(`${row + 1} · ${done().facts.classes[cells.labels[row]]} · ${cells.scores[row].toFixed(2)} · ${number(cells.areas[row])} px`);
   if (trueRow >= 0) lines.push(`truth: ${truth.header.classes[truth.labels[trueRow]]} · ${number(truth.areas[trueRow])} px`);
@@ -398,8 +413,9 @@ function autoContrast() {
 // Wiring
 
 const reading = setUpReading({ changed: poll });
-const queue = new Queue({ open, reading: reading.reading, reread: reading.reread, changed: poll });
-const tools = new Tools(view, { edit, onSelect: () => showSelected(), onHover: showHover, label: () => Math.max(0, $('class').selectedIndex) });
+const sending = new Sending({ reading: reading.reading, changed: poll, shown: () => queue.showProgress() });
+const queue = new Queue({ open, reread: reading.reread, changed: poll, sending });
+const tools = new Tools(view, { edit, onSelect: () => showSelected(), onHover: showHover, say, label: () => Math.max(0, $('class').selectedIndex) });
 setUpFolders({ reading: reading.reading, changed: poll });
 setUpExport({ current, items: () => page.items });
 setUpHelp();
@@ -428,7 +444,18 @@ $('truth').addEventListener('change', async () => {
 for (const id of ['black', 'white', 'gamma']) $(id).addEventListener('input', showContrast);
 $('auto-contrast').addEventListener('click', autoContrast);
 $('reset-look').addEventListener('click', () => { [$('black').value, $('white').value, $('gamma').value] = [0, 255, 1]; showContrast(); });
-$('settings-all').addEventListener('click', () => changes.keep('all', structuredClone(decide.settings), 'all'));
+$('settings-all').addEventListener('click', guarded(async () => {
+  const settings = structuredClone(decide.settings), others = page.items.filter(item => item.state === 'done' && item.id !== page.id);
+  const open = others.filter(item => !item.checked), checked = others.length - open.length;
+  if (!others.length) { toast('There is no other picture yet.'); return; }
+  const one = open.length === 1, unchecked = checked ? (one ? ' that is not checked' : ' that are not checked') : '';
+  const question = open.length
+    ? `Use these thresholds for ${number(open.length)} other picture${one ? '' : 's'}${unchecked}? ${one ? 'Its own' : 'Their own'} are replaced.`
+    : 'All other pictures are checked.';
+  if (!await confirmed(question, 'Apply', checked && `also for ${number(checked)} that ${checked === 1 ? 'is' : 'are'} checked`)) return;
+  const chosen = $('confirm-option').checked ? others : open;
+  if (chosen.length) changes.keep('all', settings, chosen.map(item => item.id));
+}));
 $('settings-reset').addEventListener('click', guarded(async () => {
   const item = done();
   if (!await changes.keep(item.id, {}) || page.id !== item.id) return;
@@ -467,12 +494,12 @@ const KEYS = {
 document.addEventListener('keydown', event => {
   const { target } = event;
   if (document.querySelector('dialog[open]')) return;
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z' && target.type !== 'text') {
+  const step = event.ctrlKey || event.metaKey ? { z: event.shiftKey ? 'redo' : 'undo', y: 'redo' }[event.key.toLowerCase()] : '';
+  if (step && !target.matches('textarea, input:is([type="text"], [type="number"], [type="search"], :not([type]))')) { // else its own text is meant
     event.preventDefault();
-    $(event.shiftKey ? 'redo' : 'undo').click();
+    $(step).click();
     return;
   }
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'y') { event.preventDefault(); $('redo').click(); return; }
   if (event.ctrlKey || event.metaKey || event.altKey || /^(SELECT|TEXTAREA)$/.test(target.tagName) || (target.tagName === 'INPUT' && target.type !== 'checkbox' && !(target.type === 'range' && /^[a-z?]$/.test(event.key)))) return;
   if (target === view.box && tools.key(event)) { event.preventDefault(); return; }
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

@@ -3,8 +3,12 @@
 import { pictureOf } from './api.js';
 
 const MOST = 400; // tiles in memory
+const TRIES = 4; // of a tile that does not come
+const WAIT = 1000; // milliseconds before the second try, then twice as long each time
 
 export class Pyramid {
+  // `onLoad()` is called with each tile, `onFail(address)` where one does not come: it is asked for
+  // again when it is looked at.
   constructor(item, frame, tile, { onLoad, onFail }) {
     this.address = tile => pictureOf(item, `frames/${frame}/tiles/${tile}`);
     this.width = item.facts.width;
@@ -46,14 +50,27 @@ export class Pyramid {
       this.tiles.set(key, entry);
       return entry.ready ? entry.image : null;
     }
-    const image = new Image();
-    entry = { image, ready: false };
+    entry = { image: null, ready: false };
     this.tiles.set(key, entry);
-    image.decoding = 'async';
-    image.src = this.address(key);
-    image.decode().then(() => { entry.ready = true; this.onLoad(); }, () => this.onFail());
+    this.#load(key, entry);
     if (this.tiles.size > MOST) this.tiles.delete(this.tiles.keys().next().value);
     return null;
+  }
+
+  async #load(key, entry) {
+    for (let tries = 0; tries < TRIES && this.tiles.get(key) === entry; tries++) {
+      if (tries) await new Promise(resolve => setTimeout(resolve, WAIT * 2 ** (tries - 1)));
+      const image = new Image();
+      image.decoding = 'async';
+      image.src = this.address(key);
+      try { await image.decode(); } catch { continue; }
+      Object.assign(entry, { image, ready: true });
+      this.onLoad();
+      return;
+    }
+    if (this.tiles.get(key) !== entry) return; // not wanted any more
+    this.tiles.delete(key);
+    this.onFail(this.address(key));
   }
 
   // Grey values of the smallest level, for the contrast.

@@ -14,9 +14,10 @@ const HINTS = {
 const RUBBER = 5; // the button that a pen's other end is
 
 export class Tools {
-  // `edit(request)` sends a correction; `onSelect` and `onHover` tell what is picked.
-  constructor(view, { edit, onSelect, onHover, label }) {
-    Object.assign(this, { view, edit, onSelect, onHover, label });
+  // `edit(request)` sends a correction; `onSelect` and `onHover` tell what is picked, `say` how far
+  // a drawing is, for who does not see it.
+  constructor(view, { edit, onSelect, onHover, say, label }) {
+    Object.assign(this, { view, edit, onSelect, onHover, say, label });
     this.tool = 'select';
     this.points = [];
     this.pointer = null; // where the mouse is, in the image
@@ -57,6 +58,7 @@ export class Tools {
     $('brush-group').hidden = !this.paints;
     $('hint').hidden = !(tool in HINTS) || !this.view.cells;
     $('hint').textContent = HINTS[tool] ?? '';
+    this.say(HINTS[tool] ? `${tool}: ${HINTS[tool]}` : tool);
     this.#cursor();
   }
 
@@ -183,6 +185,7 @@ export class Tools {
       const [first] = this.points;
       if (this.tool === 'polygon' && this.points.length > 2 && Math.hypot(at[0] - first[0], at[1] - first[1]) * view.scale < CLOSE) { this.finish(); return; }
       this.points.push(at);
+      this.say(`${this.tool}: ${this.points.length} point${this.points.length === 1 ? '' : 's'}`);
       view.draw('overlay');
       return;
     }
@@ -243,8 +246,9 @@ export class Tools {
   #space(more) {
     if (!this.cross) { this.#moveCross(0, 0); if (this.tool === 'select') return; }
     if (!this.paints) { this.pick(this.cross, more); return; }
-    if (this.stroke) { this.#finishStroke(); return; }
+    if (this.stroke) { this.#finishStroke(); this.say(`${this.tool}: ended`); return; }
     if (this.view.cells) this.stroke = { points: [this.cross], erase: more || this.tool === 'erase' };
+    this.say(`${this.tool}: begun`);
     this.view.draw('overlay');
   }
 

@@ -1,0 +1,136 @@
+// Files on their way to the server, and those that it has not got, with the reason.
+
+import { upload } from './api.js';
+import { $, element, number, toast } from './dom.js';
+
+const AT_ONCE = 3; // uploads
+const MOST_SHOWN = 100; // files that are not added
+const TRUTH = ['.csv', '.json'];
+
+const ending = name => (/\.[^./]+$/.exec(name)?.[0] ?? '').toLowerCase();
+
+export class Sending {
+  // `reading()` gives options of reading, `changed()` asks for news, `shown()` is told of progress.
+  constructor({ reading, changed, shown }) {
+    Object.assign(this, { reading, changed, shown });
+    this.waiting = []; // of { name, read, open }; `open` gives the file
+    this.underway = 0; // files, and folders that are looked through
+    this.refused = []; // of { name, why, file }; a file can be tried again
+    const input = $('file-input');
+    $('add-files').addEventListener('click', () => input.click());
+    input.addEventListener('change', () => { this.#addFiles(input.files); input.value = ''; });
+    const { body } = document;
+    body.addEventListener('dragover', event => { event.preventDefault(); this.#over(true); });
+    body.addEventListener('dragleave', event => { if (!event.relatedTarget) this.#over(false); });
+    body.addEventListener('drop', event => { event.preventDefault(); this.#over(false); this.#dropped(event.dataTransfer); });
+    $('refused-retry').addEventListener('click', () => this.#retry());
+    $('refused-close').addEventListener('click', () => { this.refused = []; this.#show(); });
+    addEventListener('beforeunload', event => { if (this.count) event.preventDefault(); });
+  }
+
+  get count() { return this.waiting.length + this.underway; }
+
+  // What the server takes.
+  update({ upload_bytes: bytes, suffixes }) {
+    if (bytes) Object.assign(this, { bytes, suffixes: [...suffixes, ...TRUTH] });
+  }
+
+  cancel() {
+    for (const file of this.waiting) this.#refuse(file.name, 'cancelled', file);
+    this.waiting = [];
+    this.#show();
+  }
+
+  #over(on) { for (const id of ['drop', 'view']) $(id).classList.toggle('over', on); }
+
+  #takes(name) { return !this.suffixes || this.suffixes.includes(ending(name)); }
+
+  async #dropped(transfer) {
+    const entries = [...transfer.items].map(each => each.webkitGetAsEntry?.()).filter(Boolean);
+    if (!entries.some(entry => entry.isDirectory)) { this.#addFiles(transfer.files); return; }
+    const found = [], others = new Set();
+    this.underway++;
+    for (const entry of entries) await this.#list(entry, found, others);
+    this.underway--;
+    if (others.size) this.#refuse('files of other kinds', [...others].sort().join(' '));
+    this.#add(found);
+  }
+
+  // Look through a folder that was dropped; files keep their path in it as a name.
+  async #list(entry, found, others) {
+    const name = entry.fullPath.replace(/^\//, '');
+    if (entry.name.startsWith('.')) return;
+    if (entry.isFile) {
+      if (this.#takes(name)) found.push({ name, open: () => new Promise((resolve, reject) => entry.file(resolve, reject)) });
+      else others.add(ending(name) || name);
+      return;
+    }
+    try {
+      const reader = entry.createReader();
+      for (;;) {
+        const part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+        if (!part.length) return;
+        for (const each of part) await this.#list(each, found, others);
+      }
+    } catch (error) {
+      this.#refuse(name, error.message);
+    }
+  }
+
+  #addFiles(files) { this.#add([...files].map(file => ({ name: file.name, open: async () => file }))); }
+
+  #add(files) {
+    const read = JSON.stringify(this.reading());
+    for (const file of files) {
+      if (this.#takes(file.name)) this.waiting.push({ read, ...file });
+      else this.#refuse(file.name, `found the ending ${ending(file.name) || 'none'}, expected one of ${this.suffixes.join(', ')}`);
+    }
+    while (this.underway < AT_ONCE && this.waiting.length) this.#sendNext();
+    this.#show();
+  }
+
+  async #sendNext() {
+    const next = this.waiting.shift(), { name, read } = next;
+    this.underway++;
+    try {
+      const file = await next.open();
+      if (file.size > this.bytes) this.#refuse(name, `${number(Math.round(file.size / 1e6))} MB, expected at most ${number(Math.round(this.bytes / 1e6))} MB; add its folder instead`);
+      else if (TRUTH.includes(ending(name))) {
+        const { images, pictures, found } = await upload(`/api/truth?${new URLSearchParams({ name })}`, file);
+        toast(`${name}: truth of ${images} pictures, ${found} of the ${pictures} here that are done`);
+      } else {
+        const { known } = await upload(`/api/files?${new URLSearchParams({ name, read })}`, file);
+        if (known) this.#refuse(name, 'it is in the list already');
+      }
+    } catch (error) {
+      const final = error.status >= 400 && error.status < 500;
+      this.#refuse(name, error.message, final ? undefined : next);
+    }
+    this.underway--;
+    this.changed();
+    if (this.waiting.length) this.#sendNext();
+    this.#show();
+  }
+
+  #refuse(name, why, file) {
+    this.refused.push({ name, file, why: why.startsWith(`${name}: `) ? why.slice(name.length + 2) : why });
+  }
+
+  #retry() {
+    const again = this.refused.filter(each => each.file).map(each => each.file);
+    this.refused = this.refused.filter(each => !each.file);
+    this.#add(again);
+  }
+
+  #show() {
+    const { refused } = this, more = refused.length - MOST_SHOWN, failed = refused.filter(each => each.file).length;
+    $('refused').hidden = !refused.length;
+    $('refused-title').textContent = `Not added: ${number(refused.length)}`;
+    $('refused-retry').hidden = !failed;
+    $('refused-retry').textContent = `Try ${number(failed)} again`;
+    $('refused-list').replaceChildren(
+      ...refused.slice(0, MOST_SHOWN).map(({ name, why }) => element('li', {}, element('strong', {}, name), ` ${why}`)),
+      ...(more > 0 ? [element('li', { class: 'soft' }, `and ${number(more)} more`)] : []));
+    this.shown();
+  }
+}
