@@ -10,6 +10,7 @@ import numpy as np
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
+from mmsart.structures.mask.ragged import exclusive_cumsum
 from mmsart.utils import UserError, atomic_write
 
 ARRAYS = ('size', 'img_id', 'splits', 'crop_sizes', 'crops', 'scores', 'labels', 'bboxes', 'boxes',
@@ -55,7 +56,7 @@ def load_kept(path: Path) -> KeptFrame:
     splits = data['splits'].tolist()
     boxes = data['boxes']
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.int64)
-    ends = np.concatenate([[0], np.cumsum(areas)])
+    ends = exclusive_cumsum(areas)
     pixels = np.unpackbits(data['bits'], count=int(ends[-1]))
     crops = []
     for number, (begin, end) in enumerate(itertools.pairwise(splits)):

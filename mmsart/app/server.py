@@ -40,6 +40,7 @@ from mmsart.formats.saving import SaveOptions
 from mmsart.imaging.readers import IMAGE_SUFFIXES
 from mmsart.structures.image_result import class_colours
 from mmsart.utils import UserError, readable
+from mmsart.utils.cli import DISK_FULL
 
 STATIC = Path(__file__).parent / 'static'
 READ_OPTIONS: dict[str, tuple[type, ...]] = dict(
@@ -94,6 +95,7 @@ def create_app(
     app.add_exception_handler(UserError, _answer_user_error)
     app.add_exception_handler(ConflictError, _answer_conflict)
     app.add_exception_handler(NotFoundError, _answer_missing)
+    app.add_exception_handler(OSError, _answer_full_disk)
     app.add_exception_handler(Exception, _answer_fault)
     _add_queue(app, page)
     _add_viewer(app, page)
@@ -553,6 +555,13 @@ async def _answer_conflict(_: Request, error: Exception) -> JSONResponse:
 
 async def _answer_missing(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(dict(detail=str(error)), 404)
+
+
+async def _answer_full_disk(_: Request, error: Exception) -> JSONResponse:
+    """Answer where the disk is full; other errors of the system are faults."""
+    if not isinstance(error, OSError) or error.errno not in DISK_FULL:
+        raise error
+    return JSONResponse(dict(detail=f'{error.strerror}, expected room for what is written'), 507)
 
 
 async def _answer_fault(_: Request, error: Exception) -> JSONResponse:

@@ -8,9 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from mmsart.imaging.errors import missing_reader, reading
-from mmsart.imaging.source import PixelSize, Source, square_pixel
-
-UM_PER_METRE = 1e6
+from mmsart.imaging.source import UM_PER_METRE, PixelSize, Source, square_pixel
 
 
 class CziFile:

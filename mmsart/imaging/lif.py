@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from mmsart.imaging.errors import missing_reader, reading
-from mmsart.imaging.source import Source, square_pixel
+from mmsart.imaging.source import UM_PER_METRE, Source, square_pixel
 
-UM_PER_METRE = 1e6
 CHANNELS = './Data/Image/ImageDescription/Channels/ChannelDescription'
 
 

@@ -14,6 +14,7 @@ AXES = {'T': 'times', 'Z': 'depths', 'C': 'channels', 'Y': 'rows', 'X': 'columns
 """The axes that are understood; S are the samples of a colour pixel. Letters as in OME and
 tifffile."""
 
+UM_PER_METRE = 1e6
 SQUARE_TOLERANCE = 0.01  # relative difference of two lengths that are taken for the same
 
 

@@ -902,6 +902,22 @@ def test_a_fault_of_the_program_is_no_missing_picture(tmp_path, monkeypatch):
         client.post(f'/api/items/{item}/frames/0/cells', json={})
 
 
+@pytest.mark.parametrize(('number', 'status', 'words'), [
+    (errno.ENOSPC, 507, 'No space left on device, expected room for what is written'),
+    (errno.EIO, 500, 'found a fault of the program')])
+def test_a_full_disk_is_no_fault_of_the_program(tmp_path, monkeypatch, number, status, words):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr('mmsart.app.training_data.write_picture', fail)
+    app = create_app(Workspace(tmp_path / 'w'), DiscSegmenter(), folders=[tmp_path])
+    with Client(app, raise_server_exceptions=False) as client:
+        client.add('discs.png', png(draw_discs()[0]))
+        item = client.wait()[0]['id']
+        answer = client.post('/api/training-data', json=dict(items=[item]))
+    assert (answer.status_code, answer.json()['detail'][:len(words)]) == (status, words)
+
+
 def test_labels_of_many_classes_reach_the_browser():
     masks = PatchMasks.from_bitmaps(np.eye(3, dtype=np.uint8)[:, None])
     cells = Detections(np.ones(3, np.float32), np.array([0, 300, 70_000]), masks, masks.boxes, 'x')
