@@ -79,16 +79,16 @@ class Library:
             UserError: a setting cannot be changed, or is out of range.
         """
         facts = results_of(item)
-        changed = item.settings if settings is None else settings
+        changed, source = item.settings if settings is None else settings, f'{item.name}: settings'
         for name in changed:
             if name not in CHANGEABLE:
-                raise UserError(f'settings: found {name!r}, expected one of '
+                raise UserError(f'{source}: found {name!r}, expected one of '
                                 f'{", ".join(CHANGEABLE)}')
-        complete = complete_config({**facts.postprocess, **changed}, facts.classes, 'settings')
+        complete = complete_config({**facts.postprocess, **changed}, facts.classes, source)
         for cls, thr in complete['score_thr'].items():
             lowest = facts.postprocess['score_thr'][cls] * facts.keep
             if thr < lowest * (1 - 1e-6):
-                raise UserError(f'settings: score_thr.{cls}: found {thr:g}, expected at least '
+                raise UserError(f'{source}: score_thr.{cls}: found {thr:g}, expected at least '
                                 f'{lowest:g}: detections below were not kept')
         return complete
 

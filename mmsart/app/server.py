@@ -366,9 +366,9 @@ def _add_viewer(app: FastAPI, page: _Page) -> None:
         settings = asked.get('settings')
         if not isinstance(settings, dict):
             raise UserError(f'settings: found {settings!r}, expected settings by name')
-        await run_in_threadpool(
+        refused = await run_in_threadpool(
             _change_settings, library, page.items(asked.get('items')), settings)
-        return dict(version=page.workspace.version)
+        return dict(version=page.workspace.version, refused=refused)
 
 
 def _add_exports(app: FastAPI, page: _Page) -> None:
@@ -426,12 +426,18 @@ def _cells(page: _Page, item: Item, frame: int, settings: dict[str, Any] | None 
     return Response(data, media_type=BINARY)
 
 
-def _change_settings(library: Library, items: Sequence[Item], settings: dict[str, Any]) -> None:
-    """Change the thresholds of all items or of none."""
+def _change_settings(library: Library, items: Sequence[Item], settings: dict[str, Any],
+                     ) -> list[str]:
+    """Change the thresholds of items; say of which ones they cannot be, such as another model's."""
+    refused = []
     for item in items:
-        library.settings(item, settings)
-    for item in items:
-        library.change_settings(item, settings)
+        try:
+            library.change_settings(item, settings)
+        except UserError as error:
+            refused.append(str(error))
+    if refused and len(refused) == len(items):
+        raise UserError(refused[0])
+    return refused
 
 
 def _add_upload(workspace: Workspace, name: str, path: Path, read: dict[str, Any], size: float,

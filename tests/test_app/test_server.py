@@ -607,8 +607,12 @@ def test_models_of_other_classes_stand_side_by_side(tmp_path):
         facts.classes = ('flat', 'long')
         facts.postprocess = complete_config(dict(score_thr=0.4), facts.classes)
         settings = dict(score_thr=dict.fromkeys(CLASSES, 0.7))
-        assert client.post('/api/settings', json=dict(settings=settings, items='all')
-                           ).status_code == 400  # for all of them or none
+        answer = client.post('/api/settings', json=dict(settings=settings, items='all')).json()
+        assert [line.split(': ')[:2] for line in answer['refused']] == [['1.png', 'settings']]
+        assert [bool(item['settings']) for item in client.state()['items']] == [True, False]
+        answer = client.post('/api/settings', json=dict(settings=settings, items=['000002']))
+        assert (answer.status_code, answer.json()['detail'].split(':')[0]) == (400, '1.png')
+        client.post('/api/settings', json=dict(settings={}, items='all')).raise_for_status()
         summary = export(client, 'all', ['table']).read('summary.csv').decode()
     first, second = csv.DictReader(io.StringIO(summary))
     assert (first['cells_round'], first['cells_flat']) == ('12', '')

@@ -3,7 +3,7 @@
 
 import { postForBlock, postJson } from './api.js';
 import { Cells } from './cells.js';
-import { guarded, inTurn } from './dom.js';
+import { guarded, inTurn, toast } from './dom.js';
 
 const CONFLICT = 409;
 
@@ -76,7 +76,8 @@ export class Changes {
     if (!next) return true;
     const [id, body] = next;
     this.thresholds.delete(id);
-    await postJson('/api/settings', body);
+    const { refused } = await postJson('/api/settings', body);
+    if (refused.length) toast(`${refused.length} picture${refused.length === 1 ? ' keeps its' : 's keep their'} thresholds: ${refused[0]}`);
     await this.kept();
     return true;
   }));
