@@ -22,11 +22,10 @@ from mmsart.apis.literal_config import read_literal_config
 from mmsart.apis.runs import choose_postprocess
 from mmsart.datasets.nested import find_datasets
 from mmsart.engine.runner.checkpoint_files import find_checkpoint
-from mmsart.postprocessing import complete_config, load_postprocess
+from mmsart.models.detectors.members import keep_soft_masks
 from mmsart.utils import MissingFileError, UserError, as_user_error
 from mmsart.weights import check_checkpoint_fits, load_weights, read_checkpoint
-from mmsart.zoo import ZooModel, default_model, find_model, list_models, open_model
-from mmsart.zoo.models import SETTINGS_FILE, WEIGHTS_FILE
+from mmsart.zoo import ZooModel, default_model, list_models, locate_model
 
 TRAINING_SIZE = (520, 704)
 LARGEST_SIZE = (1024, 1024)
@@ -147,13 +146,8 @@ def find_source(
 def _find_zoo_model(weights: str | os.PathLike | None) -> ZooModel | None:
     if weights is None:
         return default_model()
-    path = Path(weights)
-    if path.name == WEIGHTS_FILE:
-        path = path.parent
-    if (path / SETTINGS_FILE).is_file():
-        return open_model(path)
-    found = None if path.exists() else find_model(str(weights))
-    if found is None and not path.exists():
+    found = locate_model(weights)
+    if found is None and not Path(weights).exists():
         names = ', '.join(model.name for model in list_models()) or 'none'
         raise MissingFileError(f'{weights}: no such file, expected a checkpoint, a work dir or a '
                                f'model of the package ({names})')
@@ -164,12 +158,9 @@ def _from_zoo(zoo: ZooModel, postprocess: str | None) -> ModelSource:
     zoo.check_weights()
     cfg = read_literal_config(zoo.config.read_text(), str(zoo.config))
     classes = tuple(zoo.settings['classes'])
-    settings = complete_config(
-        zoo.settings['postprocess'], classes, str(zoo.folder / SETTINGS_FILE))
-    return _make_source(
-        zoo.name, zoo.weights, cfg, cfg.test_pipeline, classes, zoo.settings.get('palette'),
-        load_postprocess(postprocess, classes) if postprocess else settings,
-        str(postprocess or zoo.name), zoo.settings)
+    settings, source = choose_postprocess(cfg, str(zoo.weights), classes, postprocess)
+    return _make_source(zoo.name, zoo.weights, cfg, cfg.test_pipeline, classes,
+                        zoo.settings.get('palette'), settings, source, zoo.settings)
 
 
 def _from_checkpoint(
@@ -206,6 +197,7 @@ def _make_source(
     for part in ('backbone', 'neck'):  # weights to begin with, of no use to a trained model
         if isinstance(model.get(part), dict):
             model[part].init_cfg = None
+    keep_soft_masks(model, postprocess)
     return ModelSource(
         name, weights, model, list(pipeline), classes,
         tuple(tuple(colour) for colour in palette) if palette else None, postprocess, source,

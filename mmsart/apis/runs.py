@@ -30,6 +30,7 @@ from mmsart.apis.config import LOADERS, find_metric, find_metrics
 from mmsart.apis.dataset_checks import find_unreadable_together
 from mmsart.apis.mask_checks import check_mask_loading
 from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, find_begun, hold_work_dir
+from mmsart.apis.zoo_model import take_zoo_model
 from mmsart.datasets.image_folder import list_images
 from mmsart.datasets.nested import find_datasets
 from mmsart.engine.hooks.cell_visualization_hook import CellVisualizationHook
@@ -43,8 +44,9 @@ from mmsart.engine.runner.resume_check import check_epoch_length, check_resume
 from mmsart.engine.runner.seeded_data import seeded_dataloader
 from mmsart.engine.runner.stop_request import StopRequest
 from mmsart.evaluation.metrics.cell_counter import describe_counts
+from mmsart.models.detectors.members import keep_soft_masks
 from mmsart.models.fast_inference import skip_hopeless
-from mmsart.postprocessing import load_postprocess
+from mmsart.postprocessing import complete_config, load_postprocess
 from mmsart.utils import (
     IncompleteError,
     RunStopped,
@@ -58,6 +60,8 @@ from mmsart.utils import (
 )
 from mmsart.utils.bare_model import bare_model
 from mmsart.weights import check_pretrained, prepare_load_from, read_checkpoint
+from mmsart.zoo import locate_model
+from mmsart.zoo.models import SETTINGS_FILE
 
 POSTPROCESS_KEY = re.compile(r'^((val|test)_evaluator\.(\d+\.)?)?postprocess(\.|$)')
 POSTPROCESSED = ('CellCounter', 'SartoriusMetric', 'SubmissionWriter')
@@ -112,11 +116,13 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
         _read_patches(cfg, 'val_evaluator')
         check_save_best(cfg)
         check_val_loss(cfg)
-        load_postprocess(
+        settings = load_postprocess(
             _own_postprocess(cfg, 'val_evaluator'), data_classes(cfg, 'val_dataloader'))
     check_loggers(cfg)
     _draw_final_cells(cfg)
     check_mask_loading(cfg, check_model(cfg, loaders))
+    if validating:
+        keep_soft_masks(cfg.model, settings)
     if amp:
         _use_amp(cfg)
     if auto_scale_lr:
@@ -162,7 +168,8 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
 
     Args:
         cfg: of :func:`mmsart.apis.config.load_config`.
-        checkpoint: weights of a trained model, or a work dir; see :func:`find_checkpoint`.
+        checkpoint: weights of a trained model, or a work dir, see :func:`find_checkpoint`; or a
+            model of the package, see :func:`~mmsart.apis.zoo_model.take_zoo_model`.
         out: file for the raw predictions.
         submission: file for the final instances in Kaggle's format.
         images: folder of images to predict instead of the validation images; gives no score.
@@ -183,7 +190,8 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         UserError: the data, the checkpoint or the settings are wrong.
     """
     with _processes(cfg, launcher, local_rank):
-        checkpoint = find_checkpoint(checkpoint)
+        zoo = locate_model(checkpoint)
+        checkpoint = take_zoo_model(cfg, zoo) if zoo else find_checkpoint(checkpoint)
         cfg.load_from, cfg.resume = checkpoint, False
         if true_boxes and images:
             raise UserError('--true-boxes: found --images too, whose boxes are unknown, expected '
@@ -200,6 +208,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         settings, source = choose_postprocess(
             cfg, checkpoint, data_classes(cfg, 'test_dataloader'), postprocess)
         _read_patches(cfg, 'test_evaluator')
+        keep_soft_masks(cfg.model, settings)
         _choose_metrics(cfg, settings, bool(images), out, submission)
         if show or show_dir:
             cfg.default_hooks = {**cfg.get('default_hooks', {}), 'visualization': dict(
@@ -232,7 +241,8 @@ def choose_postprocess(
     """Choose the settings of post-processing for a checkpoint.
 
     A file that is given comes first; then the single settings that the command line changes, on
-    top of ``postprocess.json`` beside the checkpoint; without such a file, the config's.
+    top of those that belong to the weights: of ``postprocess.json`` beside the checkpoint, or of a
+    model of the package; without these, the config's.
 
     Args:
         cfg: of :func:`mmsart.apis.config.load_config`.
@@ -250,14 +260,26 @@ def choose_postprocess(
         return load_postprocess(given, classes), str(given)
     changed = {POSTPROCESS_KEY.sub('', key, 1): (key, value)
                for key, value in cfg.get('cfg_options', {}).items() if POSTPROCESS_KEY.match(key)}
-    beside = Path(checkpoint).parent / POSTPROCESS_FILE
     words = ''.join(f', {key} of --cfg-options' for key, _ in changed.values())
-    if not beside.is_file() or '' in changed:  # '': all settings anew
+    found = _settings_of(checkpoint, classes)
+    if found is None or '' in changed:  # '': all settings anew
         own = _own_postprocess(cfg, 'test_evaluator')
         return load_postprocess(own, classes), f'{cfg.filename}{words}'
-    settings = Config(load_postprocess(beside, classes))
+    settings = Config(found[0])
     settings.merge_from_dict({name: value for name, (_, value) in changed.items()})
-    return load_postprocess(settings.to_dict(), classes), f'{beside}{words}'
+    return load_postprocess(settings.to_dict(), classes), f'{found[1]}{words}'
+
+
+def _settings_of(checkpoint: str, classes: Sequence[str]) -> tuple[dict[str, Any], str] | None:
+    """Read the settings that belong to weights, and tell in words where they are, if there are."""
+    beside = Path(checkpoint).parent / POSTPROCESS_FILE
+    if beside.is_file():
+        return load_postprocess(beside, classes), str(beside)
+    zoo = locate_model(checkpoint)
+    if zoo is None:
+        return None
+    path = str(zoo.folder / SETTINGS_FILE)
+    return complete_config(zoo.settings['postprocess'], classes, path), zoo.name
 
 
 @contextmanager

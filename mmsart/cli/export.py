@@ -16,8 +16,8 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('out', help='the file to write, such as cells.onnx')
     add_model_options(parser)
     parser.add_argument('--size', nargs=2, type=int, metavar=('H', 'W'),
-                        help='size of the images, which is fixed; by default that of the training '
-                        'images')
+                        help='size of the images, which is fixed; by default what the test '
+                        'pipeline makes of the training images')
     return parser.parse_args(args)
 
 

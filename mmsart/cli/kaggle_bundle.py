@@ -43,6 +43,7 @@ def main(args: list[str] | None = None) -> int:
     files = list((out / DATASET).iterdir())
     size = sum(path.stat().st_size for path in files) / 1e6
     print(f'{out / DATASET}: {len(files)} files, {size:.1f} MB, with the model {source.name}')
+    print(f'post-processing settings: {source.postprocess_source}')
     print(f'{out / NOTEBOOK}: the notebook')
     if bundle.user == NO_USER:
         print(f'put your name on Kaggle in the place of {NO_USER} in the two *-metadata.json, or '

@@ -3,6 +3,7 @@
 Example:
   mmsart test configs/sartorius/maskrcnn_lite_cpu.py work_dirs/lite
   mmsart test configs/sartorius/maskrcnn_lite_cpu.py work_dirs/lite --out predictions.pkl
+  mmsart test configs/sartorius/finetune_mobilenetv2.py cascade_mobilenetv2
   mmsart test configs/sartorius/maskrcnn_lite_cpu.py work_dirs/lite \\
       --images data/sartorius/test --submission submission.csv
 """
@@ -18,8 +19,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = make_parser(__doc__, 'mmsart test')
     parser.add_argument('config', help='config file, or mmsart::NAME for one of the package')
     parser.add_argument('checkpoint',
-                        help='weights of a trained model, or the work dir of a run (its best, '
-                        'else its last)')
+                        help='weights of a trained model, the work dir of a run (its best, else '
+                        'its last), or a model of the package, by name')
     parser.add_argument('--work-dir', help='folder of the log (default: work_dirs/ and the name '
                         'of the config)')
     parser.add_argument('--out', metavar='FILE.pkl',
@@ -30,8 +31,8 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
                         'and print the number of cells in each')
     parser.add_argument('--postprocess', metavar='FILE.json',
                         help='post-processing settings; by default postprocess.json beside the '
-                        "checkpoint, where the tuner has put one, else the config's, each with "
-                        'the changes of --cfg-options')
+                        "checkpoint, where the tuner has put one, or those of the package's "
+                        "model, else the config's, each with the changes of --cfg-options")
     parser.add_argument('--true-boxes', action='store_true',
                         help="paint masks in the true boxes rather than in the model's own, to "
                         'see what perfect boxes would bring')

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmcv.ops import nms, roi_align
+from mmcv.ops import RoIAlign, nms, roi_align
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.detectors.two_stage import TwoStageDetector
 from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from torch import Tensor, nn
 
 from mmsart.models.roi_heads.cascade_mask_roi_head import CascadeMaskRoIHead
@@ -18,14 +19,16 @@ from mmsart.models.roi_heads.cropped_mask_roi_head import CroppedMaskRoIHead
 from mmsart.models.roi_heads.flip_tta_roi_head import FlipTTARoIHead
 from mmsart.utils import UserError
 
+NMS_KEYS = {'type', 'iou_threshold', 'split_thr'}
+"""Settings of NMS that ONNX has too, or that change nothing."""
 ROI_HEADS = (StandardRoIHead, CroppedMaskRoIHead, FlipTTARoIHead, CascadeMaskRoIHead)
 
 
 class ExportableDetector(nn.Module):
     """Mask R-CNN, or a cascade of box heads with one mask head, for one image at a time.
 
-    Computes what the detector computes in a test of one view at native resolution: the same
-    networks, and proposals, NMS and RoIAlign once more, in operators of ONNX.
+    Computes what the detector computes in a test of one view, whose size is that behind the test
+    pipeline: the same networks, and proposals, NMS and RoIAlign once more, in operators of ONNX.
 
     Args:
         detector: a trained detector of mmdet, in evaluation mode on the CPU; used as it is.
@@ -55,11 +58,7 @@ class ExportableDetector(nn.Module):
             (n, 28, 28), foreground probabilities on the grids of their boxes.
         """
         height, width = image.shape[-2:]
-        preprocessor = self.detector.data_preprocessor
-        image = (image - preprocessor.mean) / preprocessor.std
-        divisor = preprocessor.pad_size_divisor
-        image = F.pad(image, (0, -width % divisor, 0, -height % divisor))
-        features = self.detector.extract_feat(image)
+        features = self.detector.extract_feat(self._prepare(image))
         limit = image.new_tensor([width, height, width, height])
         boxes, scores, labels = self._detect(features, self._propose(features, limit), limit)
         rcnn = self.detector.test_cfg.rcnn
@@ -77,6 +76,18 @@ class ExportableDetector(nn.Module):
             boxes, labels, probs = boxes[order], labels[order], probs[order]
         return boxes, scores, labels, probs
 
+    def _prepare(self, image: Tensor) -> Tensor:
+        """Do what the data preprocessor does with the BGR image of a pipeline."""
+        preprocessor = self.detector.data_preprocessor
+        if not preprocessor._channel_conversion:  # the network takes BGR
+            image = image[:, [2, 1, 0]]
+        if preprocessor._enable_normalize:
+            image = (image - preprocessor.mean) / preprocessor.std
+        height, width = image.shape[-2:]
+        divisor = preprocessor.pad_size_divisor
+        return F.pad(image, (0, -width % divisor, 0, -height % divisor),
+                     value=preprocessor.pad_value)
+
     def _propose(self, features: Sequence[Tensor], limit: Tensor) -> Tensor:
         """Return proposals, (n, 4) xyxy, the best first."""
         head, cfg = self.detector.rpn_head, self.detector.test_cfg.rpn
@@ -87,12 +98,15 @@ class ExportableDetector(nn.Module):
         for scores, deltas, priors in zip(*head(levels), anchors, strict=True):
             scores = scores[0].permute(1, 2, 0).reshape(-1).sigmoid()
             deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4)
-            scores, order = scores.topk(min(cfg.nms_pre, scores.shape[0]))
+            count = len(priors)
+            if cfg.nms_pre > 0:
+                count = min(cfg.nms_pre, count)
+            scores, order = scores.topk(count)
             boxes = _clip(head.bbox_coder.decode(priors[order], deltas[order]), limit)
-            # Nothing is left of those in the padding.
-            large = (boxes[:, 2:] - boxes[:, :2] > cfg.min_bbox_size).all(1).nonzero()[:, 0]
-            boxes, scores = boxes[large], scores[large]
-            kept = _Nms.apply(boxes, scores, cfg.nms_pre, cfg.nms.iou_threshold, 0.0)
+            if cfg.get('min_bbox_size', -1) >= 0:  # nothing is left of those in the padding
+                large = (boxes[:, 2:] - boxes[:, :2] > cfg.min_bbox_size).all(1).nonzero()[:, 0]
+                boxes, scores = boxes[large], scores[large]
+            kept = _Nms.apply(boxes, scores, count, cfg.nms.iou_threshold, 0.0)
             found.append((boxes[kept], scores[kept]))
         boxes, scores = (torch.cat(parts) for parts in zip(*found, strict=True))
         return boxes[scores.sort(descending=True)[1][:cfg.max_per_img]]
@@ -123,6 +137,26 @@ class ExportableDetector(nn.Module):
 
 
 def _check(detector: Any) -> None:
+    _check_parts(detector)
+    for name in ('rpn', 'rcnn'):
+        nms_cfg = detector.test_cfg[name].nms
+        if nms_cfg.get('type', 'nms') != 'nms' or not nms_cfg.keys() <= NMS_KEYS:
+            raise UserError(
+                f'model.test_cfg.{name}.nms: found {dict(nms_cfg)}, expected '
+                "dict(type='nms', iou_threshold=...): ONNX has no other")
+    if not detector.rpn_head.use_sigmoid_cls:
+        raise UserError('model.rpn_head.loss_cls.use_sigmoid: found False, expected True')
+    head = detector.roi_head
+    for name, extractor in (('bbox_roi_extractor', head.bbox_roi_extractor),
+                            ('mask_roi_extractor', head.mask_roi_extractor)):
+        layer = extractor.roi_layers[0]
+        if not isinstance(extractor, SingleRoIExtractor) or not isinstance(layer, RoIAlign) \
+                or layer.pool_mode != 'avg':
+            raise UserError(f'model.roi_head.{name}: found {type(extractor).__name__} of {layer}, '
+                            'expected SingleRoIExtractor of RoIAlign with pool_mode avg')
+
+
+def _check_parts(detector: Any) -> None:
     head = getattr(detector, 'roi_head', None)
     for name, right, found, expected in (
             ('model', isinstance(detector, TwoStageDetector), detector, 'a two-stage detector'),
@@ -151,7 +185,7 @@ def _extract(extractor: Any, features: Sequence[Tensor], boxes: Tensor) -> Tenso
         own = (levels == number).nonzero()[:, 0]
         pooled.append(_RoIAlign.apply(
             features[number], rois[own], *layer.output_size, layer.spatial_scale,
-            layer.sampling_ratio))
+            layer.sampling_ratio, layer.aligned))
         places.append(own)
     return torch.cat(pooled)[torch.cat(places).sort()[1]]
 
@@ -182,17 +216,18 @@ class _Nms(torch.autograd.Function):
 
 
 class _RoIAlign(torch.autograd.Function):
-    """RoIAlign with average pooling, pixels' centres half a pixel from their corners."""
+    """RoIAlign with average pooling."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, rois: Tensor, height: int, width: int,
-                spatial_scale: float, sampling_ratio: int) -> Tensor:
+                spatial_scale: float, sampling_ratio: int, aligned: bool) -> Tensor:
         """Compute it as mmcv does."""
-        return roi_align(features, rois, (height, width), spatial_scale, sampling_ratio)
+        return roi_align(
+            features, rois, (height, width), spatial_scale, sampling_ratio, 'avg', aligned)
 
     @staticmethod
     def symbolic(g: Any, features: Any, rois: Any, height: int, width: int,
-                 spatial_scale: float, sampling_ratio: int) -> Any:
+                 spatial_scale: float, sampling_ratio: int, aligned: bool) -> Any:
         """Write it as ONNX has it."""
         def columns(start: int, stop: int) -> Any:
             bounds = (g.op('Constant', value_t=torch.tensor([at])) for at in (start, stop, 1))
@@ -201,5 +236,6 @@ class _RoIAlign(torch.autograd.Function):
             'Squeeze', columns(0, 1), g.op('Constant', value_t=torch.tensor([1]))), to_i=7)
         return g.op(
             'RoiAlign', features, columns(1, 5), images,
-            coordinate_transformation_mode_s='half_pixel', mode_s='avg', output_height_i=height,
-            output_width_i=width, sampling_ratio_i=sampling_ratio, spatial_scale_f=spatial_scale)
+            coordinate_transformation_mode_s='half_pixel' if aligned else 'output_half_pixel',
+            mode_s='avg', output_height_i=height, output_width_i=width,
+            sampling_ratio_i=sampling_ratio, spatial_scale_f=spatial_scale)

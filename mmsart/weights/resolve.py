@@ -16,11 +16,10 @@ from torch import hub
 
 from mmsart.utils import UserError, atomic_write, missing
 from mmsart.weights.package import find_package_weights
-from mmsart.zoo import find_model, list_models
+from mmsart.zoo import SCHEME, find_model, list_models
 
 ENVIRONMENT = 'SARTORIUS_WEIGHTS'
 PACKAGE_SCHEME = 'package://'
-ZOO_SCHEME = 'zoo://'
 REMOTE = re.compile(r'(https?|mmdet|torchvision|detectron2)://')
 HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.\w+$')
 TIMEOUT = 20  # seconds without an answer until a server counts as out of reach
@@ -116,8 +115,8 @@ def choose_source(spec: str, key: str = 'load_from') -> str:
     if spec.startswith(PACKAGE_SCHEME):
         find_package_weights(spec.removeprefix(PACKAGE_SCHEME))
         return spec
-    if spec.startswith(ZOO_SCHEME):
-        return _weights_of_the_package(spec.removeprefix(ZOO_SCHEME), key)
+    if spec.startswith(SCHEME):
+        return _weights_of_the_package(spec.removeprefix(SCHEME), key)
     if not REMOTE.match(spec):
         return _existing(spec, key)
     if given := os.environ.get(ENVIRONMENT):
@@ -148,7 +147,7 @@ def _weights_of_the_package(name: str, key: str) -> str:
     model = find_model(name)
     if model is None:
         known = ', '.join(each.name for each in list_models())
-        raise UserError(f'{key}: {ZOO_SCHEME}{name}: no such model in the package, expected one of '
+        raise UserError(f'{key}: {SCHEME}{name}: no such model in the package, expected one of '
                         f'{known or "none: there is none"}')
     model.check_weights()
     return str(model.weights)

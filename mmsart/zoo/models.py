@@ -18,6 +18,8 @@ from mmsart.utils.files import read_json
 ZOO = Path(__file__).parent
 WEIGHTS_FILE, CONFIG_FILE = 'weights.safetensors', 'config.py'
 SETTINGS_FILE, CARD_FILE = 'settings.json', 'README.md'
+SCHEME = 'zoo://'
+"""What may stand before the name of a model of the package."""
 REQUIRED = {'title': str, 'classes': list, 'postprocess': dict, 'sha256': str, 'licence': str}
 """What settings.json has to hold, and of which kind."""
 
@@ -112,6 +114,27 @@ def find_model(name: str) -> ZooModel | None:
     """
     known = os.path.basename(name) == name and (ZOO / name / SETTINGS_FILE).is_file()
     return open_model(ZOO / name) if known else None
+
+
+def locate_model(weights: str | os.PathLike) -> ZooModel | None:
+    """Find the model that a name or a path stands for.
+
+    Args:
+        weights: name of a model of the package, with or without ``zoo://`` before it; the folder
+            of a model, in the package or elsewhere, or the file of its weights.
+
+    Returns:
+        The model, or None if it is something else, such as a checkpoint.
+
+    Raises:
+        UserError: something is missing in its settings.
+    """
+    path = Path(weights)
+    if path.name == WEIGHTS_FILE:
+        path = path.parent
+    if (path / SETTINGS_FILE).is_file():
+        return open_model(path)
+    return None if path.exists() else find_model(str(weights).removeprefix(SCHEME))
 
 
 def default_model() -> ZooModel:

@@ -41,8 +41,11 @@ def noise(*shape, dtype=np.uint8, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
 
 
-def test_predict_test_submission_and_pictures_show_the_same_cells(
-        data, checkpoint, segmenter, tmp_path):
+def test_predict_test_submission_and_pictures_show_the_same_cells(data, checkpoint, tmp_path):
+    """By the settings beside the weights, mask thresholds included."""
+    checkpoint = shutil.copy(checkpoint, tmp_path)
+    write_settings(tmp_path / 'postprocess.json', dict(score_thr=0.0, min_area=4, mask_thr=0.6))
+    segmenter = CellSegmenter(checkpoint, 'cpu')
     options = ['--cfg-options', f'data_root={data}', *SMALL]
     code, out, err = run_tool(
         'test', CONFIG, str(checkpoint), '--work-dir', str(tmp_path / 'work'), '--out',
@@ -50,6 +53,7 @@ def test_predict_test_submission_and_pictures_show_the_same_cells(
     assert code == 0, err
     tested = next(line for line in out.splitlines() if line.startswith('sartorius/mAP: '))
     predictions = load_predictions(tmp_path / 'p.pkl').images
+    assert all(image.detections.mask_probs is not None for image in predictions)
     images = tmp_path / 'images'
     images.mkdir()
     for image in predictions:
@@ -82,6 +86,15 @@ def test_predict_test_submission_and_pictures_show_the_same_cells(
         with open(submission) as file:
             rows = [row['predicted'] for row in csv.DictReader(file) if row['id'] == image.img_id]
         assert len(rows) == len(result)
+
+
+def test_a_mask_threshold_beside_the_weights_cuts_the_masks(checkpoint, tmp_path):
+    areas = []
+    for thr in (0.3, 0.6):
+        settings = write_settings(tmp_path / 'p.json', dict(remove_overlap=False, mask_thr=thr))
+        result = CellSegmenter(checkpoint, 'cpu', postprocess=settings)(noise(96, 96))
+        areas.append(result.frames[0].detections.masks.areas.sum())
+    assert areas[0] > areas[1] > 0
 
 
 def test_what_a_result_holds(segmenter, tmp_path):

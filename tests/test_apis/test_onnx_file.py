@@ -1,5 +1,7 @@
 """Models as ONNX files: the cells that mmdet finds, by onnxruntime."""
+import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,9 +22,9 @@ onnxruntime = pytest.importorskip('onnxruntime')
 
 
 def cells():
-    """Another image than the one that an export traces and compares."""
+    """Another image than the one that an export traces and compares, RGB of unlike channels."""
     grey = generate_image('cort', np.random.default_rng(3), *SIZE, num_cells=6).image
-    return torch.from_numpy(np.repeat(grey[None], 3, axis=0))
+    return torch.from_numpy(np.stack([grey, grey // 2, 255 - grey]))
 
 
 @pytest.fixture(scope='module')
@@ -33,6 +35,18 @@ def mask_rcnn(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
+def ported(mask_rcnn):
+    """The same weights as other libraries have them: BGR, RoIAlign without the half pixel."""
+    model = copy.deepcopy(mask_rcnn.model)
+    model.data_preprocessor.update(
+        mean=[103.53, 116.28, 123.675], std=[50.0, 57.0, 64.0], bgr_to_rgb=False, pad_value=1)
+    for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
+        model.roi_head[name].type = 'SingleRoIExtractor'
+        model.roi_head[name].roi_layer.aligned = False
+    return replace(mask_rcnn, model=model)
+
+
+@pytest.fixture(scope='module')
 def cascade():
     source = find_source()
     source.model.flip_directions = []
@@ -40,7 +54,7 @@ def cascade():
     return source
 
 
-@pytest.fixture(scope='module', params=['mask_rcnn', 'cascade'])
+@pytest.fixture(scope='module', params=['mask_rcnn', 'ported', 'cascade'])
 def case(request, tmp_path_factory):
     """A model, its file and what mmdet finds."""
     source = request.getfixturevalue(request.param)
@@ -53,7 +67,8 @@ def case(request, tmp_path_factory):
     sample = DetDataSample(metainfo=dict(
         img_id='a', ori_shape=SIZE, img_shape=SIZE, scale_factor=(1.0, 1.0)))
     with torch.no_grad():
-        found = detector.test_step(dict(inputs=[cells()], data_samples=[sample]))[0].pred_instances
+        bgr = cells().flip(0)
+        found = detector.test_step(dict(inputs=[bgr], data_samples=[sample]))[0].pred_instances
     order = found.scores.sort(descending=True, stable=True)[1]
     expected = [each[order].float().numpy() for each in (
         found.bboxes, found.scores, found.labels, found.mask_probs)]
@@ -136,9 +151,34 @@ def test_cells_are_compared_with_their_partners():
 
 def test_the_size_is_that_of_the_training_images(cascade, mask_rcnn):
     assert native_size(cascade) == (520, 704)
-    pipeline = [*mask_rcnn.pipeline[:1], dict(type='Resize', scale=(640, 512), keep_ratio=False)]
-    other = type(mask_rcnn)(**vars(mask_rcnn) | dict(pipeline=pipeline))
-    assert native_size(other) == (512, 640)
+    for resize, size in (
+            (dict(scale=(640, 512), keep_ratio=False), (512, 640)),
+            (dict(scale=(640, 512), keep_ratio=True), (473, 640)),
+            (dict(scale_factor=2.0), (1040, 1408))):
+        pipeline = [*mask_rcnn.pipeline[:1], dict(type='Resize', **resize)]
+        assert native_size(replace(mask_rcnn, pipeline=pipeline)) == size
+
+
+@pytest.mark.parametrize(('name', 'nms'), [
+    ('rcnn', dict(type='soft_nms', iou_threshold=0.3, min_score=1e-4)),
+    ('rcnn', dict(type='nms', iou_threshold=0.3, class_agnostic=True)),
+    ('rpn', dict(type='nms', iou_threshold=0.3, offset=1))])
+def test_other_kinds_of_nms_are_named(mask_rcnn, tmp_path, name, nms):
+    model = copy.deepcopy(mask_rcnn.model)
+    model.test_cfg[name].nms = nms
+    with pytest.raises(UserError, match=rf"model.test_cfg.{name}.nms: found .*, expected dict\("):
+        export_onnx(replace(mask_rcnn, model=model), tmp_path / 'a.onnx', SIZE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_finds_other_cells_than_mmdet_is_not_written(
+        mask_rcnn, tmp_path, monkeypatch):
+    right = ExportableDetector._prepare
+    monkeypatch.setattr(ExportableDetector, '_prepare',
+                        lambda self, image: right(self, image[:, [2, 1, 0]]))
+    with pytest.raises(UserError, match=r'ONNX: .*: found a difference from torch of'):
+        export_onnx(mask_rcnn, tmp_path / 'a.onnx', SIZE)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_exported_is_named(mask_rcnn, tmp_path, capsys, monkeypatch):

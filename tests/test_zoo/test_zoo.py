@@ -11,9 +11,13 @@ from mmsart import zoo
 from mmsart.apis.inference import CellSegmenter
 from mmsart.apis.models import find_source
 from mmsart.cli import main
+from mmsart.formats.predictions import load_predictions
+from mmsart.postprocessing import PostProcessor
 from mmsart.utils import UserError
 from mmsart.zoo import models
 from tests.run_tool import run_tool
+from tests.sample_data import write_sample
+from tests.test_apis.tiny_model import CONFIG
 
 FACTS = dict(
     title='Cells, drawn by chance', licence='CC BY-NC 4.0', training='Not trained.',
@@ -75,6 +79,34 @@ def test_models_by_name(exported, monkeypatch):
     assert zoo.find_model('luck') is None
     with pytest.raises(UserError, match=r'luck: no such file, expected .* \(chance\)'):
         find_source('luck')
+
+
+def test_a_test_gives_the_cells_of_a_prediction(exported, tmp_path, monkeypatch):
+    """Of a model by its name, with its own network and thresholds, on a config's data."""
+    monkeypatch.setattr(models, 'ZOO', exported.parent)
+    data = write_sample(tmp_path / 'data', 10)
+    options = ['--work-dir', tmp_path, '--cfg-options', f'data_root={data}',
+               'val_dataloader.num_workers=0']
+    code, _, err = run_tool('test', CONFIG, 'zoo://chance', '--out', tmp_path / 'p.pkl', *options,
+                            'model.test_cfg.rcnn.max_per_img=50')
+    assert code == 0, err
+    saved = load_predictions(tmp_path / 'p.pkl')
+    assert saved.postprocess == models.open_model(exported).settings['postprocess']
+    assert {len(image.detections) for image in saved.images} == {50}, 'options are the model\'s too'
+    segmenter = CellSegmenter('chance', 'cpu')
+    segmenter._predictor.model.roi_head.test_cfg.max_per_img = 50
+    process = PostProcessor(saved.classes, **saved.postprocess)
+    for image in saved.images:
+        found = segmenter(data / 'train' / f'{image.img_id}.png').frames[0].detections
+        expected = process(image.detections)
+        assert len(found) > 5
+        assert found.masks.to_rles() == expected.masks.to_rles()
+        np.testing.assert_array_equal(found.scores, expected.scores)
+
+    code, _, err = run_tool('test', CONFIG, exported, *options,
+                            "val_dataloader.dataset.metainfo.classes=['one','two']")
+    assert code == 2
+    assert 'chance: found a model of the classes shsy5y, astro, cort, expected one, two, as' in err
 
 
 def test_an_empty_zoo(tmp_path, monkeypatch):

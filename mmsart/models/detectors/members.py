@@ -54,3 +54,18 @@ def member_configs(model: Mapping[str, Any]) -> Iterator[Any]:
         yield from member_configs(model['detector'])
     else:
         yield model
+
+
+def keep_soft_masks(model: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Have the detectors keep the probabilities of masks where a threshold is to cut them.
+
+    Args:
+        model: config of the model; each ``test_cfg.rcnn`` in it gets ``keep_mask_logits``.
+        settings: complete settings of post-processing; without a ``mask_thr`` nothing changes.
+    """
+    if all(thr is None for thr in settings['mask_thr'].values()):
+        return
+    for detector in member_configs(model):
+        rcnn = (detector.get('test_cfg') or {}).get('rcnn')
+        if rcnn is not None:
+            rcnn['keep_mask_logits'] = True

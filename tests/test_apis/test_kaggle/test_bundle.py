@@ -193,6 +193,22 @@ def test_what_is_wrong_is_said_before_anything_is_written(options, message, tmp_
     assert sorted(tmp_path.rglob('*')) in ([], [out, out / 'keep.txt'])
 
 
+@pytest.mark.parametrize('beside', [True, False])
+def test_whose_thresholds_are_packed_is_said(weights, tmp_path, capsys, monkeypatch, beside):
+    shutil.copy(weights, tmp_path / 'a.pth')
+    if beside:
+        shutil.copy(weights.with_name('postprocess.json'), tmp_path)
+
+    def write(source, out, options):
+        (out / 'dataset').mkdir(parents=True)
+        return out
+
+    monkeypatch.setattr('mmsart.apis.kaggle.write_bundle', write)
+    assert main(['kaggle-bundle', str(tmp_path / 'out'), '--weights', str(tmp_path / 'a.pth')]) == 0
+    named = tmp_path / ('postprocess.json' if beside else 'a.pth: cfg')
+    assert f'post-processing settings: {named}\n' in capsys.readouterr().out
+
+
 def test_a_model_whose_masks_may_overlap_is_refused(weights, tmp_path, capsys):
     settings = tmp_path / 'overlapping.json'
     settings.write_text('{"remove_overlap": false}')
