@@ -42,7 +42,8 @@ def native_size(source: ModelSource) -> tuple[int, int]:
         (h, w): what its test pipeline makes of an image of the training images' size.
     """
     height, width = source.tiles.image_size
-    data = dict(img=np.zeros((height, width, 3), np.uint8), img_shape=(height, width))
+    image = np.zeros((height, width, 3), np.uint8)
+    data: dict[str, Any] = dict(img=image, img_shape=(height, width))
     for step in source.pipeline:
         if step.get('type') == 'Resize':
             with as_user_error(f'{source.name}: pipeline'):

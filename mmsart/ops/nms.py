@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmsart.ops.checks import check_tensors
+from mmsart.ops.checks import widened
 
 BLOCK = 256  # boxes that are compared with all others at once
 CHUNK = 250_000  # overlaps at once: 1 MB, which stays in the processor's cache
@@ -19,8 +19,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     """Keep the boxes that overlap with no better one that is kept.
 
     Args:
-        boxes: xyxy in pixels, float32 (N, 4).
-        scores: float32 (N,).
+        boxes: xyxy in pixels, float32 or half precision (N, 4).
+        scores: float32 or half precision (N,).
         iou_threshold: a box goes if its IoU with a kept one is greater.
         offset: 1 if x2 and y2 are the last pixels of a box, 0 if they are its border.
 
@@ -28,9 +28,9 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
         Indices of the kept boxes, best first, int64.
 
     Raises:
-        RuntimeError: they are not float32.
+        RuntimeError: they are of another dtype.
     """
-    check_tensors('nms', boxes, scores)
+    boxes, scores = widened('nms', boxes, scores)
     # a GPU sorts equal scores in another order
     order = scores.detach().cpu().sort(0, descending=True)[1].numpy()
     waiting = _box_table(boxes, offset)[:, order]
@@ -51,9 +51,10 @@ def softnms(boxes: Tensor, scores: Tensor, dets: Tensor, iou_threshold: float, s
     """Lower the scores of boxes by their overlaps with better ones (Bodla et al., Soft-NMS, 2017).
 
     Args:
-        boxes: xyxy in pixels, float32 (N, 4).
-        scores: float32 (N,).
-        dets: float32 (N, 5), filled with the boxes and new scores of those that stay, best first.
+        boxes: xyxy in pixels, float32 or half precision (N, 4).
+        scores: float32 or half precision (N,).
+        dets: float32 or half precision (N, 5), filled with the boxes and new scores of those that
+            stay, best first.
         iou_threshold: overlap from which on methods 0 and 1 act.
         sigma: width of the Gaussian of method 2.
         min_score: boxes below it go.
@@ -64,12 +65,12 @@ def softnms(boxes: Tensor, scores: Tensor, dets: Tensor, iou_threshold: float, s
         Indices of the boxes that stay, as in ``dets``, int64.
 
     Raises:
-        RuntimeError: they are not float32.
+        RuntimeError: they are of another dtype.
     """
-    check_tensors('softnms', boxes, scores, dets)
+    boxes, scores, wide = widened('softnms', boxes, scores, dets)
     table = np.concatenate([_box_table(boxes, offset), scores.detach().numpy()[None]])
     indices = np.arange(len(boxes))
-    out = dets.numpy()
+    out = wide.numpy()
     count, i = len(boxes), 0
     while i < count:
         best = i + _best(table[SCORE, i:count])
@@ -80,6 +81,7 @@ def softnms(boxes: Tensor, scores: Tensor, dets: Tensor, iou_threshold: float, s
                               np.float32(sigma), method)
         count = _drop_below(np.float32(min_score), table, indices, i + 1, count)
         i += 1
+    dets.copy_(wide)
     return torch.from_numpy(indices[:count].copy())
 
 
@@ -87,16 +89,16 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     """Group boxes by the kept one that suppresses them.
 
     Args:
-        dets: x1, y1, x2, y2 and score, float32 (N, 5).
+        dets: x1, y1, x2, y2 and score, float32 or half precision (N, 5).
         iou_threshold: a box belongs to a better one if their IoU is at least that.
 
     Returns:
         For each kept box, best first, its index and those of the boxes that it suppresses.
 
     Raises:
-        RuntimeError: it is not float32.
+        RuntimeError: it is of another dtype.
     """
-    check_tensors('nms_match', dets)
+    dets, = widened('nms_match', dets)
     order = dets[:, 4].detach().sort(0, descending=True)[1].numpy()
     table = _box_table(dets[:, :4], 0)[:, order]
     alive = np.ones(len(order), dtype=bool)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmsart.ops import COMPILE_MMCV
 from mmsart.ops.bilinear import bilinear_bags
-from mmsart.ops.checks import check_tensors
+from mmsart.ops.checks import widened
 
 AVERAGE = 1  # mmcv's pool_mode; 0 is max
 DTYPES = (torch.float32, torch.float64)
@@ -41,7 +41,7 @@ def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Ten
     """Pool features of RoIs into bins.
 
     Args:
-        input: features, float32 or float64 (B, C, h, w).
+        input: features, float32, float64 or half precision (B, C, h, w).
         rois: image index, x1, y1, x2, y2 in pixels of the image, (N, 5).
         output: filled with the features of bins, (N, C, aligned_height, aligned_width).
         argmax_y: of max pooling, not used.
@@ -58,7 +58,7 @@ def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Ten
         NotImplementedError: max pooling is asked for.
         RuntimeError: wrong dtypes, or with ``aligned`` a RoI that ends before it begins.
     """
-    _check('roi_align_forward', input, rois, pool_mode)
+    input, rois = _checked('roi_align_forward', input, rois, pool_mode)
     channels = input.shape[1]
     bins = (aligned_height, aligned_width)
     table = input.permute(0, 2, 3, 1).reshape(-1, channels)
@@ -66,7 +66,7 @@ def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Ten
         pooled = F.embedding_bag(bags.rows, table, bags.starts, mode='sum',
                                  per_sample_weights=bags.weights)
         pooled /= bags.samples
-        output[bags.rois] = pooled.view(-1, *bins, channels).permute(0, 3, 1, 2)
+        output[bags.rois] = pooled.view(-1, *bins, channels).permute(0, 3, 1, 2).to(output.dtype)
 
 
 def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argmax_x: Tensor,
@@ -92,9 +92,10 @@ def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argm
         NotImplementedError: max pooling is asked for.
         RuntimeError: wrong dtypes, or with ``aligned`` a RoI that ends before it begins.
     """
-    _check('roi_align_backward', grad_output, rois, pool_mode)
+    grad_output, rois = _checked('roi_align_backward', grad_output, rois, pool_mode)
     images, channels, height, width = grad_input.shape
     bins = (aligned_height, aligned_width)
+    summed = torch.zeros_like(grad_input, dtype=grad_output.dtype)
     for bags in _bags(rois, grad_input.shape, bins, spatial_scale, sampling_ratio, aligned):
         grads = grad_output[bags.rois].permute(0, 2, 3, 1).reshape(-1, channels)
         grads = grads / bags.samples
@@ -104,15 +105,17 @@ def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argm
             pooled = F.embedding_bag(bags.rows, table, bags.starts, mode='sum',
                                      per_sample_weights=bags.weights)
         total, = torch.autograd.grad(pooled, table, grads)
-        grad_input += total.view(images, height, width, channels).permute(0, 3, 1, 2)
+        summed += total.view(images, height, width, channels).permute(0, 3, 1, 2)
+    grad_input += summed
 
 
-def _check(operator: str, features: Tensor, rois: Tensor, pool_mode: int) -> None:
-    check_tensors(operator, features, rois, dtypes=DTYPES)
+def _checked(operator: str, features: Tensor, rois: Tensor,
+             pool_mode: int) -> tuple[Tensor, ...]:
     if pool_mode != AVERAGE:
         raise NotImplementedError(f"mmcv's operator {operator} is not compiled here, and mmsart's "
                                   'in Python has average pooling, not max; to compile it: '
                                   f'{COMPILE_MMCV}')
+    return widened(operator, features, rois, dtypes=DTYPES)
 
 
 def _bags(rois: Tensor, shape: torch.Size, bins: tuple[int, int], spatial_scale: float,

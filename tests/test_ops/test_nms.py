@@ -139,6 +139,23 @@ def test_tensors_of_another_dtype_are_refused(operator, arguments):
         getattr(ops, operator)(*doubles)
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype):
+    """As mixed precision has it: scores alone, or everything."""
+    boxes, scores = draw(60, 1)
+    scores = scores.to(dtype)
+    for some in (boxes, boxes.to(dtype)):
+        assert ops.nms(some, scores, 0.5, 0).tolist() == ops.nms(
+            some.float(), scores.float(), 0.5, 0).tolist()
+        dets = torch.cat([some.to(dtype), scores[:, None]], dim=1)
+        assert ops.nms_match(dets, 0.3) == ops.nms_match(dets.float(), 0.3)
+        expected, found = dets.new_zeros(60, 5).float(), dets.new_zeros(60, 5)
+        kept = ops.softnms(some.float(), scores.float(), expected, 0.3, 0.5, 0.1, 2, 0)
+        assert torch.equal(ops.softnms(some, scores, found, 0.3, 0.5, 0.1, 2, 0), kept)
+        assert torch.equal(found, expected.to(dtype))
+        assert found.any()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_boxes_on_a_gpu():
     for seed in range(8):

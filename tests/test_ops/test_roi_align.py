@@ -25,11 +25,12 @@ def draw(seed, count, largest, scale, height=24, width=18, channels=3, dtype=tor
     return maps, rois, generator
 
 
-def pool(operators, maps, rois, generator, scale, bins, aligned, sampling_ratio):
+def pool(operators, maps, rois, generator, scale, bins, aligned, sampling_ratio, seed=None):
     """Pool forwards and backwards; give the features and the gradient of the maps."""
     output = maps.new_zeros(len(rois), maps.shape[1], *bins)
     gradient = torch.zeros_like(maps)
-    seed = torch.randn(output.shape, generator=generator, dtype=maps.dtype)
+    if seed is None:
+        seed = torch.randn(output.shape, generator=generator, dtype=maps.dtype)
     unused = maps.new_zeros(0)
     arguments = dict(aligned_height=bins[0], aligned_width=bins[1], spatial_scale=scale,
                      sampling_ratio=sampling_ratio, pool_mode=1, aligned=aligned)
@@ -125,8 +126,24 @@ def test_what_is_not_there_says_how_to_get_it():
         name = operator.__name__
         with pytest.raises(NotImplementedError, match=f'{name} .* max; to compile it: pip'):
             operator(maps, rois, unused, unused, unused, 2, 2, 1.0, 0, 0, True)
-        with pytest.raises(RuntimeError, match=f'{name}: found torch.bfloat16, expected torch.f'):
-            operator(maps.bfloat16(), rois, unused, unused, unused, 2, 2, 1.0, 0, 1, True)
+        with pytest.raises(RuntimeError, match=f'{name}: found torch.int64, expected torch.float'):
+            operator(maps.long(), rois, unused, unused, unused, 2, 2, 1.0, 0, 1, True)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype, monkeypatch):
+    """Of features, or of both as mmdet has it; batches of gradients are added up in float32."""
+    monkeypatch.setattr(ops, 'BATCH', 500)
+    case = dict(scale=0.5, bins=(3, 4), aligned=True, sampling_ratio=0)
+    maps, rois, generator = draw(0, 30, 60, 0.5)
+    for boxes in (rois, rois.to(dtype)):
+        found, gradient, seed = pool(ops, maps.to(dtype), boxes, generator, **case)
+        assert found.dtype == gradient.dtype == dtype
+        expected = pool(ops, maps.to(dtype).float(), boxes.float(), None, **case,
+                        seed=seed.float())
+        assert torch.equal(found, expected[0].to(dtype))
+        assert torch.equal(gradient, expected[1].to(dtype))
+        assert gradient.any()
 
 
 def test_a_roi_that_ends_before_it_begins_is_refused():
