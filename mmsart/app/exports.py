@@ -17,15 +17,22 @@ from mmsart.app.library import Library
 from mmsart.app.results import load_kept, save_kept
 from mmsart.app.worker import kept_name
 from mmsart.formats.cell_table import cell_table
-from mmsart.formats.names import SUMMARY_FILE
+from mmsart.formats.names import OWN_FOLDER, SUMMARY_FILE
+from mmsart.formats.preview import write_previews
 from mmsart.formats.saving import SaveOptions, check_formats, merge_files, save_result
-from mmsart.formats.summary import failed_image, summarize_image, write_summary
+from mmsart.formats.summary import (
+    COLOURS_FILE,
+    failed_image,
+    summarize_image,
+    write_colours,
+    write_summary,
+)
 from mmsart.imaging import ImageStack, image_id
 from mmsart.imaging.inputs import distinct_stems
 from mmsart.postprocessing import check_disjoint
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.structures.detections import Detections
-from mmsart.structures.image_result import FrameResult, ImageResult
+from mmsart.structures.image_result import FrameResult, ImageResult, class_colours
 from mmsart.utils import UserError, readable
 
 UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
@@ -126,6 +133,7 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
               options: SaveOptions | None = None) -> list[UserError]:
     """Write items in some formats into a ZIP file, with a summary of all.
 
+    Unpacked, it is what ``mmsart predict`` writes; ``mmsart report`` finds pictures and colours.
     An item whose file has gone, or cannot be read, is a row of the summary that says so.
 
     Args:
@@ -155,23 +163,33 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
             try:
                 with open_result(library, item, img_id) as result:
                     row = summarize_image(result, stem)
-                    files += save_result(result, out, stem, formats, options)
+                    previews = write_previews(out / OWN_FOLDER, stem, result)
+                    files += save_result(result, out, stem, formats, options) + previews
             except UserError as error:
                 errors.append(error)
                 row = failed_image(item.name, readable(str(error)))
             rows.append(row)
         if len(errors) == len(items):
             raise errors[0]
-        classes = dict.fromkeys(results_of(item).classes for item in items)
-        if len(items) > 1 and len(classes) == 1:
+        if len(items) > 1 and len({results_of(item).classes for item in items}) == 1:
             files += merge_files(files, out, formats)
-        names = dict.fromkeys(name for each in classes for name in each)
-        write_summary(out / SUMMARY_FILE, rows, list(names))
-        files.append(out / SUMMARY_FILE)
+        colours = _colours(items)
+        write_summary(out / SUMMARY_FILE, rows, list(colours))
+        write_colours(out, list(colours), list(colours.values()))
+        files += [out / SUMMARY_FILE, out / COLOURS_FILE]
         with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for file in files:
                 archive.write(file, file.relative_to(out))
     return errors
+
+
+def _colours(items: Sequence[Item]) -> dict[str, tuple[int, int, int]]:
+    """Collect the classes of all models that have looked at items, with their colours."""
+    colours: dict[str, tuple[int, int, int]] = {}
+    for facts in map(results_of, items):
+        own = class_colours(len(facts.classes), facts.palette)
+        colours = dict(zip(facts.classes, own, strict=True)) | colours
+    return colours
 
 
 def item_stems(items: Sequence[Item]) -> list[str]:

@@ -35,7 +35,7 @@ def test_the_same_files(checkpoint, tmp_path):
     assert answer.status_code == 200, answer.text
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     names = [name for name in archive.namelist() if name != 'summary.csv']
-    assert len(names) == 2 * len(FORMATS) + 3
+    assert len(names) == 2 * (len(FORMATS) + 1) + 4  # previews and colours too
     for name in names:
         assert archive.read(name) == (tmp_path / 'out' / name).read_bytes(), name
     ours, theirs = (list(csv.DictReader(io.StringIO(text))) for text in (

@@ -31,9 +31,11 @@ from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
 from mmsart.datasets.train_csv import read_train_csv
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
+from mmsart.formats.summary import read_colours
 from mmsart.imaging import ImageStack, open_image
 from mmsart.imaging.inputs import find_inputs
 from mmsart.postprocessing import PostProcessor, complete_config
+from mmsart.report.results import read_results
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import OKABE_ITO
 from mmsart.structures.mask.patch_masks import PatchMasks
@@ -525,7 +527,7 @@ def test_pictures_of_one_name_are_told_apart_in_a_submission(client, pictures):
     ids = list(dict.fromkeys(row['id'] for row in rows))
     assert ids[:5] == [image.stem for image in find_inputs([pictures], recursive=True)]
     assert ids[3:] == ['p1/A1', 'p2/A1', 'A1', 'A1_000008', 'A1_000008_000008']
-    assert len(set(archive.namelist())) == len(archive.namelist()) == 8 + 2
+    assert len(set(archive.namelist())) == len(archive.namelist()) == 2 * 8 + 3  # and previews
 
 
 @pytest.mark.parametrize('names', [
@@ -550,6 +552,22 @@ def test_the_files_of_a_stack_and_of_a_picture_are_exported_both(client, tmp_pat
     assert len(set(archive.namelist())) == len(archive.namelist())
     data = client.post('/api/training-data', json=dict(items='all')).json()
     assert len(list((Path(data['folder']) / 'train').iterdir())) == data['images'] == 3
+
+
+def test_a_report_finds_pictures_and_colours_in_an_export(tmp_path, pictures):
+    workspace = Workspace(tmp_path / 'w')
+    with Client(create_app(workspace, DiscSegmenter(), folders=[pictures])) as client:
+        client.post('/api/folders', json=dict(path=str(pictures))).raise_for_status()
+        for number, item in enumerate(client.wait()):
+            facts = workspace.get(item['id']).facts
+            facts.palette = ((250, 0, number), (0, 0, 250))
+        export(client, 'all', ['table', 'labels']).extractall(tmp_path / 'results')
+    results = read_results(tmp_path / 'results')
+    for number, image in enumerate(results.images):
+        [frame] = image.frames()
+        shown = cv2.imread(str(frame.preview), cv2.IMREAD_GRAYSCALE).astype(int)
+        assert abs(shown - draw_discs(seed=number)[0]).mean() < 5
+    assert read_colours(tmp_path / 'results', CLASSES) == [(250, 0, 0), (0, 0, 250)]
 
 
 def test_a_file_that_has_gone_is_left_out_of_what_is_written(client, pictures):

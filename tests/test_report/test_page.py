@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -222,3 +223,26 @@ def test_the_page_runs_in_a_browser_without_an_error(tmp_path):
         capture_output=True, text=True, timeout=600)
     assert '3 of 3 images</output>' in done.stdout  # written by the script
     assert 'CONSOLE' not in done.stderr
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason='no Chromium')
+def test_next_follows_the_table_as_it_is_sorted_and_filtered(tmp_path):
+    sync_api = pytest.importorskip('playwright.sync_api')
+    results = [replace(result, name=f'{name}.tif') for result, name
+               in zip(make_results(4), ('plate b', 'plate d', 'other', 'plate a'), strict=True)]
+    report(tmp_path, results)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=['--no-sandbox', '--disable-dev-shm-usage'])
+        page = browser.new_page()
+        page.goto((tmp_path / 'report.html').as_uri())
+        page.locator('th[data-sort="text"] button').first.click()
+        page.locator('#filter-name').fill('plate')
+        page.locator('#table tbody tr:not([hidden]) button.thumb').first.click()
+        seen = []
+        for key in ('ArrowRight',) * 3 + ('ArrowLeft',):
+            seen.append(page.locator('#viewer-name').text_content())
+            page.keyboard.press(key)
+        seen.append(page.locator('#viewer-name').text_content())
+        browser.close()
+    assert [name[6:7] for name in seen] == ['a', 'b', 'd', 'd', 'b']

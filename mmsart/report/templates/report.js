@@ -2,7 +2,6 @@
 (() => {
   const data = JSON.parse(document.getElementById('data').textContent);
   const get = (id) => document.getElementById(id);
-  const views = Object.keys(data.views).map(Number);
 
   /* ---- the table: filter and sort ---- */
   const body = get('table').tBodies[0];
@@ -236,8 +235,12 @@
   }
 
   function step(by) {
-    const place = views.indexOf(current.number) + by;
-    if (place >= 0 && place < views.length) open(views[place]);
+    // As the table is sorted and filtered; images without a picture are passed over.
+    const shown = [...body.rows].filter((row) => !row.hidden)
+      .map((row) => Number(row.querySelector('[data-view]').dataset.view))
+      .filter((number) => data.views[number]);
+    const place = shown.indexOf(current.number) + by;
+    if (place >= 0 && place < shown.length) open(shown[place]);
   }
 
   data.classes.forEach((name, index) => {
