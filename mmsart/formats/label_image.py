@@ -9,6 +9,8 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
+from mmsart.imaging.errors import reading
+from mmsart.imaging.tiff import check_page, check_whole
 from mmsart.structures.image_result import ImageResult
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError, atomic_write, missing
@@ -77,7 +79,7 @@ def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], PatchMask
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: it is neither.
+        UserError: it is neither, or not whole.
     """
     path = Path(path)
     if not path.is_file():
@@ -92,11 +94,12 @@ def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], PatchMask
 
 
 def _read_tiff(path: Path) -> tuple[str, np.ndarray]:
-    try:
-        with tifffile.TiffFile(path) as tif:
-            return tif.series[0].axes, tif.series[0].asarray()
-    except (tifffile.TiffFileError, ValueError, OSError, IndexError) as error:
-        raise UserError(f'{path}: cannot be read as TIFF: {error}') from error
+    with reading(str(path), 'TIFF'), tifffile.TiffFile(path) as tif:
+        check_whole(str(path), tif)
+        series = tif.series[0]
+        for number, page in enumerate(series.pages):
+            check_page(str(path), page, number)
+        return series.axes, series.asarray()
 
 
 def _read_png(path: Path) -> tuple[str, np.ndarray]:

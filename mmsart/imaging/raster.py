@@ -35,8 +35,9 @@ class RasterFile:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = str(path)
-        with _open(self.path) as image:
-            # MPO, from telephones, holds previews and second lenses beside the picture.
+        # Frames are counted by reading. MPO, from telephones, holds previews and second lenses
+        # beside the picture.
+        with _open(self.path) as image, reading(self.path, 'image'):
             self.frames = 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
             self.size = (image.height, image.width)
         self.series: tuple[str, ...] = (f'{image.width} x {image.height} pixels',)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -63,6 +64,7 @@ class TiffFile:
             self._check_beside(_named_files(self._tif))  # before any of them is opened
             found = list(self._tif.series)
             self._check_beside(_files(found))
+            check_whole(self.path, self._tif)
             opened.pop_all()  # it is whole, and stays open
         self._numbers = [number for number, series in enumerate(found)
                          if not series.keyframe.is_reduced] or list(range(len(found)))
@@ -81,6 +83,9 @@ class TiffFile:
     def source(self, number: int) -> Source:
         """Open one series."""
         series = self._tif.series[self._numbers[number]]
+        if not math.prod(series.shape):
+            raise UserError(f'{self.path}: found {" x ".join(map(str, series.shape))} pixels, '
+                            'expected at least one')
         with reading(self.path, 'TIFF'):
             show = _choose_show(self.path, series.keyframe)
             leading, shape, read_stored = self._planes(series)
@@ -91,6 +96,9 @@ class TiffFile:
                 return show(read_stored(index))
 
         first = read((0,) * len(leading))
+        if first.ndim not in (2, 3):  # as of a header whose numbers of samples disagree
+            raise UserError(f'{self.path}: found a page of shape {first.shape}, expected rows and '
+                            'columns, of colours also samples')
         return Source(
             self.path, leading + ('YX' if first.ndim == 2 else 'YXS'), (*shape, *first.shape),
             read, channel_names=names, pixel_sizes=sizes, warnings=notes, close=self.close,
@@ -134,23 +142,17 @@ class TiffFile:
         if plane and page.axes == plane and len(series.pages) == math.prod(shape):
             def read_page(index: tuple[int, ...]) -> np.ndarray:
                 number = int(np.ravel_multi_index(index, shape)) if shape else 0
-                return samples_last(self._read_page(series.pages[number], number))
+                page = series.pages[number]
+                check_page(self.path, page, number)
+                return samples_last(page.asarray())
             return leading, shape, read_page
+        for number, each in enumerate(series.pages):
+            check_page(self.path, each, number)
         array = series.asarray()
         order = [*(axes.index(axis) for axis in axes if axis not in 'YXS'),
                  *(axes.index(axis) for axis in 'YXS' if axis in axes)]
         moved, leading = array.transpose(order), ''.join(a for a in axes if a not in 'YXS')
         return leading, moved.shape[:len(leading)], lambda index: moved[index]
-
-    def _read_page(self, page: Any, number: int) -> np.ndarray:
-        if page is None:
-            raise UserError(f'{self.path}: page {number} is missing, expected a whole file, or all '
-                            'files of the image in one folder')
-        ends = (begin + length for begin, length in
-                zip(page.dataoffsets, page.databytecounts, strict=True))
-        if max(ends, default=0) > page.parent.filehandle.size:  # tifffile would fill it with zeros
-            raise UserError(f'{self.path}: page {number} is cut off, expected a whole file')
-        return page.asarray()
 
     def _metadata(
             self, number: int) -> tuple[tuple[PixelSize, ...], tuple[str, ...], tuple[str, ...]]:
@@ -167,6 +169,51 @@ class TiffFile:
             found, remarks = square_pixel(x, y, 'ImageJ')
             sizes, notes = sizes + found, notes + remarks
         return sizes, notes, names
+
+
+def check_whole(path: str, tif: tifffile.TiffFile) -> None:
+    """Refuse a file that ends before its last page, of which tifffile gives the pages before.
+
+    Args:
+        path: what messages call it.
+        tif: the open file.
+
+    Raises:
+        UserError: it is cut off.
+    """
+    pages, file, form = len(tif.pages), tif.filehandle, tif.tiff
+    file.seek(tif.pages.next_page_offset or 0)  # where it says where the next page is, 0 for none
+    pointer = file.read(form.offsetsize)
+    if len(pointer) == form.offsetsize:
+        file.seek(struct.unpack(form.offsetformat, pointer)[0])
+    if len(file.read(form.tagnosize)) < form.tagnosize:
+        raise UserError(f'{path}: found the file cut off after page {pages - 1}, expected a whole '
+                        'file')
+    # ImageJ describes all images in the only page, and tifffile takes that for a single one.
+    images = (tif.imagej_metadata or {}).get('images', 1) if tif.is_imagej else 1
+    if images > 1 and tif.series[0].kind != 'imagej':
+        raise UserError(f'{path}: found fewer than the {images} images that ImageJ says, expected '
+                        'a whole file')
+
+
+def check_page(path: str, page: tifffile.TiffPage | tifffile.TiffFrame | None, number: int) -> None:
+    """Refuse a page that is not there whole, which tifffile would fill with zeros.
+
+    Args:
+        path: what messages call the file.
+        page: of a series.
+        number: the page's in the series.
+
+    Raises:
+        UserError: it is missing, or cut off.
+    """
+    if page is None:
+        raise UserError(f'{path}: page {number} is missing, expected a whole file, or all '
+                        'files of the image in one folder')
+    ends = (begin + length for begin, length in
+            zip(page.dataoffsets, page.databytecounts, strict=True))
+    if max(ends, default=0) > page.parent.filehandle.size:
+        raise UserError(f'{path}: page {number} is cut off, expected a whole file')
 
 
 def _named_files(tif: tifffile.TiffFile) -> Iterator[str]:

@@ -107,3 +107,19 @@ def test_what_is_no_label_image(tmp_path):
                           ('none', 'no such file')):
         with pytest.raises(UserError, match=f'{name}.tif: {problem}'):
             read_label_image(tmp_path / f'{name}.tif')
+
+
+@pytest.mark.parametrize('compression', [None, 'zlib', 'zstd', 'lzw', 'packbits'])
+@pytest.mark.parametrize('place', [0.4, 0.9])
+def test_a_damaged_label_image(tmp_path, compression, place):
+    """Missing cells would count as misses in a report."""
+    labels = np.random.default_rng(0).integers(0, 900, (2, 64, 64)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / 'x.tif', labels, compression=compression, rowsperstrip=16,
+                     photometric='minisblack')
+    content = (tmp_path / 'x.tif').read_bytes()
+    cut = int(len(content) * place)
+    damaged = content[:cut] + bytes(60) + content[cut + 60:]
+    for wrong in (content[:cut], damaged)[:1 + (compression in ('zlib', 'lzw'))]:  # checked codes
+        (tmp_path / 'x.tif').write_bytes(wrong)
+        with pytest.raises(UserError, match=r'x.tif: .*expected a whole'):
+            read_label_image(tmp_path / 'x.tif')

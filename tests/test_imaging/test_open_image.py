@@ -469,12 +469,68 @@ def test_files_of_other_folders_are_not_read(tmp_path, named):
         open_image(tmp_path / 'set/a.tif')
 
 
+def write_pages(path, **options):
+    """Write every page's pixels before the page, as libtiff does."""
+    pages = [Image.fromarray(page) for page in STACK]
+    pages[0].save(path, save_all=True, append_images=pages[1:], **options)
+
+
+CUTS = {
+    'libtiff': lambda path: write_pages(path),
+    'libtiff, LZW': lambda path: write_pages(path, compression='tiff_lzw'),
+    **{f'{name} {options}': lambda path, options=options: tifffile.imwrite(
+        path, STACK, photometric='minisblack', **options)
+       for name, options in (
+           ('pages', {}), ('pages', {'compression': 'zlib', 'bigtiff': True}),
+           ('ImageJ', {'imagej': True, 'metadata': {'axes': 'TYX'}}),
+           ('ImageJ', {'imagej': True, 'metadata': {'axes': 'TYX'}, 'byteorder': '>'}),
+           ('ImageJ', {'imagej': True, 'metadata': {'axes': 'TYX'}, 'compression': 'zlib'}),
+           ('ImageJ', {'imagej': True, 'metadata': {'axes': 'CYX'}}),
+           ('OME', {'ome': True, 'metadata': {'axes': 'TYX'}}),
+           ('OME', {'ome': True, 'metadata': {'axes': 'TYX'}, 'compression': 'zlib'}))},
+}
+
+
+@pytest.mark.parametrize('kind', CUTS)
+def test_no_frames_are_lost_where_a_stack_is_cut_off(tmp_path, kind):
+    CUTS[kind](tmp_path / 'a.tif')
+    assert count_series(tmp_path / 'a.tif') == 1
+    content = (tmp_path / 'a.tif').read_bytes()
+    for share in (0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95):
+        (tmp_path / 'cut.tif').write_bytes(content[:int(len(content) * share)])
+        with pytest.raises(UserError, match=r'cut.tif: .*expected a whole'):
+            open_image(tmp_path / 'cut.tif', axes='TYX')
+
+
 @pytest.mark.parametrize('content', [b'', b'II*\0', b'\x89PNG\r\n', b'a,b\n1,2\n', b'ZISRAWFILE',
                                      b'\x70\0\0\0', b'\xda\xce\xbe\x0a'])
 def test_no_image(tmp_path, content):
     (tmp_path / 'a.png').write_bytes(content)
     with pytest.raises(UserError, match=r'a.png: '):
         open_image(tmp_path / 'a.png')
+
+
+@pytest.mark.parametrize('shape', [(0, 10), (10, 0)])
+def test_a_picture_without_pixels(tmp_path, shape):
+    tifffile.imwrite(tmp_path / 'a.tif', np.zeros(shape, np.uint8))
+    with pytest.raises(UserError, match=f'found {shape[0]} x {shape[1]} pixels, expected at least'):
+        open_image(tmp_path / 'a.tif')
+
+
+def test_a_gif_that_is_cut_off_behind_its_first_frame(tmp_path):
+    """Its frames are counted by reading them, wherever that may end."""
+    pictures = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    pictures[0].save(tmp_path / 'whole.gif', save_all=True, append_images=pictures[1:])
+    content = (tmp_path / 'whole.gif').read_bytes()
+    refused = 0
+    for end in range(len(content) // 2, len(content) - 1, 7):
+        (tmp_path / 'a.gif').write_bytes(content[:end])
+        try:
+            with open_image(tmp_path / 'a.gif') as stack:
+                list(stack)
+        except UserError as error:
+            refused += 'a.gif: cannot be read, expected a whole image file' in str(error)
+    assert refused > 100
 
 
 def test_complex_values_are_no_grey_values(tmp_path):
