@@ -7,12 +7,13 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmsart.imaging.readers import IMAGE_SUFFIXES, count_series
 from mmsart.imaging.stack import image_id
+from mmsart.imaging.tiff import other_files
 from mmsart.utils import MissingFileError, UserError, missing, readable
 
 LONGEST_STEM = 200  # bytes, of the 255 that a file's name may have
@@ -49,9 +50,10 @@ def find_inputs(
         exclude: a folder that folders and patterns pass over: that of the results.
 
     Returns:
-        The images in the order of `inputs`, in folders by name, each once. Names that differ in
-        nothing but their ending keep it in their stem, as ``a_png`` and ``a_tif``; very long ones
-        are cut there. No two stems are the same, not even on a disk for which ``A`` and ``a`` are,
+        The images in the order of `inputs`, in folders by name, each once; where OME-TIFF spreads
+        one over several files, the first of them. Names that differ in nothing but their ending
+        keep it in their stem, as ``a_png`` and ``a_tif``; very long ones are cut there. No two
+        stems are the same, not even on a disk for which ``A`` and ``a`` are,
         and none is that of a frame of another image, were it a stack.
 
     Raises:
@@ -69,6 +71,8 @@ def find_inputs(
             if other != path and _place(other) != _place(path):
                 raise UserError(f'{path}: found {other} too, expected names that differ: give the '
                                 'folder of both with --recursive')
+    parts = _parts_of_sets(by_name.values())
+    by_name = {name: path for name, path in by_name.items() if path not in parts}
     stems = distinct_stems(list(by_name))
     return [InputImage(path, name, stem)
             for (name, path), stem in zip(by_name.items(), stems, strict=True)]
@@ -124,6 +128,15 @@ def _tell_apart(images: list[InputImage],
 
     return [replace(image, stem=rename(image)) if is_taken(_key(image.stem)) else image
             for image in images]
+
+
+def _parts_of_sets(files: Iterable[Path]) -> set[Path]:
+    """Find the files of images for which another one stands: the first that lists them."""
+    parts: set[Path] = set()
+    for path in files:
+        if '.ome.' in path.name.lower() and path not in parts:  # as OME wants its files to end
+            parts.update(path.parent / name for name in other_files(path))
+    return parts.intersection(files)
 
 
 def _key(stem: str) -> str:

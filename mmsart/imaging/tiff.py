@@ -86,10 +86,14 @@ class TiffFile:
         if not math.prod(series.shape):
             raise UserError(f'{self.path}: found {" x ".join(map(str, series.shape))} pixels, '
                             'expected at least one')
+        if series.kind == 'ome' and any(page is None for page in series.pages):
+            self._check_set()
         with reading(self.path, 'TIFF'):
             show = _choose_show(self.path, series.keyframe)
             leading, shape, read_stored = self._planes(series)
             sizes, notes, names = self._metadata(self._numbers[number])
+        if len(files := sorted(map(os.path.basename, _files([series])))) > 1:
+            notes += (f'an image of {len(files)} files, {files[0]} to {files[-1]}',)
 
         def read(index: tuple[int, ...]) -> np.ndarray:
             with reading(self.path, 'TIFF'):
@@ -116,6 +120,13 @@ class TiffFile:
             if not Path(os.path.realpath(os.path.join(folder, file))).is_relative_to(folder):
                 raise UserError(f'{self.path}: found that it names {file}, expected all files of '
                                 'an image in one folder')
+
+    def _check_set(self) -> None:
+        """Name a file of the set that is not there."""
+        for file in _named_files(self._tif):
+            if not os.path.isfile(os.path.join(os.path.dirname(self.path), file)):
+                raise UserError(f'{self.path}: found no {file} beside it, expected all files of an '
+                                'image in one folder')
 
     def _planes(
             self, series: tifffile.TiffPageSeries,
@@ -171,6 +182,23 @@ class TiffFile:
         return sizes, notes, names
 
 
+def other_files(path: str | os.PathLike) -> set[str]:
+    """List the other files over which an image of OME-TIFF is spread.
+
+    Args:
+        path: one of them.
+
+    Returns:
+        Their names, in its folder; none where it is an image by itself, knows no more than the name
+        of the file that lists them, or cannot be read.
+    """
+    try:
+        with reading(str(path), 'TIFF'), tifffile.TiffFile(path) as tif:
+            return set(_named_files(tif))
+    except (UserError, OSError):
+        return set()
+
+
 def check_whole(path: str, tif: tifffile.TiffFile) -> None:
     """Refuse a file that ends before its last page, of which tifffile gives the pages before.
 
@@ -208,8 +236,7 @@ def check_page(path: str, page: tifffile.TiffPage | tifffile.TiffFrame | None, n
         UserError: it is missing, or cut off.
     """
     if page is None:
-        raise UserError(f'{path}: page {number} is missing, expected a whole file, or all '
-                        'files of the image in one folder')
+        raise UserError(f'{path}: page {number} is missing, expected a whole file')
     ends = (begin + length for begin, length in
             zip(page.dataoffsets, page.databytecounts, strict=True))
     if max(ends, default=0) > page.parent.filehandle.size:
@@ -217,10 +244,13 @@ def check_page(path: str, page: tifffile.TiffPage | tifffile.TiffFrame | None, n
 
 
 def _named_files(tif: tifffile.TiffFile) -> Iterator[str]:
-    """Yield the files that OME's metadata name, as they stand there."""
+    """Yield the other files that OME's metadata name, as they stand there."""
     if tif.is_ome and tif.ome_metadata:
-        for element in ElementTree.fromstring(tif.ome_metadata).iter():
-            if element.tag.endswith('UUID') and 'FileName' in element.attrib:
+        root = ElementTree.fromstring(tif.ome_metadata)
+        for element in root.iter():
+            # A file that was renamed names itself by its UUID, and some other file by its name.
+            own = element.text and element.text == root.get('UUID')
+            if element.tag.endswith('UUID') and 'FileName' in element.attrib and not own:
                 yield element.attrib['FileName']
 
 

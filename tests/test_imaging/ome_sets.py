@@ -2,7 +2,7 @@
 import tifffile
 
 
-def write_set(path, picture, files, images):
+def write_set(path, picture, files, images, **options):
     """Write an OME-TIFF file of a set.
 
     Args:
@@ -10,6 +10,7 @@ def write_set(path, picture, files, images):
         picture: uint8 (h, w), its only plane.
         files: UUIDs of the set's files by name.
         images: names of the files that hold the times of each image.
+        **options: of tifffile, such as ``compression``.
     """
     pixels = ('<Pixels ID="P" DimensionOrder="XYCZT" Type="uint8" SizeX="{1}" SizeY="{0}" '
               'SizeC="1" SizeZ="1" SizeT="{2}"><Channel ID="C" SamplesPerPixel="1"/>{3}</Pixels>')
@@ -20,4 +21,5 @@ def write_set(path, picture, files, images):
         for number, names in enumerate(images))
     xml = ('<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
            f'UUID="urn:uuid:{files[path.name]}">{xml}</OME>')
-    tifffile.imwrite(path, picture, description=xml, metadata=None, photometric='minisblack')
+    tifffile.imwrite(path, picture, description=xml, metadata=None, photometric='minisblack',
+                     **options)

@@ -1,5 +1,6 @@
 """Which images files, folders and patterns stand for, and what their results are called."""
 import os
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import tifffile
 
 from mmsart.imaging.inputs import find_inputs, with_series
 from mmsart.utils import MissingFileError, UserError
+from tests.test_imaging.ome_sets import write_set
 
 
 @pytest.fixture
@@ -216,3 +218,19 @@ def test_long_names_leave_room_for_endings(tmp_path):
     assert one.stem != other.stem
     assert one.stem.startswith('é' * 50)
     assert len(os.fsencode(one.stem)) < 150
+
+
+def test_an_image_of_several_files_is_looked_at_once(tmp_path):
+    """Each of them opens as the whole image."""
+    files = {f'm_t{time}.ome.tif': time for time in range(3)}
+    for name in files:
+        write_set(tmp_path / name, np.zeros((8, 9), np.uint8), files, [list(files)])
+    assert found(tmp_path) == {'m_t0.ome.tif': 'm_t0'}
+    assert found(tmp_path / 'm_t2.ome.tif', tmp_path / 'm_t1.ome.tif') == {'m_t2.ome.tif': 'm_t2'}
+
+
+def test_a_file_that_was_copied_names_the_first(tmp_path):
+    """As processed pictures do that keep the metadata of the original."""
+    write_set(tmp_path / 'a.ome.tif', np.zeros((8, 9), np.uint8), {'a.ome.tif': 1}, [['a.ome.tif']])
+    shutil.copy(tmp_path / 'a.ome.tif', tmp_path / 'a smooth.ome.tif')
+    assert set(found(tmp_path)) == {'a.ome.tif', 'a smooth.ome.tif'}

@@ -445,9 +445,19 @@ def test_times_of_several_files(tmp_path):
     with open_image(tmp_path / 'b.ome.tif') as stack:
         assert (len(stack), stack.axes) == (2, 'T')
         assert all((stack.read_raw(time) == GREY // (1 + time)).all() for time in (0, 1))
+        assert stack.warnings == ('an image of 2 files, a.ome.tif to b.ome.tif',)
     (tmp_path / 'a.ome.tif').unlink()
-    with pytest.raises(UserError, match='all files of the image in one folder'):
+    with pytest.raises(UserError, match=r'b.ome.tif: found no a.ome.tif beside it, expected all f'):
         open_image(tmp_path / 'b.ome.tif')
+
+
+def test_a_set_whose_other_files_are_larger(tmp_path):
+    """Where a plane ends in its own file says nothing about the others."""
+    files = {'a.ome.tif': 1, 'b.ome.tif': 2}
+    write_set(tmp_path / 'a.ome.tif', np.zeros_like(GREY), files, [list(files)], compression='zlib')
+    write_set(tmp_path / 'b.ome.tif', GREY, files, [list(files)], compression='zlib')
+    with open_image(tmp_path / 'a.ome.tif') as stack:
+        np.testing.assert_array_equal(stack.read_raw(1), GREY)
 
 
 def test_an_image_whose_planes_lie_in_another_file(tmp_path):
