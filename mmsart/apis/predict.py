@@ -107,11 +107,11 @@ def predict_files(
     if options.all_series:
         images = with_series(images)
     with _processes() as (rank, count):
-        _together(rank, lambda: _check_folder(Path(out), options))
+        _together(rank, lambda: _check_folder(Path(out), options, images))
         segmenter = make_segmenter()
         if 'submission' in formats:
             check_disjoint(segmenter.source.postprocess, '--save submission')
-        _together(rank, lambda: _prepare_folder(Path(out), options))
+        _together(rank, lambda: _prepare_folder(Path(out), options, images))
         batch = _Batch(segmenter, Path(out), options, formats)
         batch.run(images[rank::count])
         problems = _together(rank, lambda: batch.finish(images))
@@ -139,26 +139,41 @@ def _without_results(images: Sequence[InputImage], out: Path) -> list[InputImage
     folders = {out, *(folder for image in images
                       for folder in image.path.parents[:len(Path(image.name).parts)])}
     written = {os.path.realpath(folder / name) for folder in folders
-               for record in _records(folder) for name in record['files']}
+               for _, record in _records(folder) for name in record['files']}
     left = [image for image in images if os.path.realpath(image.path) not in written]
     if not left:
         raise UserError(f'{images[0].path}: found a result of an earlier batch, expected an image')
     return left
 
 
-def _check_folder(out: Path, options: PredictOptions) -> None:
-    """Refuse a folder that is in use, unless the user says what to do with it."""
+def _check_folder(out: Path, options: PredictOptions, images: Sequence[InputImage]) -> None:
+    """Refuse a folder that is in use, unless the user says what to do with it.
+
+    Raises:
+        UserError: there are files and no option, or a batch of other pictures, which is to go on,
+            has results of the same names.
+    """
     if out.is_dir() and any(out.iterdir()) and not (options.resume or options.overwrite):
         raise UserError(f'{out}: found files in the folder, expected an empty one, --resume or '
                         '--overwrite')
+    paths = {image.stem: image.path for image in images}
+    for stem, record in _records(out) if options.resume else ():
+        path, other = paths.get(stem), record.get('path', '')
+        if path and os.path.realpath(path) != other and os.path.isfile(other) and record['files']:
+            raise UserError(f'{path}: found results of {other} under the name {stem} in {out}, '
+                            'expected the same pictures to --resume, or another --out')
 
 
-def _prepare_folder(out: Path, options: PredictOptions) -> None:
-    """Make the folder, without the results of an earlier batch that are to be overwritten."""
-    if options.overwrite:
-        for record in _records(out):
+def _prepare_folder(out: Path, options: PredictOptions, images: Sequence[InputImage]) -> None:
+    """Make the folder, without earlier results that are to be overwritten or have another name."""
+    stems = {_place(image, options): image.stem for image in images}
+    for stem, record in _records(out):
+        place = record.get('path', ''), record.get('series')
+        if options.overwrite or stems.get(place, stem) != stem:
             for name in record['files']:
                 (out / name).unlink(missing_ok=True)
+            _record_path(out, stem).unlink()
+    if options.overwrite:
         for name in (SUMMARY_FILE, *(name for names, _ in MERGED.values() for name in names)):
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / OWN_FOLDER, ignore_errors=True)
@@ -209,7 +224,7 @@ class _Batch:
         Returns:
             A line on each image that could not be predicted.
         """
-        records = [json.loads(self._record_path(image).read_text()) for image in images]
+        records = [json.loads(_record_path(self.out, image.stem).read_text()) for image in images]
         classes = self.segmenter.classes
         write_summary(self.out / SUMMARY_FILE, (record['row'] for record in records), classes)
         write_colours(
@@ -220,11 +235,17 @@ class _Batch:
         for cap, count in Counter(cap for record in done for cap in record['caps']).items():
             self._say(f'{cap} was reached in {count} of {len(images)} images, which may hold more')
         self._summarize([record['row'] for record in done], len(images))
+        stems = {image.stem for image in images}
+        if others := [stem for stem, _ in _records(self.out) if stem not in stems]:
+            self._say(f'{len(others)} more images, such as {others[0]}, have results in {self.out} '
+                      f'of an earlier time; {SUMMARY_FILE} is about the images of this time alone')
         return [record['error'] for record in records if 'error' in record]
 
     def _write(self, image: InputImage, result: Segmentation | UserError) -> None:
         """Save what was found, and the record when nothing else is there and all of it is."""
-        record: dict[str, Any] = dict(fingerprint=self._fingerprint(image), files=[])
+        path, series = _place(image, self.options)
+        record: dict[str, Any] = dict(
+            path=path, series=series, fingerprint=self._fingerprint(image), files=[])
         possible = self._earlier_files(image)
         if isinstance(result, Segmentation):
             with closing(result):
@@ -251,9 +272,9 @@ class _Batch:
         for name in possible.difference(record['files']):
             if (self.out / name).is_file():  # what failed may have met a folder there
                 (self.out / name).unlink()
-        path = self._record_path(image)
-        check_writable(path.parent)
-        with atomic_write(path) as temporary:
+        place = _record_path(self.out, image.stem)
+        check_writable(place.parent)
+        with atomic_write(place) as temporary:
             temporary.write_text(json.dumps(record))
 
     def _files(self, image: InputImage, result: Segmentation) -> list[str]:
@@ -264,7 +285,7 @@ class _Batch:
 
     def _earlier_files(self, image: InputImage) -> set[str]:
         """Name the files of the last time, which may have had other formats or frames."""
-        record = _read_record(self._record_path(image))
+        record = _read_record(_record_path(self.out, image.stem))
         return set() if record is None else set(record['files'])
 
     def _remove_leftovers(self, images: Sequence[InputImage]) -> None:
@@ -272,7 +293,7 @@ class _Batch:
         stems = {(self.out / image.stem).name for image in images}
         endings = ('.json', '.jpg', *(SAVERS[name].ending for name in self.formats))
         for folder in {path.parent for image in images
-                       for path in (self.out / image.stem, self._record_path(image))}:
+                       for path in (self.out / image.stem, _record_path(self.out, image.stem))}:
             for entry in folder.glob('.*') if folder.is_dir() else ():
                 found = TEMPORARY.fullmatch(entry.name)
                 name = found[1] + found[2] if found else ''
@@ -293,7 +314,7 @@ class _Batch:
             tqdm.write(''.join(each if each.isprintable() else ascii(each)[1:-1] for each in text))
 
     def _is_done(self, image: InputImage) -> bool:
-        record = _read_record(self._record_path(image))
+        record = _read_record(_record_path(self.out, image.stem))
         return (record is not None and 'error' not in record
                 and record.get('fingerprint') == self._fingerprint(image)
                 and all((self.out / name).is_file() for name in record['files']))
@@ -307,9 +328,6 @@ class _Batch:
             known = (0, 0)
         text = f'{self._settings} {os.path.realpath(image.path)} {image.series} {known}'
         return hashlib.sha256(os.fsencode(text)).hexdigest()
-
-    def _record_path(self, image: InputImage) -> Path:
-        return self.out / OWN_FOLDER / f'{image.stem}.json'
 
 
 def _line(result: Segmentation) -> str:
@@ -327,11 +345,22 @@ def _line(result: Segmentation) -> str:
             f'{result.seconds:.1f} s' + ''.join(f'; {note}' for note in notes))
 
 
-def _records(out: Path) -> Iterator[dict[str, Any]]:
-    for path in (out / OWN_FOLDER).rglob('*.json'):
+def _place(image: InputImage, options: PredictOptions) -> tuple[str, int | None]:
+    """Return the file of an image and its number there, which no two images have in common."""
+    return os.path.realpath(image.path), (
+        options.read.series if image.series is None else image.series)
+
+
+def _record_path(out: Path, stem: str) -> Path:
+    return out / OWN_FOLDER / f'{stem}.json'
+
+
+def _records(out: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the records of earlier batches with the stems of their images."""
+    for path in sorted((out / OWN_FOLDER).rglob('*.json')):
         record = _read_record(path)
         if record is not None:
-            yield record
+            yield str(path.relative_to(out / OWN_FOLDER).with_suffix('')), record
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:

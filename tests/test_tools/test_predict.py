@@ -227,6 +227,40 @@ def test_no_result_is_left_that_no_record_names(images, weights, tmp_path, monke
     assert not list((out / OWN_FOLDER).glob('*.jpg'))
 
 
+def test_resume_keeps_the_results_of_other_images(images, weights, tmp_path):
+    """Such as those of the day before, when pictures had the same names."""
+    out, days = tmp_path / 'out', [tmp_path / 'day1', tmp_path / 'day2']
+    for day, names in zip(days, ('ab', 'ac'), strict=True):
+        day.mkdir()
+        for name in names:
+            shutil.copy(images / 'a.png', day / f'{name}.png')
+    assert run(days[0], out, weights, '--save', 'table')[0] == 0
+    before = contents(out)
+    code, _, err = run(days[1], out, weights, '--save', 'table', '--resume')
+    assert (code, err.count('\n')) == (2, 1)
+    assert (f'{days[1] / "a.png"}: found results of {days[0] / "a.png"} under the name a in {out}, '
+            'expected the same pictures to --resume, or another --out') in err
+    assert contents(out) == before
+    code, printed, _ = run(days[1] / 'c.png', out, weights, '--save', 'table', '--resume')
+    assert (code, pd.read_csv(out / 'summary.csv')['stem'].tolist()) == (0, ['c'])
+    assert f'2 more images, such as a, have results in {out} of an earlier time' in printed
+    assert (out / 'b_cells.csv').read_bytes() == before['b_cells.csv']
+    (days[0] / 'a.png').rename(days[0] / 'moved.png')
+    assert run(days[1], out, weights, '--save', 'table', '--resume')[0] == 0
+
+
+def test_resume_leaves_no_results_under_an_earlier_name(images, weights, tmp_path):
+    """A picture beside another one of its name keeps its ending."""
+    out, folder = tmp_path / 'out', tmp_path / 'in'
+    folder.mkdir()
+    shutil.copy(images / 'a.png', folder)
+    assert run(folder, out, weights, '--save', 'table')[0] == 0
+    cv2.imwrite(str(folder / 'a.jpg'), np.full((64, 64), 90, np.uint8))
+    assert run(folder, out, weights, '--save', 'table', '--resume')[0] == 0
+    assert {path.name for path in out.glob('*_cells.csv')} == {'a_png_cells.csv', 'a_jpg_cells.csv'}
+    assert {path.stem for path in (out / OWN_FOLDER).glob('*.json')} == {'a_png', 'a_jpg'}
+
+
 @pytest.mark.parametrize('place', ['reading', 'writing'])
 def test_a_defect_that_one_image_shows_does_not_end_the_others(weights, tmp_path, monkeypatch,
                                                                place):
