@@ -158,7 +158,7 @@ def _check_folder(out: Path, options: PredictOptions, images: Sequence[InputImag
                         '--overwrite')
     paths = {image.stem: image.path for image in images}
     for stem, record in _records(out) if options.resume else ():
-        path, other = paths.get(stem), record.get('path', '')
+        path, other = paths.get(stem), record.get('path') or ''
         if path and os.path.realpath(path) != other and os.path.isfile(other) and record['files']:
             raise UserError(f'{path}: found results of {other} under the name {stem} in {out}, '
                             'expected the same pictures to --resume, or another --out')
@@ -168,7 +168,7 @@ def _prepare_folder(out: Path, options: PredictOptions, images: Sequence[InputIm
     """Make the folder, without earlier results that are to be overwritten or have another name."""
     stems = {_place(image, options): image.stem for image in images}
     for stem, record in _records(out):
-        place = record.get('path', ''), record.get('series')
+        place = record.get('path') or '', record.get('series')
         if options.overwrite or stems.get(place, stem) != stem:
             for name in record['files']:
                 (out / name).unlink(missing_ok=True)
@@ -236,7 +236,8 @@ class _Batch:
             self._say(f'{cap} was reached in {count} of {len(images)} images, which may hold more')
         self._summarize([record['row'] for record in done], len(images))
         stems = {image.stem for image in images}
-        if others := [stem for stem, _ in _records(self.out) if stem not in stems]:
+        if others := [stem for stem, record in _records(self.out)
+                     if record['files'] and stem not in stems]:
             self._say(f'{len(others)} more images, such as {others[0]}, have results in {self.out} '
                       f'of an earlier time; {SUMMARY_FILE} is about the images of this time alone')
         return [record['error'] for record in records if 'error' in record]
@@ -369,10 +370,14 @@ def _read_record(path: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
         return None
-    files = record.get('files') if isinstance(record, dict) else None
-    if not isinstance(files, list) or not isinstance(record.get('row'), dict):
+    if not isinstance(record, dict):
         return None
-    return record if all(isinstance(name, str) for name in files) else None
+    image, series, row, files = (
+        record.get(key) for key in ('path', 'series', 'row', 'files'))
+    right = (isinstance(image, str | None) and isinstance(series, int | None)
+             and isinstance(row, dict) and isinstance(files, list)
+             and all(isinstance(name, str) for name in files))
+    return record if right else None
 
 
 def count_processes() -> int:

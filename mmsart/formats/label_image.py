@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from mmsart.imaging.errors import reading
-from mmsart.imaging.tiff import check_page, check_whole
+from mmsart.imaging.tiff import check_whole, whole_page
 from mmsart.structures.image_result import ImageResult
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError, atomic_write, missing
@@ -97,8 +97,8 @@ def _read_tiff(path: Path) -> tuple[str, np.ndarray]:
     with reading(str(path), 'TIFF'), tifffile.TiffFile(path) as tif:
         check_whole(str(path), tif)
         series = tif.series[0]
-        for number, page in enumerate(series.pages):
-            check_page(str(path), page, number)
+        for number in range(len(series.pages)):
+            whole_page(str(path), series, number)
         return series.axes, series.asarray()
 
 

@@ -153,12 +153,10 @@ class TiffFile:
         if plane and page.axes == plane and len(series.pages) == math.prod(shape):
             def read_page(index: tuple[int, ...]) -> np.ndarray:
                 number = int(np.ravel_multi_index(index, shape)) if shape else 0
-                page = series.pages[number]
-                check_page(self.path, page, number)
-                return samples_last(page.asarray())
+                return samples_last(whole_page(self.path, series, number).asarray())
             return leading, shape, read_page
-        for number, each in enumerate(series.pages):
-            check_page(self.path, each, number)
+        for number in range(len(series.pages)):
+            whole_page(self.path, series, number)
         array = series.asarray()
         order = [*(axes.index(axis) for axis in axes if axis not in 'YXS'),
                  *(axes.index(axis) for axis in 'YXS' if axis in axes)]
@@ -224,23 +222,26 @@ def check_whole(path: str, tif: tifffile.TiffFile) -> None:
                         'a whole file')
 
 
-def check_page(path: str, page: tifffile.TiffPage | tifffile.TiffFrame | None, number: int) -> None:
-    """Refuse a page that is not there whole, which tifffile would fill with zeros.
+def whole_page(path: str, series: tifffile.TiffPageSeries,
+               number: int) -> tifffile.TiffPage | tifffile.TiffFrame:
+    """Return a page, but not one of which tifffile would fill what is missing with zeros.
 
     Args:
         path: what messages call the file.
-        page: of a series.
-        number: the page's in the series.
+        series: its pages.
+        number: which one of them.
 
     Raises:
         UserError: it is missing, or cut off.
     """
+    page = series.pages[number]
     if page is None:
         raise UserError(f'{path}: page {number} is missing, expected a whole file')
     ends = (begin + length for begin, length in
             zip(page.dataoffsets, page.databytecounts, strict=True))
     if max(ends, default=0) > page.parent.filehandle.size:
         raise UserError(f'{path}: page {number} is cut off, expected a whole file')
+    return page
 
 
 def _named_files(tif: tifffile.TiffFile) -> Iterator[str]:
@@ -272,7 +273,9 @@ def _choose_show(path: str, page: tifffile.TiffPage) -> Orient:
     if page.photometric == kinds.SEPARATED:
         _check_inks(path, page)
         return lambda plane: turn(_inks_as_rgb(plane))
-    if page.photometric == kinds.PALETTE and page.colormap is not None:
+    # ImageJ shows grey values in the colours of a table, at 16 bits too; that changes no value.
+    shown = page.parent.is_imagej
+    if page.photometric == kinds.PALETTE and page.colormap is not None and not shown:
         palette = (page.colormap >> 8).astype(np.uint8).T
         return lambda plane: turn(palette[plane])
     return turn

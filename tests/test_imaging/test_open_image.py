@@ -209,6 +209,16 @@ def test_palette(tmp_path):
         only(tmp_path / 'a.tif').image, np.moveaxis(palette >> 8, 0, -1)[GREY])
 
 
+def test_the_colours_that_imagej_shows_are_no_values(tmp_path):
+    """The table of a file of 16 bits is none of the tag's, and was never applied."""
+    with tifffile.TiffWriter(tmp_path / 'a.tif') as writer:
+        writer.write(GREY, photometric='palette', metadata=None, description='ImageJ=1.54f\n',
+                     colormap=RNG.integers(0, 1 << 16, (3, 256), dtype=np.uint16))
+    frame = only(tmp_path / 'a.tif')
+    np.testing.assert_array_equal(frame.raw, GREY)
+    np.testing.assert_array_equal(frame.image, GREY)
+
+
 @pytest.mark.parametrize('planar', ['contig', 'separate'])
 @pytest.mark.parametrize('compression', [None, 'zlib'])
 def test_colour_tiffs(tmp_path, planar, compression):
