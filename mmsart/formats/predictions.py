@@ -3,7 +3,6 @@
 The file is a pickle of plain dicts, lists, strings, numbers and bytes. Reading it admits nothing
 else, so that a file from elsewhere cannot run code.
 """
-import io
 import json
 import os
 import pickle
@@ -58,11 +57,12 @@ def save_predictions(
         UserError: the folder cannot be written.
     """
     plain = [to_plain(each) if isinstance(each, Predictions) else each for each in images]
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(pickle.dumps(dict(
+    with atomic_write(path) as temporary, temporary.open('wb') as file:
+        # Soft masks are 1.6 MB for 1,000 detections: what is pickled is not held a second time.
+        pickle.dump(dict(
             format=_FORMAT, classes=list(classes), images=plain,
             # The plain data that the tuner's file would hold of them.
-            postprocess=postprocess and json.loads(json.dumps(postprocess))), protocol=4))
+            postprocess=postprocess and json.loads(json.dumps(postprocess))), file, protocol=4)
 
 
 def load_predictions(path: str | os.PathLike) -> SavedPredictions:
@@ -82,7 +82,8 @@ def load_predictions(path: str | os.PathLike) -> SavedPredictions:
     if not path.is_file():
         raise missing(path, 'predictions of tools/test.py --out')
     try:
-        plain = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
+        with path.open('rb') as file:
+            plain = _PlainUnpickler(file).load()
         if plain['format'] != _FORMAT:
             raise UserError(f'found format {plain["format"]!r}, expected {_FORMAT!r}')
         classes = _read_classes(plain['classes'])
@@ -93,8 +94,11 @@ def load_predictions(path: str | os.PathLike) -> SavedPredictions:
         settings = plain.get('postprocess')
         if not isinstance(settings, dict | None):  # a text would be read as the path of a file
             raise UserError(f'postprocess: found {shown(settings)}, expected settings by name')
-        return SavedPredictions(
-            classes, [_from_plain(each, len(classes)) for each in plain['images']], settings)
+        waiting, images = plain['images'][::-1], []
+        del plain['images']
+        while waiting:  # each is let go before the next one is decoded
+            images.append(_from_plain(waiting.pop(), len(classes)))
+        return SavedPredictions(classes, images, settings)
     except UserError as error:
         raise UserError(f'{path}: {error}') from None
     except Exception as error:  # pickle raises nearly anything on a damaged file

@@ -1,6 +1,7 @@
 """Files of predictions: round trip, and refusal of anything that could run."""
 import os
 import pickle
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -56,6 +57,24 @@ def test_round_trip(tmp_path, image):
     assert saved.classes == CLASSES
     for found, expected in zip(saved.images, (image, other), strict=True):
         assert_same(found, expected)
+
+
+def test_nothing_is_held_twice(tmp_path):
+    """Soft masks of some thousand images are gigabytes."""
+    soft = np.zeros((10, 200, 200), np.float16)
+    images = [to_plain(replace(image, detections=replace(image.detections, mask_probs=soft)))
+              for image in (make(10, name=str(number)) for number in range(8))]
+    size = sum(len(image['mask_probs']['data']) for image in images)
+    tracemalloc.start()
+    try:
+        save_predictions(tmp_path / 'p.pkl', images, CLASSES)
+        assert tracemalloc.get_traced_memory()[1] < size / 2
+        tracemalloc.reset_peak()
+        saved = load_predictions(tmp_path / 'p.pkl')
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+    finally:
+        tracemalloc.stop()
+    assert len(saved.images) == 8
 
 
 def test_the_format_is_what_earlier_versions_wrote(tmp_path):
