@@ -763,6 +763,31 @@ def test_truth_of_classes_that_the_model_does_not_know(page):
     assert page.locator('#truth-legend li').count() == 0
 
 
+def test_what_cannot_be_compared_or_written_is_said(page, served):
+    page.click('#add-folder')
+    page.click('#folder-add')
+    page.wait_for_function('() => [...document.querySelectorAll(".what")].filter('
+                           'each => each.textContent === "12 cells").length === 2')
+    truth = dict(images=[dict(id=1, file_name='dish 0.png', height=8, width=10)],
+                 categories=[dict(id=1, name='long')], annotations=[])
+    page.evaluate(DROP, ['truth.json', base64.b64encode(json.dumps(truth).encode()).decode()])
+    wait_for_toast(page, 'truth of 1 picture, 0 of the 2 here that are done')
+    page.wait_for_selector('#truth-text:has-text("found truth of 10 x 8 pixels")')
+    (served[2] / 'dish 1.png').unlink()
+    page.click('#open-export')
+    page.check('[name="scope"][value="all"]')
+    with page.expect_download():
+        page.click('#do-export')
+    page.wait_for_selector('#export-left-out:text-is("1 picture could not be read: summary.csv '
+                           'says why.")')
+    page.click('#do-training')
+    page.wait_for_selector('#training-result:has-text("1 could not be read: dish 1.png: ")')
+    page.keyboard.press('Escape')
+    page.keyboard.press('?')
+    page.wait_for_selector('#keep-text:has-text("30 days after their last change")')
+    page.keyboard.press('Escape')
+
+
 def test_labels_beyond_a_byte(page):
     masks = PatchMasks.from_bitmaps(np.eye(3, dtype=np.uint8)[:, None])
     cells = Detections(np.ones(3, np.float32), np.array([0, 300, 70_000]), masks, masks.boxes, 'x')

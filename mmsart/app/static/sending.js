@@ -97,7 +97,7 @@ export class Sending {
       if (file.size > this.bytes) this.#refuse(name, `${number(Math.round(file.size / 1e6))} MB, expected at most ${number(Math.round(this.bytes / 1e6))} MB; add its folder instead`);
       else if (TRUTH.includes(ending(name))) {
         const { images, pictures, found } = await upload(`/api/truth?${new URLSearchParams({ name })}`, file);
-        toast(`${name}: truth of ${images} pictures, ${found} of the ${pictures} here that are done`);
+        toast(`${name}: truth of ${images} picture${images === 1 ? '' : 's'}, ${found} of the ${pictures} here that are done`);
       } else {
         const { known } = await upload(`/api/files?${new URLSearchParams({ name, read })}`, file);
         if (known) this.#refuse(name, 'it is in the list already');
