@@ -112,9 +112,8 @@ class Worker(threading.Thread):
                 found.close()
         except Stopped:
             with self.workspace.update(item):
-                item.progress = 0.0
                 if item.state == RUNNING:  # the program ends
-                    item.state = WAITING
+                    item.state, item.progress = WAITING, 0.0
         except UserError as error:
             if isinstance(error, UnforeseenError):
                 log.error('%s: failed', item.name, exc_info=error.__cause__)

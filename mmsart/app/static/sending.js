@@ -83,7 +83,7 @@ export class Sending {
     const read = JSON.stringify(this.reading());
     for (const file of files) {
       if (this.#takes(file.name)) this.waiting.push({ read, ...file });
-      else this.#refuse(file.name, `found the ending ${ending(file.name) || 'none'}, expected one of ${this.suffixes.join(', ')}`);
+      else this.#refuse(file.name, ending(file.name) ? `files ending in ${ending(file.name)} are not read` : 'files without an ending are not read');
     }
     while (this.underway < AT_ONCE && this.waiting.length) this.#sendNext();
     this.#show();
@@ -125,6 +125,7 @@ export class Sending {
   #show() {
     const { refused } = this, more = refused.length - MOST_SHOWN, failed = refused.filter(each => each.file).length;
     $('refused').hidden = !refused.length;
+    $('refused').title = this.suffixes ? `Read are ${this.suffixes.join(', ')}.` : '';
     $('refused-title').textContent = `Not added: ${number(refused.length)}`;
     $('refused-retry').hidden = !failed;
     $('refused-retry').textContent = `Try ${number(failed)} again`;
