@@ -4,6 +4,7 @@ import { getBlock, getJson, postForBlock, postJson } from './api.js';
 import { Cells } from './cells.js';
 import { Changes } from './changes.js';
 import { css, gradient } from './colours.js';
+import { setUpContrast } from './contrast.js';
 import { Decide } from './decide.js';
 import { setUpExport, setUpFolders, setUpHelp, setUpReading, showFormats } from './dialogs.js';
 import { $, confirmed, duration, element, guarded, latest, number, toast } from './dom.js';
@@ -387,29 +388,6 @@ function showHover(row, trueRow, x, y) {
   box.style.transform = `translate(${Math.max(0, left)}px, ${Math.max(0, top)}px)`;
 }
 
-// Contrast: a table in an SVG filter that the browser applies to the picture's canvas
-
-function showContrast() {
-  let black = Number($('black').value), white = Number($('white').value);
-  const gamma = Number($('gamma').value);
-  if (white <= black) white = black + 1;
-  const plain = black === 0 && white === 255 && gamma === 1;
-  $('picture').style.filter = plain ? '' : 'url(#display)';
-  if (plain) return;
-  const table = Array.from({ length: 256 }, (_, grey) => Math.min(1, Math.max(0, (grey - black) / (white - black)) ** (1 / gamma)).toFixed(4)).join(' ');
-  for (const part of document.querySelectorAll('#display feComponentTransfer > *')) part.setAttribute('tableValues', table);
-}
-
-function autoContrast() {
-  const counts = view.pyramid?.greys();
-  if (!counts) return;
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  const at = share => { let sum = 0; return counts.findIndex(count => (sum += count) >= share * total); };
-  $('black').value = Math.max(0, at(0.003));
-  $('white').value = Math.max(Number($('black').value) + 1, at(0.997));
-  showContrast();
-}
-
 // Wiring
 
 const reading = setUpReading({ changed: poll });
@@ -419,6 +397,7 @@ const tools = new Tools(view, { edit, onSelect: () => showSelected(), onHover: s
 setUpFolders({ reading: reading.reading, changed: poll });
 setUpExport({ current, items: () => page.items });
 setUpHelp();
+setUpContrast(view);
 setUpTheme(() => showHistograms());
 view.onView = () => { $('zoom').value = `${Math.round(100 * view.scale)} %`; };
 
@@ -441,9 +420,6 @@ $('truth').addEventListener('change', async () => {
   await showTruth();
   if (view.panes.length !== before) view.fit();
 });
-for (const id of ['black', 'white', 'gamma']) $(id).addEventListener('input', showContrast);
-$('auto-contrast').addEventListener('click', autoContrast);
-$('reset-look').addEventListener('click', () => { [$('black').value, $('white').value, $('gamma').value] = [0, 255, 1]; showContrast(); });
 $('settings-all').addEventListener('click', guarded(async () => {
   const settings = structuredClone(decide.settings), others = page.items.filter(item => item.state === 'done' && item.id !== page.id);
   const open = others.filter(item => !item.checked), checked = others.length - open.length;
