@@ -95,7 +95,7 @@ class Workspace:
         """
         with self.update():
             item = Item(f'{self._next:06d}', name, str(path), uploaded, read, time.time(),
-                        megapixels, digest=digest)
+                        megapixels=megapixels, digest=digest)
             self._next += 1
             folder = check_writable(self.path(item))
             if uploaded:

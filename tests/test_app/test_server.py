@@ -51,6 +51,7 @@ def test_files_go_through_the_queue(client):
     items = client.wait()
     assert [item['name'] for item in items] == ['dish 0.png', 'dish 1.png']
     assert all(item['state'] == 'done' for item in items)
+    assert {item['megapixels'] for item in items} == {256 * 256 / 1e6}  # for the time that is left
     for number, item in enumerate(items):
         cells = client.cells(item['id'])
         assert cells['count'] == sum(item['facts']['counts']) > 0
