@@ -18,6 +18,7 @@ from mmsart.apis.dataset_checks import check_coco_metric, check_datasets, check_
 from mmsart.datasets.classes import class_names
 from mmsart.datasets.nested import find_datasets
 from mmsart.engine.hooks.val_loss_hook import ValLossHook, val_loss_dataloader
+from mmsart.engine.runner.checkpoint_files import POINTER
 from mmsart.models.roi_heads.one_type_roi_head import OneTypeRoIHead
 from mmsart.utils import UserError, as_user_error
 from mmsart.weights import build_without_weights, check_checkpoint_fits
@@ -256,12 +257,14 @@ def check_checkpoint(cfg: Config, checkpoint: str) -> None:
         checkpoint: file of the weights.
 
     Raises:
-        UserError: it is of another model; the message names the config beside it, if there is one.
+        UserError: it is of another model; the message names the config of the work dir that it
+            lies in, if there is just one.
     """
     try:
         check_checkpoint_fits(checkpoint, cfg.model)
     except UserError as error:
-        own = sorted(Path(checkpoint).parent.glob('*.py'))
-        if not own or (cfg.filename and own[0].samefile(cfg.filename)):
+        folder = Path(checkpoint).parent
+        own = list(folder.glob('*.py')) if (folder / POINTER).is_file() else []
+        if len(own) != 1 or (cfg.filename and own[0].samefile(cfg.filename)):
             raise
         raise UserError(f'{error}; its own config is {own[0]}') from error

@@ -29,6 +29,7 @@ from mmsart.apis.checks import (
 from mmsart.apis.config import LOADERS, find_metric, find_metrics
 from mmsart.apis.dataset_checks import find_unreadable_together
 from mmsart.apis.mask_checks import check_mask_loading
+from mmsart.apis.run_checks import check_schedule, check_settings
 from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, find_begun, hold_work_dir
 from mmsart.apis.zoo_model import take_zoo_model
 from mmsart.datasets.image_folder import list_images
@@ -109,6 +110,7 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
 
     Of several processes one alone looks at the work dir; `overwrite` is None in the others.
     """
+    check_settings(cfg)
     validating = validates(cfg)
     loaders = ('train_dataloader', 'val_dataloader')[:1 + validating]
     check_data(cfg, loaders)
@@ -120,7 +122,9 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
             _own_postprocess(cfg, 'val_evaluator'), data_classes(cfg, 'val_dataloader'))
     check_loggers(cfg)
     _draw_final_cells(cfg)
-    check_mask_loading(cfg, check_model(cfg, loaders))
+    model = check_model(cfg, loaders)
+    check_mask_loading(cfg, model)
+    check_schedule(cfg, model)
     if validating:
         keep_soft_masks(cfg.model, settings)
     if amp:
@@ -190,6 +194,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         UserError: the data, the checkpoint or the settings are wrong.
     """
     with _processes(cfg, launcher, local_rank):
+        check_settings(cfg)
         zoo = locate_model(checkpoint)
         checkpoint = take_zoo_model(cfg, zoo) if zoo else find_checkpoint(checkpoint)
         cfg.load_from, cfg.resume = checkpoint, False
@@ -290,9 +295,13 @@ def _processes(cfg: Config, launcher: str, local_rank: int) -> Iterator[None]:
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     for name in LOADERS:
-        if (cfg.get(name) or {}).get('pin_memory') and not torch.cuda.is_available():
-            cfg[name].pin_memory = False  # torch warns of it then, once for each loader
-    with joined_group(launcher, cfg.get('env_cfg') or {}):
+        loader: Any = cfg.get(name)
+        pinned = isinstance(loader, Mapping) and loader.get('pin_memory')
+        if pinned and not torch.cuda.is_available():
+            loader.pin_memory = False  # torch warns of it then, once for each loader
+    if 'env_cfg' in cfg:
+        check_section(cfg, 'env_cfg')
+    with joined_group(launcher, cfg.get('env_cfg', {})):
         yield
 
 

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +33,8 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
         A function of the same arguments. A :class:`UserError`, or an `OSError` that names a
         file, is printed to stderr as ``error: ...``, one line a problem, and gives exit code 2,
         or 3 where the work is done but for the inputs named. A killed worker of a data loader and
-        a missing library of the system are reported in the same way. Ctrl-C gives 130, and a
+        a missing library of the system are reported in the same way, and warnings as
+        ``warning: ...``, each once. Ctrl-C gives 130, and a
         reader of the output who has gone 141. Other exceptions are defects and keep their
         traceback.
     """
@@ -41,7 +43,8 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
     def wrapper(*args: Any, **kwargs: Any) -> int:
         _print_any_character()
         try:
-            code = function(*args, **kwargs) or 0
+            with _warnings_in_lines():
+                code = function(*args, **kwargs) or 0
             _flush_stdout()  # here, where an error still gets its line
             return code
         except UserError as error:
@@ -86,6 +89,24 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
         return exit_code
 
     return wrapper
+
+
+@contextmanager
+def _warnings_in_lines() -> Iterator[None]:
+    """Print warnings as errors are, without the place in the code, and each of them once."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = ' '.join(str(message).split())
+        if text not in told and os.environ.get('RANK', '0') == '0':
+            told.add(text)
+            print(f'warning: {text}', file=sys.stderr)
+
+    before, warnings.showwarning = warnings.showwarning, show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _print_any_character() -> None:

@@ -161,7 +161,13 @@ def test_the_config_beside_a_checkpoint_of_another_model_is_named(tmp_path, monk
     with pytest.raises(UserError, match=r'expected \(2,\)$'):
         check_checkpoint(cfg, str(work_dir / 'epoch_1.pth'))
     (work_dir / 'demo.py').write_text('')
+    with pytest.raises(UserError, match=r'expected \(2,\)$'):  # a folder of anything
+        check_checkpoint(cfg, str(work_dir / 'epoch_1.pth'))
+    (work_dir / 'last_checkpoint').write_text('epoch_1.pth')
     with pytest.raises(UserError, match=r'\(2,\); its own config is .*/run/demo\.py$'):
+        check_checkpoint(cfg, str(work_dir / 'epoch_1.pth'))
+    (work_dir / 'circle.py').write_text('')  # which of them is it?
+    with pytest.raises(UserError, match=r'expected \(2,\)$'):
         check_checkpoint(cfg, str(work_dir / 'epoch_1.pth'))
     with pytest.raises(UserError, match=r'expected \(2,\)$'):
         check_checkpoint(cfg, str(tmp_path / 'epoch_1.pth'))

@@ -4,6 +4,7 @@ import pickle
 import stat
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
@@ -47,6 +48,21 @@ def test_several_errors_are_a_line_each(capsys):
     assert main() == 2
     assert capsys.readouterr().err == (
         'error: a.png: cut\nerror: b.png: gone\nerror: c: 1\nerror: c: 2 in two\n')
+
+
+def test_a_warning_is_a_line_once(capsys):
+    before = warnings.showwarning
+
+    @cli_main
+    def main():
+        with warnings.catch_warnings():
+            warnings.simplefilter('always')
+            for count in (1, 2, 1):
+                warnings.warn(f'a.csv: {count} rows\nleft out', stacklevel=1)
+    assert main() == 0
+    assert capsys.readouterr().err == (
+        'warning: a.csv: 1 rows left out\nwarning: a.csv: 2 rows left out\n')
+    assert warnings.showwarning is before
 
 
 def test_one_error_keeps_its_kind_and_none_is_no_error():

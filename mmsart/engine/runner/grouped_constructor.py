@@ -42,7 +42,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             super().add_params(params, module, prefix, is_dcn_module)
             return
         single: list[dict] = []
-        with _quiet():  # the stock method logs a line per parameter
+        with quiet_log():  # the stock method logs a line per parameter
             super().add_params(single, module, prefix, is_dcn_module)
         merged: dict[str, dict] = {}
         for group in single:
@@ -60,7 +60,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_log() -> Iterator[None]:
     """Drop the log lines of the block; mmengine's logger minds no global level."""
     logger = MMLogger.get_current_instance()
     disabled, logger.disabled = logger.disabled, True

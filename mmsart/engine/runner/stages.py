@@ -71,6 +71,10 @@ class Stage:
             raise UserError(
                 f'{place} ({self.name}): expected either max_epochs or max_iters, a whole number '
                 f'>= 1, found max_epochs={self.max_epochs} and max_iters={self.max_iters}')
+        if self.val_interval is not None and (
+                not isinstance(self.val_interval, int) or self.val_interval < 1):
+            raise UserError(f'{place}.val_interval: found {self.val_interval!r}, expected a whole '
+                            'number >= 1')
         for key in ('trainable', 'frozen'):
             patterns = getattr(self, key)
             if isinstance(patterns, str):
