@@ -28,7 +28,8 @@ def train_folds(config: str, work_dir: str | os.PathLike, folds: int = 5, seed: 
     checkpoint; so the same call, made again, finishes what was interrupted.
 
     Args:
-        config: a config whose data sets split themselves, as `SartoriusDataset`.
+        config: a config whose data sets split themselves, as those of `SartoriusDataset`, or of
+            `CheckedCocoDataset` with a ``split`` and one file for all images.
         work_dir: gets a work dir ``fold0``, ``fold1`` ... for each fold.
         folds: how many.
         seed: of the split.
@@ -85,7 +86,8 @@ def _fold_config(config: str, folder: Path, folds: int, fold: int, seed: int,
             each for each in find_datasets(cfg.get(loader)) if each.get('split') is not None]
         if not found:
             raise UserError(f'{config}: {loader}: found no data set with a split, expected one '
-                            'that parts its images itself, such as SartoriusDataset')
+                            'that parts its images itself, as SartoriusDataset and '
+                            'CheckedCocoDataset do by split and subset')
         for dataset in found:
             dataset.split = dict(split)
     cfg.split = split

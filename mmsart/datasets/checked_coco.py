@@ -1,7 +1,7 @@
 """COCO's data sets, every annotation read as it is meant or refused."""
 import warnings
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmdet.datasets import CocoDataset
@@ -10,15 +10,18 @@ from mmdet.registry import DATASETS
 from mmsart.datasets.classes import class_names
 from mmsart.datasets.coco_file import (
     CocoFile,
+    Record,
     check_classes,
     check_crowds,
     find_problems,
+    is_id,
     read_coco,
 )
 from mmsart.datasets.coco_missing import fill_in
 from mmsart.datasets.image_folder import image_size
 from mmsart.datasets.indices import check_indices, choose
-from mmsart.utils.errors import UserError, raise_all
+from mmsart.datasets.splits import check_subset, choose_subset
+from mmsart.utils.errors import UserError, raise_all, shown
 
 
 @DATASETS.register_module(name=['CheckedCocoDataset', 'CocoDataset'], force=True)
@@ -43,22 +46,34 @@ class CheckedCocoDataset(CocoDataset):
             file with other positions share no image, whatever they filter.
         crowds: ``'ignored'``, or ``'cells'`` to read annotations with ``iscrowd`` 1 as those of
             single cells, which CVAT writes for masks that are painted with its brush.
+        subset: ``'train'``, ``'val'`` or ``'all'``.
+        split: how train and val part, as of :class:`mmsart.datasets.sartorius.SartoriusDataset`;
+            stratified by the class that most cells of an image have. None only with subset
+            ``'all'``.
+        group_key: key of the file's images under which images that look alike, such as frames of
+            one field of view, have one value; they go to one side of the split as a whole, and of
+            the tuner's. None where each image stands for itself.
         **kwargs: of `CocoDataset`.
 
     Raises:
         MissingFileError: the annotation file or an image is missing.
         UserError: an annotation or an image is wrong, no category is among the classes, each
-            annotation is an ignored crowd, the file has no image at one of the `indices`, or no
-            image is left by ``filter_cfg``.
+            annotation is an ignored crowd, the file has no image at one of the `indices`, images
+            lack the `group_key` or are too few for the split, or no image is left by
+            ``filter_cfg``.
     """
 
     def __init__(self, *args: Any, indices: int | Sequence[int] | None = None,
-                 crowds: str = 'ignored', **kwargs: Any) -> None:
+                 crowds: str = 'ignored', subset: str = 'all', split: dict | None = None,
+                 group_key: str | None = None, **kwargs: Any) -> None:
         check_indices(indices)
+        check_subset(subset, split)
         if crowds not in ('ignored', 'cells'):
             raise UserError(f'crowds: found {crowds!r}, expected ignored or cells')
         self.positions = indices
         self.crowds = crowds
+        self.subset, self.split = subset, split
+        self.group_key = group_key
         super().__init__(*args, **kwargs)
 
     def read(self) -> CocoFile:
@@ -88,12 +103,32 @@ class CheckedCocoDataset(CocoDataset):
             self.cat_img_map[annotation['category_id']].append(annotation['image_id'])
             of_image[annotation['image_id']].append(
                 dict(annotation, iscrowd=0) if self.crowds == 'cells' else annotation)
+        images = self._part(coco.path, images, of_image)
         return [
             self.parse_data_info(dict(
                 raw_img_info=dict(image, img_id=image['id'], height=int(image['height']),
                                   width=int(image['width'])),  # 96.0 is 96 in JSON
                 raw_ann_info=of_image[image['id']]))
+            | ({} if self.group_key is None else dict(sample_id=str(image[self.group_key])))
             for image in images]
+
+    def _part(self, path: str, images: Sequence[Record],
+              of_image: Mapping[Any, Sequence[Record]]) -> list[Record]:
+        """Take the images of the subset."""
+        key = self.group_key
+        raise_all([UserError(
+            f'{path}: image {image["file_name"]}: {key}: found {shown(image.get(key))}, expected a '
+            'number or text that images of one group share (group_key)')
+            for image in images if key is not None and not is_id(image.get(key))])
+        types = []
+        for image in images:
+            labels = Counter(self.cat2label.get(each['category_id'], -1)
+                             for each in of_image[image['id']])
+            types.append(str(max(labels, key=lambda label: (labels[label], label), default='')))
+        chosen = choose_subset(
+            self.subset, self.split, [str(image['id']) for image in images], types,
+            [str(image[key or 'id']) for image in images])
+        return [images[index] for index in chosen]
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Leave out images as ``filter_cfg`` says, and check the files of the others.

@@ -12,7 +12,7 @@ from mmdet.registry import DATASETS
 from mmsart.datasets.classes import CLASSES, PALETTE, class_names
 from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.datasets.indices import check_indices
-from mmsart.datasets.splits import SPLITS, check_split
+from mmsart.datasets.splits import check_subset, choose_subset
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.utils.errors import MissingFileError, UserError, missing, raise_all
 
@@ -61,10 +61,7 @@ class SartoriusDataset(BaseDetDataset):
     def __init__(self, *args: Any, ann_file: str = 'train.csv', subset: str = 'all',
                  split: dict | None = None, keep_empty: bool = False,
                  img_suffix: str = '.png', skip: Sequence[str] = (), **kwargs: Any) -> None:
-        if subset not in ('train', 'val', 'all'):
-            raise UserError(f'subset: found {subset!r}, expected train, val or all')
-        if subset != 'all':
-            check_split(split)
+        check_subset(subset, split)
         self.subset = subset
         self.split = split
         self.keep_empty = keep_empty
@@ -125,14 +122,9 @@ class SartoriusDataset(BaseDetDataset):
         """Return the indices of the subset's images, int64, ascending."""
         has_cells = np.diff(table.splits) > 0
         chosen = np.arange(len(table)) if self.keep_empty else np.flatnonzero(has_cells)
-        if self.subset == 'all' or not len(chosen):
-            return chosen
-        assert self.split is not None
-        arguments = dict(self.split)
-        splitter = SPLITS[arguments.pop('type')]
-        train, val = splitter(table.image_ids[chosen], table.cell_types[chosen],
-                              table.sample_ids[chosen], **arguments)
-        return chosen[train if self.subset == 'train' else val]
+        return chosen[choose_subset(
+            self.subset, self.split, table.image_ids[chosen].tolist(),
+            table.cell_types[chosen].tolist(), table.sample_ids[chosen].tolist())]
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Leave out images as ``filter_cfg`` says; see the class.

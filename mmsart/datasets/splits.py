@@ -44,7 +44,7 @@ def holdout(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequenc
         cure = f'val_fraction={nearest:.2f} of these, or ' if fields > 1 else ''
         raise UserError(
             f'val_fraction: found {val_fraction}, {share.numerator} of {share.denominator} parts, '
-            f'and {len(image_ids)} images of {fields} fields of view (sample_id), each of which '
+            f'and {len(image_ids)} images of {fields} fields of view, each of which '
             f"goes to one side as a whole; expected {cure}subset='all' and other images for the "
             'validation')
     fold_of = _folds(image_ids, cell_types, groups, share.denominator, seed)
@@ -104,14 +104,55 @@ def check_split(split: Any) -> None:
                             f'{", ".join(known)}')
 
 
+def check_subset(subset: Any, split: Any) -> None:
+    """Check the names in a data set's ``subset`` and ``split``.
+
+    Args:
+        subset: ``'train'``, ``'val'`` or ``'all'``.
+        split: see :func:`check_split`; of the subset ``'all'`` it is not looked at.
+
+    Raises:
+        UserError: there is no such subset, or no such split.
+    """
+    if subset not in ('train', 'val', 'all'):
+        raise UserError(f'subset: found {subset!r}, expected train, val or all')
+    if subset != 'all':
+        check_split(split)
+
+
+def choose_subset(subset: str, split: Mapping[str, Any] | None, image_ids: Sequence[str],
+                  cell_types: Sequence[str], groups: Sequence[str]) -> np.ndarray:
+    """Choose the images of a subset.
+
+    Args:
+        subset: ``'train'``, ``'val'`` or ``'all'``.
+        split: ``type`` and the settings of that kind; None only with the subset ``'all'``.
+        image_ids: N distinct names.
+        cell_types: their types, to stratify by.
+        groups: their fields of view, kept together.
+
+    Returns:
+        Their indices, int64, ascending.
+
+    Raises:
+        UserError: there are too few images or groups for the split.
+    """
+    if subset == 'all' or not len(image_ids):
+        return np.arange(len(image_ids))
+    assert split is not None
+    arguments = dict(split)
+    train, val = SPLITS[arguments.pop('type')](image_ids, cell_types, groups, **arguments)
+    return train if subset == 'train' else val
+
+
 def _folds(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence[str],
            n: int, seed: int) -> np.ndarray:
     """Return the fold of each image, int64 (N,)."""
     num_groups = len(set(groups))
     if num_groups < n:
         raise UserError(
-            f'{len(image_ids)} images of {num_groups} fields of view (sample_id): expected at '
-            f'least {n} fields for {n} folds')
+            f'{len(image_ids)} images of {num_groups} fields of view: expected at least {n} fields '
+            f'for {n} folds')
     order = np.argsort(np.asarray(image_ids, str), kind='stable')
     types = np.asarray(cell_types, str)[order]
     # The splitter's own shuffle spoils its stratification, so the fields are renamed at random

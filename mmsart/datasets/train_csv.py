@@ -236,7 +236,8 @@ def _check_columns(path: Path, frame: pd.DataFrame) -> None:
     if len(nameless):
         raise _fail(path, nameless[0], 'id', 'blank, expected an image id')
     for column in ('id', 'cell_type', 'sample_id'):  # with a blank it would be another one
-        padded = frame.index[frame[column] != frame[column].str.strip()]
+        stripped = frame[column].str.strip()
+        padded = frame.index[(frame[column] != stripped) & (stripped != '')]
         if len(padded):
             raise _fail(path, padded[0], column, f'found {shown(frame[column][padded[0]])}, '
                         'expected no blanks at the ends')

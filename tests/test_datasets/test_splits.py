@@ -90,7 +90,7 @@ def test_too_few_fields_for_a_share_are_told_which_would_do(images, fields, cure
     groups = [str(number % fields) for number in range(images)]
     with pytest.raises(UserError, match=(
             rf'val_fraction: found 0\.2, 1 of 5 parts, and {images} images of {fields} fields of '
-            rf'view .*{cure}')) as caught:
+            rf'view, .*{cure}')) as caught:
         holdout(ids, ['cort'] * images, groups)
     if fields > 1:
         share = float(str(caught.value).split('val_fraction=')[1].split()[0])
