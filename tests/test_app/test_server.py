@@ -295,7 +295,7 @@ def test_a_folder_added_by_two_clicks_is_added_once(client, pictures, monkeypatc
         time.sleep(0.05)
         return slowly(*args)
 
-    monkeypatch.setattr('mmsart.app.server.count_megapixels', count)
+    monkeypatch.setattr('mmsart.app.page.count_megapixels', count)
     with ThreadPoolExecutor(2) as pool:
         clicks = [pool.submit(client.post, '/api/folders', json=dict(path=str(pictures)))
                   for _ in range(2)]
@@ -912,7 +912,7 @@ def test_a_fault_of_the_program_is_no_missing_picture(tmp_path, monkeypatch):
     def make_app():
         return create_app(Workspace(tmp_path / 'w'), DiscSegmenter(), folders=[tmp_path])
 
-    monkeypatch.setattr('mmsart.app.server.encode_cells', lambda *_: {}['typo'])
+    monkeypatch.setattr('mmsart.app.page.encode_cells', lambda *_: {}['typo'])
     with Client(make_app(), raise_server_exceptions=False) as client:
         client.add('discs.png', png(draw_discs()[0]))
         item = client.wait()[0]['id']

@@ -1,0 +1,313 @@
+"""What the addresses of the server share."""
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi import HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+
+from mmsart import __version__
+from mmsart.app.admission import count_megapixels
+from mmsart.app.comparison import Truths
+from mmsart.app.counter import Counter
+from mmsart.app.folders import Folders
+from mmsart.app.items import DONE, RUNNING, STOPPED, WAITING, Item
+from mmsart.app.library import CHANGEABLE, Library
+from mmsart.app.limits import Limits
+from mmsart.app.pictures import TILE, Pictures
+from mmsart.app.wire import encode_cells
+from mmsart.app.worker import Segmenter, Worker
+from mmsart.app.workspace import SECONDS_PER_DAY, Workspace
+from mmsart.formats.names import DEFAULT_FORMATS, FORMATS
+from mmsart.imaging.readers import IMAGE_SUFFIXES
+from mmsart.structures.image_result import class_colours
+from mmsart.utils import UserError, readable
+
+log = logging.getLogger('mmsart.app')
+
+
+class Page:
+    """What the addresses of the server share: the queue, the cells, the pictures.
+
+    Args:
+        workspace: with the items.
+        segmenter: finds cells, and keeps detections.
+        folders: that may be read.
+        truths: to show beside results.
+        limits: of what is sent.
+
+    Attributes:
+        workspace, folders, truths, limits: as given.
+        library: the cells of items.
+        pictures: of their frames.
+        worker: works through the queue.
+        counter: counts cells in the background.
+    """
+
+    def __init__(self, workspace: Workspace, segmenter: Segmenter, folders: Folders,
+                 truths: Truths, limits: Limits) -> None:
+        self.workspace, self.folders, self.truths = workspace, folders, truths
+        self.limits = limits
+        self.library, self.pictures = Library(workspace), Pictures()
+        self.worker = Worker(workspace, segmenter, self.library.ask_for_counts)
+        self.counter = Counter(self.library)
+        self._uploads = asyncio.Semaphore(limits.uploads_at_once)
+        self._adding = threading.Lock()  # of folders: each sees what the one before has added
+
+    def state(self, since: str) -> dict[str, Any]:
+        """Describe everything, for a page that asks for news.
+
+        Args:
+            since: the version that the page knows; only what no version counts is told then.
+        """
+        version = f'{self.workspace.version}.{self.truths.version}'
+        known = dict(version=version, paused=self.workspace.paused,
+                     seconds_left=self.worker.seconds_left())
+        if since == version:
+            return known
+        return known | dict(
+            items=[self.describe(item) for item in self.workspace.items()], model=self.model(),
+            truths=self.truths.version,
+            formats=[dict(name=name, what=what, default=name in DEFAULT_FORMATS)
+                     for name, what in FORMATS.items()],
+            roots=[readable(str(root)) for root in self.folders.roots], tile=TILE,
+            keep_days=self.limits.keep_days,
+            kept=[item.name for item in self.workspace.overdue(self.limits.keep_days)],
+            upload_bytes=self.limits.upload_bytes,
+            suffixes=IMAGE_SUFFIXES, program=f'mmsart {__version__}')
+
+    def model(self) -> dict[str, Any]:
+        """Describe the model."""
+        source = self.worker.segmenter.source
+        return dict(name=source.name, classes=list(source.classes),
+                    colours=class_colours(len(source.classes), source.palette))
+
+    def describe(self, item: Item) -> dict[str, Any]:
+        """Describe an item for the page."""
+        with self.workspace.changed:  # the worker may be about to finish it
+            plain = item.to_plain()
+            del plain['path']
+            if item.facts is not None:
+                facts = plain['facts']
+                del facts['frame_counts']
+                facts['counts'], facts['counted'] = item.facts.counts, item.facts.counted
+                facts['frames'], facts['unreadable'] = item.facts.frames, item.facts.unreadable
+                facts['colours'] = class_colours(len(item.facts.classes), item.facts.palette)
+                facts['postprocess'] = {name: item.facts.postprocess[name] for name in CHANGEABLE}
+            plain['truth'] = item.state == DONE and self.truths.find(item) is not None
+            plain['truth_problem'] = self.truths.problem(item) if item.state == DONE else ''
+        return plain
+
+    def items(self, ids: Any) -> list[Item]:
+        """Find items.
+
+        Args:
+            ids: a list of ids, ``'all'`` for those that are done, or ``'checked'``.
+
+        Raises:
+            UserError: it is something else.
+            NotFoundError: there is no such item.
+        """
+        if ids == 'all':
+            return [item for item in self.workspace.items() if item.state == DONE]
+        if ids == 'checked':
+            return [item for item in self.workspace.items()
+                    if item.state == DONE and item.checked]
+        if not isinstance(ids, list):
+            raise UserError(f'items: found {ids!r}, expected a list of ids, "checked" or "all"')
+        return [self.workspace.get(str(each)) for each in ids]
+
+    def check_room(self, count: int) -> None:
+        """Refuse more images than the workspace takes."""
+        known = len(self.workspace.items())
+        if known + count > self.limits.items:
+            raise UserError(f'found {known + count:,} images, expected at most '
+                            f'{self.limits.items:,}: remove some first')
+
+    def remove(self, item: Item) -> None:
+        """Forget an item everywhere."""
+        self.workspace.remove(item)
+        self.library.forget(item)
+        self.pictures.forget(item)
+
+    async def clean(self) -> None:
+        """Remove what has expired, at once and then every day."""
+        while True:
+            for item in await run_in_threadpool(self.workspace.expire, self.limits.keep_days):
+                log.info('%s: removed after %d days', item.name, self.limits.keep_days)
+            await asyncio.sleep(SECONDS_PER_DAY)
+
+    async def receive(self, request: Request, suffix: str) -> tuple[Path, str]:
+        """Write the body of a request to a file of the workspace.
+
+        Args:
+            request: with the bytes of a file.
+            suffix: of the file to write.
+
+        Returns:
+            The file, and the digest of its bytes.
+
+        Raises:
+            HTTPException: 413, it is too long; 400, it is empty or breaks off.
+        """
+        async with self._uploads:
+            with tempfile.NamedTemporaryFile(dir=self.workspace.incoming, suffix=suffix,
+                                             delete=False) as file:
+                path, size, digest = Path(file.name), 0, hashlib.sha256()
+                try:
+                    async for chunk in request.stream():
+                        size += len(chunk)
+                        if size > self.limits.upload_bytes:
+                            raise HTTPException(413, 'found a file of more than '
+                                                f'{self.limits.upload_bytes / 1e6:,.0f} MB')
+                        digest.update(chunk)
+                        await run_in_threadpool(file.write, chunk)
+                    if not size:
+                        raise HTTPException(400, 'found an empty file, expected an image')
+                except BaseException:
+                    path.unlink(missing_ok=True)
+                    raise
+        return path, digest.hexdigest()
+
+    def add_upload(self, name: str, path: Path, read: dict[str, Any], digest: str,
+                   ) -> tuple[Item, bool]:
+        """Put an upload into the queue, but once.
+
+        Args:
+            name: what the user calls it.
+            path: of :meth:`receive`; it is moved.
+            read: options of reading.
+            digest: of its bytes.
+
+        Returns:
+            The item, and whether it was there before.
+
+        Raises:
+            UserError: it is no image, or too large.
+        """
+        size = count_megapixels(path, name, self.limits, read.get('series'))
+        with self.workspace.changed:
+            for item in self.workspace.items():
+                if (item.digest, item.name, item.read) == (digest, name, read):
+                    path.unlink()
+                    return item, True
+            return self.workspace.add(name, path, True, read, size, digest), False
+
+    def add_folder(self, path: str, recursive: bool, read: dict[str, Any]) -> dict[str, Any]:
+        """Put the images of a folder into the queue, those that are new to it.
+
+        Args:
+            path: of the folder, as a browser knows it.
+            recursive: also look into folders in it.
+            read: options of reading.
+
+        Returns:
+            How many were ``added`` and ``known`` before, and why others were ``refused``.
+
+        Raises:
+            UserError: the folder is outside of those that may be read, or holds no image.
+        """
+        with self._adding:
+            found = self.folders.images(path, recursive)
+            known = {(item.path, _as_key(item.read)) for item in self.workspace.items()}
+            new = [(file, name) for file, name in found if (str(file), _as_key(read)) not in known]
+            self.check_room(len(new))
+            refused, added = [], 0
+            for file, name in new:
+                try:
+                    size = count_megapixels(file, name, self.limits, read.get('series'))
+                except (UserError, OSError) as error:
+                    refused.append(readable(str(error)))
+                    continue
+                self.workspace.add(name, file, False, read, size)
+                added += 1
+            return dict(added=added, known=len(found) - len(new), refused=refused)
+
+    def run_again(self, item: Item, read: dict[str, Any] | None = None) -> None:
+        """Put an item into the queue anew.
+
+        What was found and corrected stands again if nothing comes of it.
+
+        Args:
+            item: that is not in the queue.
+            read: options of reading in place of its own.
+
+        Raises:
+            UserError: it is in the queue.
+        """
+        with self.workspace.update(item):
+            if item.state in (WAITING, RUNNING):
+                raise UserError(f'{item.name}: found it in the queue, expected an image that is '
+                                'not')
+            item.read_before, item.read = item.read, item.read if read is None else read
+            item.state, item.error, item.progress = WAITING, '', 0.0
+            item.runs += 1
+        # Only now: what is asked for meanwhile would bring the old ones back.
+        self.library.forget(item)
+        self.pictures.forget(item)
+
+    def stop(self, item: Item) -> None:
+        """Take an item out of the queue, if it is there."""
+        with self.workspace.changed:
+            if item.state in (WAITING, RUNNING):  # the worker may have finished it meanwhile
+                with self.workspace.update(item):
+                    item.state, item.progress = STOPPED, 0.0
+                    given_back = item.give_back()
+                if given_back:
+                    self.library.ask_for_counts(item)
+
+    def cells(self, item: Item, frame: int, settings: Any = None) -> bytes:
+        """Write the cells of a frame, and what can be undone, as the page reads them.
+
+        Args:
+            item: with results.
+            frame: from 0.
+            settings: changes of thresholds in place of the item's own, by name.
+
+        Raises:
+            UserError: a setting is wrong.
+            NotFoundError: there is no such frame.
+        """
+        if settings is not None and not isinstance(settings, dict):
+            raise UserError(f'settings: found {settings!r}, expected settings by name')
+        revision = item.revision  # before the look: one too low makes a page look again
+        found, corrections = self.library.look(item, frame, settings)
+        return encode_cells(found, dict(
+            revision=revision, done=corrections.done,
+            edits=[edit.kind for edit in corrections.edits]))
+
+    def change_settings(self, items: Sequence[Item], settings: dict[str, Any]) -> list[str]:
+        """Change the thresholds of items.
+
+        Args:
+            items: with results.
+            settings: by name.
+
+        Returns:
+            Why those of some cannot be, such as of another model.
+
+        Raises:
+            UserError: it is all of them.
+        """
+        refused = []
+        for item in items:
+            try:
+                self.library.change_settings(item, settings)
+            except UserError as error:
+                refused.append(str(error))
+        if refused and len(refused) == len(items):
+            raise UserError(refused[0])
+        return refused
+
+
+def _as_key(read: Mapping[str, Any]) -> str:
+    """Write options of reading as what compares equal for the same ones."""
+    return json.dumps(read, sort_keys=True)
