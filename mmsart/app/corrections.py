@@ -15,7 +15,7 @@ from mmsart.postprocessing.seams import SAME_IOU
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.structures.mask.patches import Box
+from mmsart.structures.mask.patches import Box, tight_patch
 from mmsart.utils import UserError, atomic_write
 
 FIRST_ID = 1 << 24
@@ -162,38 +162,38 @@ def _give_way(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[str
         better: masks that are no less than cells.
         rules: :data:`OVERLAP_SETTINGS` of each class, by label.
     """
-    rest = cells.masks.erase(better.union())
-    areas, left = cells.masks.areas, rest.areas
-    repeated = _same_cell(cells, better, rules)
-    kept, patches = [], []
-    for row in range(len(cells)):
-        patch = cells.masks.patch(row)
-        if left[row] < areas[row]:
-            rule = rules[cells.labels[row]]
-            most_lost = min(largest_loss(rule['max_lost_share'], areas[row]),
-                            areas[row] - max(rule['min_area'], 1))
-            if row in repeated or areas[row] - left[row] > most_lost:
-                continue
-            uncovered = uncover(patch, patch ^ rest.patch(row), most_lost, rule['pieces'])
-            if uncovered is None:
-                continue
-            patch = uncovered
-        kept.append(row)
-        patches.append(patch)
-    rows = np.array(kept, np.int64)
+    masks = cells.masks
+    rest = masks.erase(better.union())
+    areas, lost = masks.areas, masks.areas - rest.areas
+    touched = np.flatnonzero(lost)
+    stays = np.ones(len(cells), bool)
+    stays[touched[_is_repeated(cells[touched], better, rules)]] = False
+    patches, boxes = masks.patches(), masks.boxes.copy()
+    for row in touched[stays[touched]].tolist():
+        rule = rules[cells.labels[row]]
+        most_lost = min(largest_loss(rule['max_lost_share'], areas[row]),
+                        areas[row] - max(rule['min_area'], 1))
+        left = None
+        if lost[row] <= most_lost:
+            left = uncover(patches[row], patches[row] ^ rest.patch(row), most_lost, rule['pieces'])
+        if left is None:
+            stays[row] = False
+        else:
+            patches[row], boxes[row] = tight_patch(left, tuple(boxes[row].tolist()))
+    rows = np.flatnonzero(stays)
     return replace(cells[rows], masks=PatchMasks.from_patches(
-        patches, cells.masks.boxes[rows], cells.masks.height, cells.masks.width).tighten())
+        [patches[row] for row in rows.tolist()], boxes[rows], masks.height, masks.width))
 
 
-def _same_cell(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[str, Any]],
-               ) -> set[int]:
-    """Find the cells that a better mask shows already."""
+def _is_repeated(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[str, Any]],
+                 ) -> np.ndarray:
+    """Tell which cells a better mask shows already, bool (N,)."""
     shared = intersections(cells.masks, better).tocoo()
     rows, columns = shared.coords
     iou = shared.data / (cells.masks.areas[rows] + better.areas[columns] - shared.data)
-    most = np.array([min(SAME_IOU, SAME_IOU if rule['nms_iou_thr'] is None else
-                         rule['nms_iou_thr']) for rule in rules])
-    return set(rows[iou > most[cells.labels[rows]]].tolist())
+    most = np.array([SAME_IOU if rule['nms_iou_thr'] is None else
+                     min(SAME_IOU, rule['nms_iou_thr']) for rule in rules])
+    return np.isin(np.arange(len(cells)), rows[iou > most[cells.labels[rows]]])
 
 
 def _cell_to_plain(cell: Cell) -> dict[str, Any]:
