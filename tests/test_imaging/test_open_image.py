@@ -7,7 +7,7 @@ from PIL import EpsImagePlugin, Image
 
 from mmsart.datasets.image_file import read_header
 from mmsart.formats.overlay import to_display
-from mmsart.imaging import count_series, image_id, open_image
+from mmsart.imaging import count_series, image_id, open_image, tiff
 from mmsart.utils import MissingFileError, UserError
 from tests.test_imaging.ome_sets import write_set
 
@@ -520,6 +520,17 @@ def test_no_frames_are_lost_where_a_stack_is_cut_off(tmp_path, kind):
         (tmp_path / 'cut.tif').write_bytes(content[:int(len(content) * share)])
         with pytest.raises(UserError, match=r'cut.tif: .*expected a whole'):
             open_image(tmp_path / 'cut.tif', axes='TYX')
+
+
+def test_planes_of_other_folders_are_refused_whatever_names_them(tmp_path, monkeypatch):
+    """Micro-Manager names files in its own ways, known once tifffile has followed them."""
+    monkeypatch.setattr(tiff, '_named_files', lambda _: [])
+    (tmp_path / 'set').mkdir()
+    files = {'a.tif': 1, '../b.tif': 2}
+    write_set(tmp_path / 'set/a.tif', GREY, files, [list(files)])
+    tifffile.imwrite(tmp_path / 'b.tif', GREY)
+    with pytest.raises(UserError, match='expected all files of an image in one folder'):
+        open_image(tmp_path / 'set/a.tif')
 
 
 @pytest.mark.parametrize('content', [b'', b'II*\0', b'\x89PNG\r\n', b'a,b\n1,2\n', b'ZISRAWFILE',
