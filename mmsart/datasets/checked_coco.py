@@ -1,7 +1,7 @@
 """COCO's data sets, every annotation read as it is meant or refused."""
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from mmdet.datasets import CocoDataset
@@ -149,8 +149,8 @@ def check_coco(coco: CocoFile, dataset: CocoDataset) -> None:
         dataset: what is built from it; its classes and pipeline are asked for.
 
     Raises:
-        UserError: an annotation is wrong, each is an ignored crowd, or no category is among the
-            classes.
+        UserError: an annotation is wrong, no category is among the classes, or no annotation is
+            left to train on or to score.
     """
     with_masks = any(getattr(step, 'with_mask', False) for step in dataset.pipeline.transforms)
     if not coco.annotations and not dataset.test_mode:
@@ -167,6 +167,21 @@ def check_coco(coco: CocoFile, dataset: CocoDataset) -> None:
             f'{coco.path}: {len(left_out)} annotations left out, with a box of less than a pixel, '
             f'outside the image, or with an area of 0; the first is {left_out[0]["id"]!r}',
             stacklevel=3)
+    _check_rest(coco, dataset, {each['id'] for each in left_out})
+
+
+def _check_rest(coco: CocoFile, dataset: CocoDataset, left_out: Container) -> None:
+    """Check that some annotation is left, of the classes and neither ignored nor a crowd."""
+    classes = class_names(dataset.metainfo)
+    labels = {each['id'] for each in coco.categories if each['name'] in classes}
+    crowds_count = getattr(dataset, 'crowds', 'ignored') == 'cells'
+    if coco.annotations and not any(
+            each['category_id'] in labels and each['id'] not in left_out and not each.get('ignore')
+            and (crowds_count or not each.get('iscrowd')) for each in coco.annotations):
+        raise UserError(
+            f'{coco.path}: annotations: found {len(coco.annotations)}, but all of them are left '
+            'out, ignored, crowds or of other classes, expected cells of '
+            f'{", ".join(classes)} to train on or to score')
 
 
 def check_images(samples: Sequence[dict[str, Any]], place: str) -> None:

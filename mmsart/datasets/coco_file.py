@@ -266,8 +266,9 @@ def _mask_problems(image: Record, annotations: Sequence[Record], with_masks: boo
         box = annotations[index]['bbox']
         if not _agree(box, bound, height, width):
             x1, y1, x2, y2 = bound.tolist()
+            corners = ' as x1, y1, x2, y2' if _are_close(box, bound) else ''
             yield annotations[index], (
-                f'bbox: found {shown(box)}, expected about [{x1:g}, {y1:g}, {x2 - x1:g}, '
+                f'bbox: found {shown(box)}{corners}, expected about [{x1:g}, {y1:g}, {x2 - x1:g}, '
                 f'{y2 - y1:g}], the x, y, width and height of its segmentation')
 
 
@@ -275,12 +276,18 @@ def _agree(box: Sequence[float], bound: np.ndarray, height: int, width: int) -> 
     """Return whether a box, xywh, and the bounds of a mask, xyxy, can be those of one cell."""
     x, y, w, h = (float(value) for value in box)
     given = np.array([x, y, x + w, y + h]).clip(0, [width, height, width, height])
-    if np.abs(given - bound).max() <= BOX_TOLERANCE:
+    if _are_close(given, bound):
         return True
+    if _are_close(box, bound):  # written as its corners; large cells overlap that box by half
+        return False
     shared = np.minimum(given[2:], bound[2:]) - np.maximum(given[:2], bound[:2])
     intersection = np.prod(shared.clip(0))
     union = np.prod(given[2:] - given[:2]) + np.prod(bound[2:] - bound[:2]) - intersection
     return bool(intersection >= LEAST_BOX_IOU * union)
+
+
+def _are_close(box: Sequence[float] | np.ndarray, bound: np.ndarray) -> bool:
+    return bool(np.abs(np.asarray(box, float) - bound).max() <= BOX_TOLERANCE)
 
 
 def _as_id(key: str) -> int | str:

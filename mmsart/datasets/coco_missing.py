@@ -28,8 +28,9 @@ def count_missing(coco: CocoFile) -> dict[str, int]:
 def fill_in(coco: CocoFile) -> CocoFile:
     """Measure boxes and areas that are missing, and number annotations without an id.
 
-    What is there, right or wrong, stays, and so does what a bad mask leaves unknown; see
-    :func:`mmsart.datasets.coco_file.find_problems`.
+    An area of 0, as scripts put it in the place of one, is missing too: mmdet leaves such
+    annotations out. What else is there, right or wrong, stays, and so does what a bad mask leaves
+    unknown; see :func:`mmsart.datasets.coco_file.find_problems`.
 
     Args:
         coco: the file, of which nothing is checked.
@@ -38,6 +39,8 @@ def fill_in(coco: CocoFile) -> CocoFile:
         The same with annotations filled in; a warning counts them.
     """
     counts = count_missing(coco)
+    if zeros := sum(each.get('area') == 0 for each in coco.annotations):
+        counts['an area above 0'] = zeros
     if not counts:
         return coco
     annotations = [dict(each) for each in coco.annotations]
@@ -60,7 +63,7 @@ def _measure(coco: CocoFile, annotations: list[Record]) -> None:
     of_image: dict[Any, list[Record]] = defaultdict(list)
     for each in annotations:
         owner = each.get('image_id')
-        if is_id(owner) and owner in images and not set(MEASURED) <= set(each):
+        if is_id(owner) and owner in images and any(_lacks(each, key) for key in MEASURED):
             of_image[owner].append(each)
     for img_id, records in of_image.items():
         size = int(images[img_id]['height']), int(images[img_id]['width'])
@@ -69,5 +72,9 @@ def _measure(coco: CocoFile, annotations: list[Record]) -> None:
         good = [each for number, each in enumerate(records) if number not in bad]
         masks = PatchMasks.from_coco([each['segmentation'] for each in good], *size)
         for each, box, area in zip(good, masks.boxes.tolist(), masks.areas.tolist(), strict=True):
-            each.setdefault('bbox', [box[0], box[1], box[2] - box[0], box[3] - box[1]])
-            each.setdefault('area', area)
+            measured = dict(area=area, bbox=[box[0], box[1], box[2] - box[0], box[3] - box[1]])
+            each.update({key: measured[key] for key in MEASURED if _lacks(each, key)})
+
+
+def _lacks(annotation: Record, key: str) -> bool:
+    return key not in annotation or (key == 'area' and annotation[key] == 0)

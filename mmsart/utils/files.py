@@ -3,6 +3,7 @@ import json
 import os
 import secrets
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,7 +135,7 @@ def read_json(path: str | os.PathLike, expected: str) -> Any:
     """Read a JSON file that a user may have named or changed.
 
     Args:
-        path: the file.
+        path: the file, in any encoding of Unicode, with or without a byte-order mark.
         expected: what it should hold, for the message.
 
     Returns:
@@ -142,15 +143,25 @@ def read_json(path: str | os.PathLike, expected: str) -> Any:
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: it is no JSON.
+        UserError: it is no JSON, or names a key twice, of which one would count.
     """
     path = Path(path)
     if not path.is_file():
         raise missing(path, expected)
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+        return json.loads(path.read_bytes(), object_pairs_hook=_as_dict)
+    except UserError as error:
+        raise UserError(f'{path}: {error}') from error
+    except (ValueError, RecursionError) as error:
         raise UserError(f'{path}: expected JSON, found: {error}') from error
+
+
+def _as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise UserError(f'{twice}: found it twice, expected it once')
+    return found
 
 
 def readable(name: str) -> str:

@@ -97,6 +97,8 @@ BAD = {
     'a box inside out': (dict(annotations__0__bbox=[60, 40, -40, -30]), 'annotation 1: bbox'),
     'corners': (dict(annotations__0__bbox=[20, 10, 80, 96]),  # x1, y1, x2, y2 of another cell
                 'annotation 1: bbox: found [20, 10, 80, 96], expected about [20, 10, 40, 30]'),
+    'its own corners': (dict(annotations__0__bbox=[20, 10, 60, 40]), 'bbox: found [20, 10, 60, 40] '
+                        'as x1, y1, x2, y2, expected about [20, 10, 40, 30]'),
     'a box elsewhere': (dict(annotations__1__bbox=[60, 60, 9, 9]),
                         'annotation 2: bbox: found [60, 60, 9, 9], expected about [1, 2, 2, 2]'),
     # records
@@ -248,10 +250,30 @@ def test_a_filter_that_leaves_nothing_is_named(tmp_path):
 
 
 def test_what_mmdet_leaves_out_is_said(tmp_path):
-    write_folder(tmp_path, annotations__1__area=0)
+    write_folder(tmp_path, annotations__1__bbox=[1, 2, 0.5, 2])
     with pytest.warns(UserWarning, match='1 annotations left out, .* the first is 2'):
         dataset = build(folder=tmp_path)
     assert [len(each['instances']) for each in dataset] == [1, 0]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_file_of_which_nothing_is_left_is_refused(tmp_path, kind):
+    write_folder(tmp_path, annotations__1__bbox=[1, 2, 0.5, 2], annotations__0__iscrowd=1)
+    with (pytest.warns(UserWarning, match='left out'), pytest.raises(UserError, match=(
+            r'found 2, but all of them are left out, .* cells of shsy5y, astro, cort to'))):
+        check(tmp_path, kind)
+    write_folder(tmp_path, annotations__1__category_id=1)
+    with pytest.raises(UserError, match='of other classes, expected cells of cort to'):
+        check(tmp_path, kind, classes=('cort',))
+
+
+def test_an_area_of_0_is_that_of_the_mask(tmp_path):
+    write_folder(tmp_path, annotations__0__area=0, annotations__1__area=0.0)
+    with pytest.warns(UserWarning, match='annotations without an area above 0: 2; boxes and areas'):
+        dataset = build(folder=tmp_path)
+    assert_good(dataset)
+    filled = fill_in(read_coco(tmp_path / 'coco.json')).annotations
+    assert [each['area'] for each in filled] == [30 * 40, 4]
 
 
 def with_a_third(**changes):

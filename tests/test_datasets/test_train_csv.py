@@ -35,7 +35,7 @@ def test_images_are_sorted_and_keep_their_instances(write_table):
 
 
 def test_a_blank_sample_is_a_group_of_its_own(write_table):
-    root = write_table([dict(id='a', sample_id=''), dict(id='b', sample_id='')])
+    root = write_table([dict(id='a', sample_id=''), dict(id='b', sample_id=' ')])
     assert read_train_csv(root / 'train.csv').sample_ids.tolist() == ['a', 'b']
 
 

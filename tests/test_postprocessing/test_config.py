@@ -49,6 +49,25 @@ def test_file_round_trip(tmp_path):
     assert load_postprocess(None, CLASSES) == complete_config({}, CLASSES)
 
 
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+def test_the_file_may_come_from_any_editor(tmp_path, encoding):
+    path = tmp_path / 'notepad.json'
+    path.write_text('{"score_thr": 0.5}', encoding=encoding)
+    assert load_postprocess(path, CLASSES) == complete_config({'score_thr': 0.5}, CLASSES)
+
+
+@pytest.mark.parametrize(('text', 'problem'), [
+    ('{"min_area": 1, "score_thr": 0.5, "min_area": 2}', 'min_area: found it twice, expected it'),
+    ('{"min_area": {"cort": 1, "cort": 2}}', 'cort: found it twice'),
+    ('[' * 100_000, 'expected JSON, found: maximum recursion depth'),
+    (b'{"score_thr": "\xe9"}', 'expected JSON, found: ')])
+def test_a_file_that_means_nothing_or_two_things_is_named(tmp_path, text, problem):
+    path = tmp_path / 'bad.json'
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=rf'bad\.json: {problem}'):
+        load_postprocess(path, CLASSES)
+
+
 def test_bad_files(tmp_path):
     with pytest.raises(MissingFileError, match='nowhere'):
         load_postprocess(tmp_path / 'nowhere.json', CLASSES)
