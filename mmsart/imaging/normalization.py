@@ -99,8 +99,9 @@ def find_normalization(
         normalize: see :data:`Normalize`.
 
     Returns:
-        8 bits as they are; deeper ones by the 0.1 and 99.9 percentile of the whole series. Of 32
-        bits and more, at most 16.8 million values are looked at, evenly spread.
+        8 bits as they are; deeper ones by the 0.1 and 99.9 percentile of the whole series, or by
+        minimum and maximum where all but a few values are the same. Of 32 bits and more, at most
+        16.8 million values are looked at for percentiles, evenly spread.
 
     Raises:
         UserError: limits that are not in order, values that do not fit 8 bits with ``'none'``,
@@ -119,13 +120,20 @@ def find_normalization(
                 raise UserError(f'{name}: found grey values of {low:g} to {high:g}, expected 0 to '
                                 '255 with --normalize none, or --normalize LO HI')
         return Normalization(0, 255, 'none')
-    low, high = (_integer_percentiles(planes) if dtype.kind in 'ui' and dtype.itemsize <= 2
-                 else _sampled_percentiles(name, planes, count))
+    low, high, *extremes = (
+        _integer_percentiles(planes) if dtype.kind in 'ui' and dtype.itemsize <= 2
+        else _sampled_percentiles(name, planes, count))
+    if low == high and extremes[0] < extremes[1]:  # such as a few cells in the dark
+        return Normalization(extremes[0], extremes[1], 'minimum and maximum')
     return Normalization(low, high, 'percentiles {:g} and {:g}'.format(*PERCENTILES))
 
 
 def _integer_percentiles(planes: Iterable[np.ndarray]) -> list[float]:
-    """Compute numpy's percentiles from a histogram, a plane in memory at a time."""
+    """Compute numpy's percentiles from a histogram, a plane in memory at a time.
+
+    Returns:
+        The percentiles, the smallest value and the largest.
+    """
     counts, offset = np.zeros(1 << 16, np.int64), 0
     for plane in planes:
         offset = int(np.iinfo(plane.dtype).min)
@@ -138,13 +146,24 @@ def _integer_percentiles(planes: Iterable[np.ndarray]) -> list[float]:
         rank = percentile / 100 * (ends[-1] - 1)
         below, above = np.searchsorted(ends, [np.floor(rank), np.ceil(rank)], side='right')
         found.append(float(below + (above - below) * (rank % 1) + offset))
-    return found
+    return [*found, *(float(value + offset) for value in np.flatnonzero(counts)[[0, -1]])]
 
 
 def _sampled_percentiles(name: str, planes: Iterable[np.ndarray], count: int) -> list[float]:
+    """Compute numpy's percentiles of values at equal distances.
+
+    Returns:
+        The percentiles, the smallest value of all and the largest.
+    """
     step = -(-count // MAX_VALUES)
-    values = np.concatenate([plane.ravel()[::step] for plane in planes]).astype(np.float64)
+    samples, low, high = [], math.inf, -math.inf
+    for plane in planes:
+        samples.append(plane.ravel()[::step].copy())  # a view would keep the plane
+        finite = plane[np.isfinite(plane)]
+        if len(finite):
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    values = np.concatenate(samples).astype(np.float64)
     values = values[np.isfinite(values)]
     if not len(values):
         raise UserError(f'{name}: found no grey value that is finite, expected some')
-    return np.percentile(values, PERCENTILES).tolist()
+    return [*np.percentile(values, PERCENTILES).tolist(), low, high]

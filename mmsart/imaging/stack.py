@@ -44,8 +44,8 @@ class ImageStack:
         source: planes and what is known about them.
         axes: a letter an axis in the order of the file, of ``T``, ``Z``, ``C``, ``Y``, ``X`` and
             ``S``, in place of what the file says.
-        channel: channel to segment, by its number (from 0) or name; of colours 0, 1 and 2 are
-            red, green and blue.
+        channel: channel to segment, by its number (from 0), name, or a text with ``#`` and its
+            number; of colours 0, 1 and 2 are red, green and blue.
         normalize: see :data:`~mmsart.imaging.normalization.Normalize`.
         pixel_size: micrometres, in place of what the file says.
 
@@ -194,19 +194,28 @@ class ImageStack:
     def _choose_of(self, channel: int | str | None, count: int, names: tuple[str, ...]) -> int:
         if channel is None:
             known = f' ({", ".join(names)})' if names else ''
+            named = ' or a name' if names and len(set(names)) == count else ''
             raise UserError(f'{self.name}: found {count} channels{known}, expected --channel with '
-                            f'one of 0 to {count - 1}' + (' or a name' if names else ''))
+                            f'one of 0 to {count - 1}{named}')
         return self._find_channel(channel, count, names)
 
     def _find_channel(self, channel: int | str, count: int, names: tuple[str, ...]) -> int:
-        by_name = {name.lower(): number for number, name in enumerate(names)}
-        if str(channel).lower() in by_name:
-            return by_name[str(channel).lower()]
-        if str(channel).isdecimal() and int(channel) < count:
-            return int(channel)
-        known = ', '.join(names) or f'0 to {count - 1}'
+        text = str(channel)
+        digits = text.removeprefix('#')
+        number = int(digits) if digits.isdecimal() and int(digits) < count else None
+        named = [place for place, name in enumerate(names)
+                 if isinstance(channel, str) and name.lower() == text.lower()]
+        found = set(named) if number is None else {number, *named}
+        if len(found) == 1:
+            return found.pop()
+        place = f'{self.name}: --channel: found {channel!r}'
+        if found:
+            numbers = ' or '.join(f'#{each}' for each in sorted(found))
+            raise UserError(f'{place}, which stands for several of {", ".join(names)}, expected '
+                            f'{numbers}, counted from 0')
+        known = ', '.join(names) if len(set(names)) == count else f'0 to {count - 1}'
         expected = f'one of {known}' if count > 1 else 'no such option, since it has one channel'
-        raise UserError(f'{self.name}: --channel: found {channel!r}, expected {expected}')
+        raise UserError(f'{place}, expected {expected}')
 
     def _choose_pixel_size(self, given: float | None) -> PixelSize | None:
         check_pixel_size(given)

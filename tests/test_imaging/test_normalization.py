@@ -1,4 +1,6 @@
 """Scaling of grey values: exact percentiles, plane by plane."""
+import weakref
+
 import numpy as np
 import pytest
 
@@ -76,3 +78,27 @@ def test_large_float_images_are_sampled_evenly(monkeypatch):
     found = find(values)
     assert found.low == pytest.approx(0.001, abs=0.005)
     assert found.high == pytest.approx(0.999, abs=0.005)
+
+
+@pytest.mark.parametrize('dtype', [np.uint16, np.int16, np.int32, np.float32])
+def test_a_few_bright_pixels_in_the_dark_are_seen(dtype):
+    values = np.full((2, 64, 64), 7, dtype)
+    values[1, 10, 10:13] = 500, 900, 3000
+    found = find(values)
+    assert (found.low, found.high, found.source) == (7, 3000, 'minimum and maximum')
+    assert found(values[1])[10, 9:14].tolist() == [0, 42, 76, 255, 0]
+
+
+def test_planes_of_32_bits_are_let_go():
+    """What is kept of each for the percentiles is no view that holds it."""
+    planes, peaks = [], []
+
+    def read():
+        for number in range(8):
+            plane = np.full((512, 512), number, np.float32)
+            planes.append(weakref.ref(plane))
+            peaks.append(sum(each() is not None for each in planes))
+            yield plane
+
+    find_normalization('x.tif', np.dtype(np.float32), read(), 1 << 26)
+    assert max(peaks) <= 3

@@ -45,6 +45,14 @@ def test_colours_are_those_that_the_network_was_trained_with(tmp_path, suffix):
     np.testing.assert_array_equal(frame.raw, cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
 
 
+def test_every_pixel_alike_is_told(tmp_path):
+    for pixels, notes in ((STACK[:, :1, :1] * 0 + 7, ('every pixel has the grey value 7',)),
+                          (np.append(np.full(99999, 7), 9).reshape(1, 100, 1000), ())):
+        tifffile.imwrite(tmp_path / 'a.tif', np.broadcast_to(pixels[0], (100, 1000)).astype('u2'))
+        with open_image(tmp_path / 'a.tif') as stack:
+            assert (stack.warnings, stack[0].image.max()) == (notes, 0 if notes else 255)
+
+
 def test_grey_in_three_channels_is_grey(tmp_path):
     Image.fromarray(GREY).convert('RGB').save(tmp_path / 'a.png')
     np.testing.assert_array_equal(only(tmp_path / 'a.png').image, GREY)
@@ -355,6 +363,30 @@ def test_a_channel_that_is_not_there(tmp_path, channel):
     tifffile.imwrite(tmp_path / 'a.tif', STACK, imagej=True, metadata={'axes': 'CYX'})
     with pytest.raises(UserError, match=r'--channel: found .* expected one of 0 to 3'):
         open_image(tmp_path / 'a.tif', channel=channel)
+
+
+@pytest.mark.parametrize(('names', 'channel', 'number'), [
+    (['1', '2', '3'], 1, 1), (['1', '2', '3'], '0', 0), (['1', '2', '3'], '#1', 1),
+    (['1', '2', '3'], '3', 2), (['0', '1', '2'], '1', 1), (['Gray', 'Gray', 'PH'], 'ph', 2),
+    (['Gray', 'Gray', 'PH'], 1, 1), (['Gray', 'Gray', 'PH'], '#0', 0), (['a', 'b', 'c'], 'B', 1)])
+def test_channels_by_number_and_by_name(tmp_path, names, channel, number):
+    tifffile.imwrite(tmp_path / 'a.ome.tif', STACK[:3], photometric='minisblack', metadata={
+        'axes': 'CYX', 'Channel': {'Name': names}})
+    with open_image(tmp_path / 'a.ome.tif', channel=channel) as stack:
+        np.testing.assert_array_equal(stack[0].raw, STACK[number])
+
+
+@pytest.mark.parametrize(('names', 'channel', 'expected'), [
+    (['1', '2', '3'], '1', r"found '1', which stands for several of 1, 2, 3, expected #0 or #1, co"),
+    (['Gray', 'Gray', 'PH'], 'gray', r"found 'gray', which stands .* expected #0 or #1, counted f"),
+    (['Gray', 'Gray', 'PH'], None, r'\(Gray, Gray, PH\), expected --channel with one of 0 to 2$'),
+    (['Gray', 'Gray', 'PH'], 'red', r"found 'red', expected one of 0 to 2"),
+    (['a', 'b', 'c'], '#3', "found '#3', expected one of a, b, c")])
+def test_a_channel_that_may_be_either_is_refused(tmp_path, names, channel, expected):
+    tifffile.imwrite(tmp_path / 'a.ome.tif', STACK[:3], photometric='minisblack', metadata={
+        'axes': 'CYX', 'Channel': {'Name': names}})
+    with pytest.raises(UserError, match=expected):
+        open_image(tmp_path / 'a.ome.tif', channel=channel)
 
 
 def test_names_of_other_channels_than_there_are(tmp_path):
