@@ -5,7 +5,7 @@ import inspect
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -79,8 +79,10 @@ class Request:
     Attributes:
         image: a file or an array.
         read: how it is read.
-        name: what results call it; by default the file's name.
-        img_id: what a submission calls it; by default the name without its ending.
+        name: what results call it; by default the file's name, of one of several images in it
+            with ``#`` and its number.
+        img_id: what a submission calls it, and how files of its results begin; by default the name
+            without its ending, and ``_s`` and the number.
     """
 
     image: Image
@@ -91,14 +93,21 @@ class Request:
     @property
     def shown_name(self) -> str:
         """The name, as given or the file's."""
-        if self.name or isinstance(self.image, np.ndarray):
-            return self.name or 'array'
-        return os.path.basename(os.fspath(self.image))
+        return self.name or self._own_name + (
+            '' if self.read.series is None else f'#{self.read.series}')
 
     @property
     def shown_id(self) -> str:
-        """The id, as given or the file's."""
-        return self.img_id or image_id(self.shown_name)
+        """The id, as given or the name's."""
+        if self.img_id or self.name or self.read.series is None:
+            return self.img_id or image_id(self.name or self._own_name)
+        return f'{image_id(self._own_name)}_s{self.read.series}'
+
+    @property
+    def _own_name(self) -> str:
+        if isinstance(self.image, np.ndarray):
+            return 'array'
+        return os.path.basename(os.fspath(self.image))
 
 
 class RawPlane:
@@ -172,18 +181,21 @@ class Segmentation(ImageResult):
         return draw_overlay(self.frames[frame], self, fill=fill, numbers=numbers)
 
     def save(self, folder: str | os.PathLike, formats: Sequence[str] = DEFAULT_FORMATS,
-             options: SaveOptions | None = None) -> list[Path]:
+             options: SaveOptions | None = None, stem: str = '') -> list[Path]:
         """Write the cells to a folder; see :func:`mmsart.formats.saving.save_result`.
 
         Args:
             folder: where; made if it is missing.
             formats: names of formats.
             options: of formats that leave a choice.
+            stem: how the files' names begin; by default the id of the image, which no two of a
+                list that was looked at together have in common.
 
         Returns:
             The files.
         """
-        return save_result(self, folder, image_id(self.name), formats, options)
+        stem = stem or self.frames[0].detections.img_id or image_id(self.name)
+        return save_result(self, folder, stem, formats, options)
 
     def close(self) -> None:
         """Close the file; grey values of a stack cannot be read any more."""
@@ -247,28 +259,40 @@ class CellSegmenter:
         """Names in label order."""
         return self.source.classes
 
-    def __call__(self, image: Image | Sequence[Image], **options: Any) -> Any:
+    def __call__(self, image: Image | Sequence[Image], *, name: str | Sequence[str] = '',
+                 **options: Any) -> Any:
         """Find the cells of an image or of several.
 
         Args:
             image: a file, an array (h, w) or (h, w, 3) RGB, or a list of these.
+            name: what results call it, of a list a name each; by default the file's, or
+                ``'array'``.
             **options: see :class:`ReadOptions`.
 
         Returns:
-            A :class:`Segmentation`, or a list of them.
+            A :class:`Segmentation`, or a list of them, whose files are told apart by the place in
+            the list where they would have one name.
 
         Raises:
-            UserError: a file cannot be read, or not without an option that the line names.
+            UserError: a file cannot be read, or not without an option that the line names, or there
+                are more or fewer names than images.
         """
-        if not isinstance(image, str | os.PathLike | np.ndarray):
-            if not isinstance(image, Iterable) or isinstance(image, bytes | torch.Tensor):
-                raise UserError(f'image: found {type(image).__name__}, expected a file, an array '
-                                '(numpy.asarray makes one) or a list of these')
-            return [self(each, **options) for each in image]
-        _, found = next(self.stream([Request(image, ReadOptions(**options))]))
-        if isinstance(found, UserError):
-            raise found
-        return found
+        if isinstance(image, str | os.PathLike | np.ndarray):
+            if not isinstance(name, str):
+                raise UserError(f'name: found {type(name).__name__}, expected a text for one image')
+            return self._look_at(_requests([image], name, options))[0]
+        if not isinstance(image, Iterable) or isinstance(image, bytes | torch.Tensor):
+            raise _no_image(image)
+        return self._look_at(_requests(list(image), name, options))
+
+    def _look_at(self, requests: Sequence[Request]) -> list[Segmentation]:
+        results = []
+        for request in requests:  # one by one, so that those after a broken file cost nothing
+            _, found = next(self.stream([request]))
+            if isinstance(found, UserError):
+                raise found
+            results.append(found)
+        return results
 
     def stream(
             self, requests: Iterable[Request],
@@ -313,6 +337,38 @@ class CellSegmenter:
                     if watch is not None:
                         watch(request, place, len(crops) * len(image.stack))
                     yield crop
+
+
+def _requests(images: Sequence[Image], names: str | Sequence[str],
+              options: Mapping[str, Any]) -> list[Request]:
+    """Ask for several images; those that would have one id get their place in the list behind it.
+
+    Raises:
+        UserError: one is no image, or there are more or fewer names than images.
+    """
+    for image in images:
+        if not isinstance(image, str | os.PathLike | np.ndarray):
+            raise _no_image(image)
+    given = [''] * len(images) if names == '' else [names] if isinstance(names, str) else names
+    if len(given) != len(images):
+        raise UserError(f'name: found {len(given)} for {len(images)} images, expected one for each')
+    read = ReadOptions(**options)
+    requests = [Request(image, read, name) for image, name in zip(images, given, strict=True)]
+    taken = Counter(request.shown_id.casefold() for request in requests)
+
+    def with_place(request: Request, place: int) -> Request:
+        own = f'{request.shown_id}_{place:0{len(str(len(images) - 1))}d}'
+        while own.casefold() in taken:
+            own += '_'
+        return replace(request, img_id=own)
+
+    return [with_place(request, place) if taken[request.shown_id.casefold()] > 1 else request
+            for place, request in enumerate(requests)]
+
+
+def _no_image(found: Any) -> UserError:
+    return UserError(f'image: found {type(found).__name__}, expected a file, an array '
+                     '(numpy.asarray makes one) or a list of these')
 
 
 @dataclass(frozen=True)
@@ -403,7 +459,8 @@ class _OpenImage:
             pixel_size_source=stack.pixel_size.source if stack.pixel_size else '',
             display_range=stack.display_range,
             seconds=time.perf_counter() - self.started, warnings=[*stack.warnings, *self._notes()],
-            normalization=stack.normalization, caps=tuple(sorted(self._caps)),
+            num_channels=stack.num_channels, normalization=stack.normalization,
+            caps=tuple(sorted(self._caps)),
             stack=stack if self._raw is None else None,
             kept=tuple(self._kept[number] for number in sorted(self._kept)))
 

@@ -34,7 +34,7 @@ def write_pseudo_labels(
         By class: how many images and how many cells there are.
     """
     counts: dict[str, tuple[int, int]] = {}
-    with atomic_write(path) as temporary, temporary.open('w', newline='') as file:
+    with atomic_write(path) as temporary, temporary.open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow([*REQUIRED_COLUMNS, WEIGHT_COLUMN])
         for image in images:

@@ -64,7 +64,8 @@ def open_result(library: Library, item: Item, img_id: str = '') -> Iterator[Imag
             frames.store(number, library.cells(item, number, keep=False))
         yield ImageResult(
             item.name, frames, facts.classes, facts.palette, facts.pixel_size,
-            facts.pixel_size_source, stack.display_range, facts.seconds, facts.warnings)
+            facts.pixel_size_source, stack.display_range, facts.seconds, facts.warnings,
+            stack.num_channels)
 
 
 class _StoredFrames(Sequence[FrameResult]):

@@ -21,7 +21,8 @@ def write_imagej_rois(path: str | os.PathLike, result: ImageResult) -> None:
     give the label image, pixel for pixel. The name is the cell's label, the group its class (from
     1), the properties hold class and score. ImageJ has colours of its own for groups; for other
     readers the stroke has the class's. In a stack the region stands on its slice, or on its z and
-    t in a hyperstack, and the file's name in the ZIP begins with them.
+    t in a hyperstack, which a series of several channels is too, and the file's name in the ZIP
+    begins with them.
 
     Args:
         path: the file to write.
@@ -42,7 +43,7 @@ def write_imagej_rois(path: str | os.PathLike, result: ImageResult) -> None:
                 roi = _make_roi(frame, index, result)
                 if roi is None:
                     continue
-                _set_position(roi, frame, number, result.stack_size)
+                _set_position(roi, frame, number, result)
                 entry = zipfile.ZipInfo(f'{prefix}_{roi.name}.roi'.lstrip('_'))  # without a time
                 archive.writestr(entry, roi.tobytes(), zipfile.ZIP_DEFLATED)
 
@@ -98,10 +99,13 @@ def _boxed(roitype: roifile.ROI_TYPE, corners: np.ndarray) -> roifile.ImagejRoi:
 
 
 def _set_position(roi: roifile.ImagejRoi, frame: FrameResult, number: int,
-                  stack_size: tuple[int, int]) -> None:
-    """Put a region on its slice, counted from 1; ImageJ reads z and t in hyperstacks alone."""
-    num_t, num_z = stack_size
-    if num_t > 1 and num_z > 1:
+                  result: ImageResult) -> None:
+    """Put a region on its slice, counted from 1; ImageJ reads z and t in hyperstacks alone.
+
+    A file of several channels is a hyperstack too. The region stands on all of its channels.
+    """
+    lengths = (*result.stack_size, result.num_channels)
+    if sum(length > 1 for length in lengths) > 1:
         roi.t_position, roi.z_position = frame.t + 1, frame.z + 1
-    elif num_t > 1 or num_z > 1:
+    elif max(result.stack_size) > 1:
         roi.position = number

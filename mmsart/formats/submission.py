@@ -109,7 +109,7 @@ def write_submission(
         raise UserError(
             f'{path}: image {missing[0]!r} has no predictions, expected {len(expected)} images, '
             f'found {len(rows)}')
-    with atomic_write(path) as temporary, temporary.open('w', newline='') as file:
+    with atomic_write(path) as temporary, temporary.open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(HEADER)
         for img_id in image_ids:
@@ -139,7 +139,7 @@ def merge_submissions(paths: Iterable[str | os.PathLike], path: str | os.PathLik
                 raise UserError(f'{part.path}: image {img_id!r} is in {owner[img_id]} too, '
                                 'expected each image in one file')
         rows += zip(part.ids, part.predicted, strict=True)
-    with atomic_write(path) as temporary, temporary.open('w', newline='') as file:
+    with atomic_write(path) as temporary, temporary.open('w', newline='', encoding='utf-8') as file:
         csv.writer(file, lineterminator='\n').writerows([HEADER, *rows])
     return len(rows)
 

@@ -53,8 +53,8 @@ def find_inputs(
         The images in the order of `inputs`, in folders by name, each once; where OME-TIFF spreads
         one over several files, the first of them. Names that differ in nothing but their ending
         keep it in their stem, as ``a_png`` and ``a_tif``; very long ones are cut there. No two
-        stems are the same, not even on a disk for which ``A`` and ``a`` are,
-        and none is that of a frame of another image, were it a stack.
+        stems are the same, not even on a disk for which ``A`` and ``a`` are, and none is that of a
+        frame of another image, were it a stack.
 
     Raises:
         MissingFileError: there is no such file or folder, or no image in it.
@@ -176,7 +176,9 @@ def _exclude_below(folder: Path, exclude: Path | None) -> Path | None:
 def _match(pattern: Path, exclude: Path | None) -> Iterator[tuple[Path, str]]:
     """Yield the images that a pattern stands for, with their paths below its fixed part."""
     parts = pattern.parts
-    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    # A name with brackets is a folder first, where there is one.
+    fixed = next((i for i, part in enumerate(parts)
+                  if glob.has_magic(part) and not Path(*parts[:i + 1]).exists()), len(parts) - 1)
     root = Path(*parts[:fixed])
     exclude = _exclude_below(root, exclude)
     # Python's versions differ in what ** in a part of a name or at the end means.

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
+from PIL.ExifTags import Base
 
 from mmsart.imaging.errors import reading
 from mmsart.imaging.source import Source
+from mmsart.imaging.tiff import ORIENTATIONS
 from mmsart.utils.errors import UserError
 
 MAX_PIXELS = 1 << 32  # what a header may claim; Pillow's own limit is below that of a mosaic
@@ -58,7 +60,10 @@ class RasterFile:
             import imagecodecs  # tens of megabytes, for a kind of file that is rare
 
             with open(self.path, 'rb') as file, reading(self.path, 'image'):
-                return imagecodecs.png_decode(file.read()), ()
+                pixels = imagecodecs.png_decode(file.read())
+            with _open(self.path) as image, reading(self.path, 'image'):
+                turn = ORIENTATIONS.get(image.getexif().get(Base.Orientation, 1), ORIENTATIONS[1])
+            return turn(pixels), ()
         with _open(self.path) as image, reading(self.path, 'image'):
             shown = ImageSequence.Iterator(image)[frame]
             turned = ImageOps.exif_transpose(shown)

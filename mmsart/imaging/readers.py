@@ -65,7 +65,7 @@ def open_image(
     packages of the extras ``czi``, ``nd2`` and ``lif`` these formats.
 
     Args:
-        image: a file, or an array (h, w), (h, w, 3) RGB, or with more axes in front.
+        image: a file, or an array (h, w), (h, w, 1), (h, w, 3) RGB, or with more axes in front.
         axes: what the axes of the file are; see :class:`~mmsart.imaging.stack.ImageStack`.
         channel: number or name of the channel to look at.
         series: number of the image, from 0, where a file holds several.
@@ -86,7 +86,9 @@ def open_image(
         4 T uint8
     """
     if isinstance(image, np.ndarray):
-        _check_array(image)
+        _check_array(image, axes)
+        if axes is None and image.ndim > 2 and image.shape[-1] == 1:
+            image = image[..., 0]  # grey values, as Keras and scikit-image may have them
         return ImageStack(array_source(image), axes, channel, normalize, pixel_size)
     file = open_file(image)
     try:
@@ -115,10 +117,13 @@ def count_series(path: str | os.PathLike) -> int:
     return len(file.series)
 
 
-def _check_array(array: np.ndarray) -> None:
+def _check_array(array: np.ndarray, axes: str | None) -> None:
     if array.ndim < 2 or not array.size or array.dtype.kind not in 'buif':
         raise UserError(f'array: found {array.dtype} of shape {array.shape}, expected numbers of '
                         'shape (h, w), (h, w, 3) or with more axes in front')
+    if axes is None and array.ndim == 3 and array.shape[-1] == 2:
+        raise UserError(f'array: found shape {array.shape}, expected --axes YXC and --channel N if '
+                        'the last axis is channels, or else a letter for each of the axes')
 
 
 def _choose_series(path: str, names: tuple[str, ...], number: int | None) -> int:

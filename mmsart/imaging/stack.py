@@ -56,6 +56,7 @@ class ImageStack:
         height: of each frame in pixels.
         width: of each frame in pixels.
         channel: name or number of the channel; None where there is one alone.
+        num_channels: how many the file has; colours are one.
         pixel_size: of each frame; None if nobody says.
         normalization: how grey values became 8 bits.
         warnings: lines for the reader of results.
@@ -76,6 +77,8 @@ class ImageStack:
         self._sample: int | None = None
         self._channel = 0
         self.channel = self._choose_channel(channel)
+        self.num_channels = self._lengths.get('C', 1) * (
+            1 if self._source.colours else self._lengths.get('S', 1))
         self.height, self.width = self._lengths['Y'], self._lengths['X']
         self.axes = ''.join(axis for axis in FRAME_AXES if self._lengths.get(axis, 1) > 1)
         self.sizes = {axis: self._lengths[axis] for axis in self.axes}

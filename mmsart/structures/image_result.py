@@ -66,6 +66,7 @@ class ImageResult:
             percentiles 0.1 and 99.9 of each frame.
         seconds: time that the prediction took; None where it was not measured.
         warnings: one line each.
+        num_channels: of the file, of which `frames` show one.
 
     Raises:
         ValueError: there is no frame, frames differ in size, some are missing from the stack, or
@@ -81,6 +82,7 @@ class ImageResult:
     display_range: tuple[float, float] | None = None
     seconds: float | None = None
     warnings: Sequence[str] = ()
+    num_channels: int = 1
 
     def __post_init__(self) -> None:
         if not self.frames:

@@ -123,6 +123,42 @@ def test_files_arrays_and_lists(segmenter, tmp_path):
     assert (first.name, second.name, third.name) == ('a.tif', 'a.png', 'array')
 
 
+def test_no_result_of_a_list_takes_the_files_of_another(segmenter, tmp_path):
+    image = noise(64, 64)
+    for name in ('x/a.png', 'y/A.png', 'b.tif', 'a_0.bmp'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), image)
+    images = [tmp_path / 'x/a.png', image, tmp_path / 'y/A.png', image, tmp_path / 'b.tif',
+              tmp_path / 'a_0.bmp']
+    results = segmenter(images)
+    files = [path.name for result in results for path in result.save(tmp_path / 'out', ['labels'])]
+    assert files == [f'{stem}_masks.tif' for stem in (
+        'a_0_', 'array_1', 'A_2', 'array_3', 'b', 'a_0')]
+    named = segmenter([image, image], name=['dish 1.tif', 'dish 2'])
+    assert [result.name for result in named] == ['dish 1.tif', 'dish 2']
+    assert [result.save(tmp_path, ['labels'])[0].name for result in named] == [
+        'dish 1_masks.tif', 'dish 2_masks.tif']
+    alone = segmenter(image, name='plate 2/dish 1')
+    assert (alone.name, alone.save(tmp_path, ['labels'])[0].name) == (
+        'plate 2/dish 1', 'dish 1_masks.tif')
+    assert alone.save(tmp_path, ['labels'], stem='mine')[0].name == 'mine_masks.tif'
+    for wrong in ('a', ['a'], ['a', 'b', 'c']):
+        with pytest.raises(UserError, match='for 2 images, expected one for each'):
+            segmenter([image, image], name=wrong)
+    with pytest.raises(UserError, match='name: found list, expected a text for one image'):
+        segmenter(image, name=['a'])
+
+
+def test_results_of_an_image_of_several_in_a_file(segmenter, tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif') as writer:
+        for size in (64, 70):
+            writer.write(noise(64, size))
+    found = [segmenter(tmp_path / 'a.tif', series=number) for number in range(2)]
+    assert [result.name for result in found] == ['a.tif#0', 'a.tif#1']
+    assert [result.save(tmp_path, ['labels'])[0].name for result in found] == [
+        'a_s0_masks.tif', 'a_s1_masks.tif']
+
+
 def test_results_of_single_pictures_hold_no_file_open(segmenter, tmp_path):
     """A list may be longer than the number of files that may be open."""
     for name, options in (('a.tif', {}), ('b.tif', {'compression': 'zlib'})):

@@ -1,3 +1,4 @@
+import dataclasses
 import zipfile
 
 import numpy as np
@@ -88,6 +89,18 @@ def test_positions_in_a_stack(tmp_path, num_t, num_z):
     assert len(set(names)) == len(names)
     assert names[0] == {(3, 1): 't00_1.roi', (1, 3): 'z00_1.roi', (2, 2): 't00_z00_1.roi'}[
         num_t, num_z]
+
+
+@pytest.mark.parametrize(('num_t', 'num_z', 'num_channels'), [(3, 1, 2), (1, 3, 2), (1, 1, 2)])
+def test_positions_in_a_file_of_several_channels(tmp_path, num_t, num_z, num_channels):
+    """By number, they would stand on slices of other channels and times."""
+    result = dataclasses.replace(random_result(4, num_t, num_z), num_channels=num_channels)
+    write_imagej_rois(tmp_path / 'x.zip', result)
+    regions = roifile.roiread(tmp_path / 'x.zip')
+    expected = [(0, 0, frame.z + 1, frame.t + 1) if num_t * num_z > 1 else (0, 0, 0, 0)
+                for frame in result.frames for _ in range(len(frame.detections))]
+    assert [(roi.position, roi.c_position, roi.z_position, roi.t_position)
+            for roi in regions] == expected
 
 
 def cell_at(x, y, size):

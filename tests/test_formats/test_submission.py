@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsart.datasets.classes import CLASSES
-from mmsart.formats.submission import Submission, read_submission, write_submission
+from mmsart.formats.submission import (
+    Submission,
+    merge_submissions,
+    read_submission,
+    write_submission,
+)
 from mmsart.formats.submission_check import check_submission
 from mmsart.postprocessing import PostProcessor
 from mmsart.structures.detections import Detections
@@ -159,3 +165,15 @@ def test_ten_thousand_sets_share_no_pixel(tmp_path):
     for config in CONFIGS:
         scenes = [random_detections(rng) for _ in range(10_000 // len(CONFIGS))]
         assert_submittable(tmp_path / 's.csv', scenes, config)
+
+
+def test_ids_in_any_script_on_systems_of_another(tmp_path, monkeypatch):
+    """Where text files are not UTF-8 unless one says so."""
+    right = Path.open
+    monkeypatch.setattr(Path, 'open', lambda path, mode='r', **options: right(
+        path, mode, **({} if 'b' in mode else {'encoding': 'ascii'}) | options))
+    cells = [(name, []) for name in ('Zellen größer', '細胞')]
+    for number, (name, masks) in enumerate(cells):
+        write_submission(tmp_path / f'{number}.csv', [(name, masks)], [name])
+    merge_submissions([tmp_path / '0.csv', tmp_path / '1.csv'], tmp_path / 'all.csv')
+    assert read_submission(tmp_path / 'all.csv').ids == [name for name, _ in cells]

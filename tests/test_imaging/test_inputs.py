@@ -103,6 +103,15 @@ def test_a_folder_that_is_a_link_is_looked_into(folder, tmp_path_factory):
 def test_a_name_with_brackets_is_a_file_first(tmp_path):
     (tmp_path / 'a[1].png').touch()
     assert found(tmp_path / 'a[1].png') == {'a[1].png': 'a[1]'}
+    for folder in ('p[1]', 'p1', 'p2', 'q1'):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f'{folder[:2]}.tif').touch()
+    assert found(tmp_path / 'p[1]' / '*.tif') == {'p[.tif': 'p['}
+    assert found(tmp_path / 'p[1]' / 'p[[].tif') == {'p[.tif': 'p['}
+    assert found(tmp_path / '[pq][12]' / '*.tif') == {
+        'p1/p1.tif': 'p1/p1', 'p2/p2.tif': 'p2/p2', 'q1/q1.tif': 'q1/q1'}
+    with pytest.raises(MissingFileError, match=r'p\[1\]/none.tif: found no image'):
+        find_inputs([tmp_path / 'p[1]' / 'none.tif'])
 
 
 def test_names_that_differ_in_their_ending_keep_it(tmp_path):

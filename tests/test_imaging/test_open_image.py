@@ -118,6 +118,8 @@ def test_orientation_is_applied(tmp_path, orientation):
     shown = only(tmp_path / 'a.png').image
     assert shown.shape == (GREY.shape if orientation < 5 else GREY.shape[::-1])
     np.testing.assert_array_equal(only(tmp_path / 'a.tif').image, shown)
+    Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / 'deep.png', exif=exif)
+    np.testing.assert_array_equal(only(tmp_path / 'deep.png').raw, shown)
 
 
 @pytest.mark.parametrize('compression', [
@@ -377,7 +379,7 @@ def test_channels_by_number_and_by_name(tmp_path, names, channel, number):
 
 
 @pytest.mark.parametrize(('names', 'channel', 'expected'), [
-    (['1', '2', '3'], '1', r"found '1', which stands for several of 1, 2, 3, expected #0 or #1, co"),
+    (['1', '2', '3'], '1', r"found '1', which stands for several of 1, 2, 3, expected #0 or #1"),
     (['Gray', 'Gray', 'PH'], 'gray', r"found 'gray', which stands .* expected #0 or #1, counted f"),
     (['Gray', 'Gray', 'PH'], None, r'\(Gray, Gray, PH\), expected --channel with one of 0 to 2$'),
     (['Gray', 'Gray', 'PH'], 'red', r"found 'red', expected one of 0 to 2"),
@@ -619,6 +621,16 @@ def test_arrays():
         open_image(STACK)
     with pytest.raises(UserError, match=r'array: found float64 of shape \(3,\)'):
         open_image(np.zeros(3))
+
+
+def test_arrays_with_a_last_axis_of_channels():
+    np.testing.assert_array_equal(open_image(GREY[..., None])[0].image, GREY)
+    np.testing.assert_array_equal(open_image(GREY[..., None], axes='YXC')[0].image, GREY)
+    assert len(open_image(STACK[..., None], axes='TYXS')) == len(STACK)
+    two = np.dstack([GREY, GREY.T.reshape(GREY.shape)])
+    with pytest.raises(UserError, match=r'found shape \(37, 52, 2\), expected --axes YXC and -'):
+        open_image(two)
+    np.testing.assert_array_equal(open_image(two, axes='YXC', channel=1)[0].raw, two[..., 1])
 
 
 def test_a_stack_is_read_frame_by_frame(tmp_path):
