@@ -15,7 +15,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('predictions', nargs='+',
-                        help='written by tools/test.py --out, with soft masks (--cfg-options '
+                        help='written by mmsart test --out, with soft masks (--cfg-options '
                         'model.test_cfg.rcnn.keep_mask_logits=True)')
     parser.add_argument('--out', required=True, metavar='FILE.pkl', help='file to write')
     parser.add_argument('--join', action='store_true',

@@ -1,4 +1,5 @@
 """Reading a config file and overriding some of its keys."""
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -57,6 +58,7 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
         UserError: the file or an option cannot be understood, or an option would change nothing.
     """
     path = _find(path)
+    _check_bases(path)
     plain = _read(path, {})
     old = [key for key in OLD_KEYS if key in plain]
     if len(old) > 1 and not any(name in plain for name in LOADERS):
@@ -117,6 +119,21 @@ def find_metrics(cfg: Config, name: str) -> list[Any]:
     metrics = cfg.get(name) or []
     return [metric for metric in (metrics if isinstance(metrics, list) else [metrics])
             if isinstance(metric, Mapping)]
+
+
+def _check_bases(path: str, above: tuple[str, ...] = ()) -> None:
+    """Refuse a config that builds on itself: mmengine would read it until Python gives up."""
+    place = os.path.realpath(path)
+    if place in above:
+        raise UserError(f'{path}: found it among its own _base_, expected files that do not build '
+                        'on each other in a circle')
+    try:
+        bases = Config._get_base_files(path)
+    except Exception:  # whatever it is, to read the file says it
+        return
+    for base in bases:
+        if isinstance(base, str) and '::' not in base:  # files of packages build on none of ours
+            _check_bases(os.path.join(os.path.dirname(path), base), (*above, place))
 
 
 def _read(path: str, overrides: Mapping[str, Any]) -> Config:

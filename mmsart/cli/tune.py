@@ -35,14 +35,21 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def base_settings(path: str, classes: Sequence[str]) -> dict[str, Any]:
-    """Read the post-processing of a config's SartoriusMetric; defaults where it has none."""
+def base_settings(path: str, classes: Sequence[str], predictions: str) -> dict[str, Any]:
+    """Read the post-processing of a config's SartoriusMetric; defaults where it has none.
+
+    Raises:
+        UserError: it is not for the classes of the predictions.
+    """
     from mmsart.apis.config import find_metric, load_config
     from mmsart.postprocessing import load_postprocess
 
     config = load_config(path)
     metric = find_metric(config, 'test_evaluator') or find_metric(config, 'val_evaluator') or {}
-    return load_postprocess(metric.get('postprocess'), classes)
+    try:
+        return load_postprocess(metric.get('postprocess'), classes)
+    except UserError as error:
+        raise UserError(f'{path}: {error}; classes are those of {predictions}') from error
 
 
 @cli_main
@@ -62,7 +69,7 @@ def main(args: list[str] | None = None) -> int:
     check_target(options.out, '.json', [options.config, options.predictions])
     saved = load_annotated(options.predictions)
     classes, images = saved.classes, saved.images
-    base = base_settings(options.config, classes)
+    base = base_settings(options.config, classes, options.predictions)
     begin = time.perf_counter()
     result = tune(
         images, classes, base, options.trials, options.folds, options.seed, options.workers)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmsart.datasets.image_file import read_header
-from mmsart.utils.errors import UserError, missing
+from mmsart.utils.errors import UserError, missing, named
 
 IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp')
 
@@ -32,7 +32,12 @@ def list_images(
         path for path in folder.iterdir()
         if path.suffix.lower() in suffixes and path.name[0] != '.' and not path.is_dir())
     if not paths:
-        raise UserError(f'{folder}: no image, expected files ending in {", ".join(suffixes)}')
+        below = sorted({path.parent.name for path in folder.glob('*/*')
+                        if path.suffix.lower() in suffixes and path.name[0] != '.'})
+        raise UserError(
+            f'{folder}: no image, expected files ending in {", ".join(suffixes)}'
+            + (f'; there are some in {named([f"{folder}/{name}" for name in below[:3]])}'
+               if below else ''))
     by_stem: dict[str, Path] = {}
     for path in paths:
         other = by_stem.setdefault(path.stem, path)

@@ -82,7 +82,8 @@ def describe_unlike(traits: Traits, reference: Mapping[str, Sequence[float]]) ->
     A value has to lie well outside the range: brightness by :data:`BRIGHTNESS_SLACK`, contrast by
     :data:`CONTRAST_SLACK`, the median area by a quarter, the mean score by .05 (below alone: high
     scores are no warning). Fewer cells than :data:`MIN_CELLS` are told where familiar images have
-    more, since nothing else speaks for them.
+    more, since nothing else speaks for them. A picture of one grey value is called that: it is
+    neither dark nor bright, since scaling has nothing to go by.
 
     Args:
         traits: of the image.
@@ -91,9 +92,10 @@ def describe_unlike(traits: Traits, reference: Mapping[str, Sequence[float]]) ->
     Returns:
         A line for each trait outside its range; empty for a familiar image.
     """
-    lines = []
+    flat = traits.get('contrast') == 0
+    lines = ['no contrast: all pixels have one grey value'] if flat else []
     for name, value in traits.items():
-        if name not in reference:
+        if name not in reference or (flat and name in ('brightness', 'contrast')):
             continue
         low, high = reference[name]
         kind, _, cell_type = name.partition('/')

@@ -17,6 +17,7 @@ SHOWN_SIDE = 1_200  # pixels; smaller images are magnified to about this, at mos
 MAX_SCALE = 4
 LINES_A_SIDE = 700  # a line is about this part of the picture wide
 FILL = 0.35  # opacity of the inside of cells in overlays
+_LEAST_SPAN = 1e-30  # of grey values by which a number of single precision can be divided
 _SAMPLED_VALUES = 1 << 22  # looked at for percentiles
 
 
@@ -86,7 +87,8 @@ def to_display(image: np.ndarray, limits: tuple[float, float] | None = None) -> 
         sample = sample[np.isfinite(sample)]
         limits = tuple(np.percentile(sample, PERCENTILES)) if len(sample) else (0, 1)
     low, high = limits
-    shown = np.subtract(image, low, dtype=np.float32 if image.itemsize <= 4 else np.float64)
+    single = image.itemsize <= 4 and _LEAST_SPAN < abs(high - low) < 1 / _LEAST_SPAN
+    shown = np.subtract(image, low, dtype=np.float32 if single else np.float64)
     shown *= 255 / (high - low) if high != low else 0
     return np.nan_to_num(np.clip(shown, 0, 255, out=shown), copy=False).round().astype(np.uint8)
 

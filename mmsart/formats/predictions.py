@@ -80,7 +80,7 @@ def load_predictions(path: str | os.PathLike) -> SavedPredictions:
     """
     path = Path(path)
     if not path.is_file():
-        raise missing(path, 'predictions of tools/test.py --out')
+        raise missing(path, 'predictions of mmsart test --out')
     try:
         with path.open('rb') as file:
             plain = _PlainUnpickler(file).load()
@@ -104,7 +104,7 @@ def load_predictions(path: str | os.PathLike) -> SavedPredictions:
     except Exception as error:  # pickle raises nearly anything on a damaged file
         raise UserError(
             f'{path}: not a file of predictions ({type(error).__name__}), expected one written '
-            'by tools/test.py --out') from error
+            'by mmsart test --out') from error
 
 
 def load_annotated(path: str | os.PathLike) -> SavedPredictions:

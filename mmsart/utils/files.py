@@ -126,6 +126,8 @@ def check_writable(folder: str | os.PathLike, mode: int = 0o777) -> Path:
     except OSError as error:
         kind = kind_of(folder)
         found = error.strerror if kind in (None, 'folder') else f'a {kind}'
+        if kind is None and folder.is_symlink():
+            found = f'a symbolic link to {os.readlink(folder)}, which does not exist'
         raise UserError(
             f'{folder}: expected a folder that can be written, found: {found}') from error
     return folder

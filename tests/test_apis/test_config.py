@@ -43,6 +43,21 @@ def test_rates_belong_to_a_stage(config, key):
         load_config(config, [f'{key.split(".")[0]}={{}}', f'train_cfg={plain}'])
 
 
+@pytest.mark.parametrize('base', ['a.py', '../{0}/a.py', 'b.py'])
+def test_a_config_that_builds_on_itself_is_named(tmp_path, base):
+    (tmp_path / 'a.py').write_text(f'_base_ = {[base.format(tmp_path.name)]}\n')
+    (tmp_path / 'b.py').write_text("_base_ = ['./a.py', 'mmdet::_base_/default_runtime.py']\n")
+    with pytest.raises(UserError, match=r'/a\.py: found it among its own _base_, expected'):
+        load_config(str(tmp_path / 'a.py'))
+
+
+def test_bases_that_two_files_share_are_no_circle(tmp_path):
+    for name, bases in (('a', ['b', 'c']), ('b', ['d']), ('c', []), ('d', [])):
+        (tmp_path / f'{name}.py').write_text(
+            f'_base_ = {[f"{each}.py" for each in bases]}\n{name} = 1\n')
+    assert load_config(str(tmp_path / 'a.py')).d == 1
+
+
 def test_without_workers_none_persist(tmp_path):
     path = tmp_path / 'config.py'
     path.write_text('train_dataloader = dict(num_workers=2, persistent_workers=True)\n')

@@ -31,6 +31,16 @@ def test_two_of_one_name_are_refused(folder):
         list_images(folder)
 
 
+def test_folders_with_the_images_are_named(folder):
+    for name in ('train', 'test'):
+        (folder / 'data' / name).mkdir(parents=True)
+        (folder / 'data' / name / 'a.tif').write_bytes((folder / 'a.TIF').read_bytes())
+    (folder / 'data' / 'none').mkdir()
+    with pytest.raises(UserError, match=r'/data: no image, .*; there are some in \S*/data/test, '
+                                        r'\S*/data/train$'):
+        list_images(folder / 'data')
+
+
 @pytest.mark.parametrize(('name', 'error', 'words'), [
     ('nowhere', MissingFileError, 'nowhere: no such folder'), ('empty', UserError, 'no image')])
 def test_folders_without_images(tmp_path, name, error, words):

@@ -55,6 +55,12 @@ def test_a_reference_is_json(reference):
     assert reference['area/round'] == [81, 121]
 
 
+def test_a_picture_of_one_grey_value_is_not_dark(reference):
+    lines = describe_unlike(image_traits(np.zeros((100, 1_000), np.uint8), squares(0, 8), CLASSES),
+                            reference)
+    assert lines == ['no contrast: all pixels have one grey value', 'no cells found']
+
+
 def test_familiar_images_are_passed(reference):
     assert describe_unlike(traits(), reference) == []
     assert describe_unlike(traits(mean=155, spread=60, side=12, score=0.99), reference) == []

@@ -158,5 +158,7 @@ def test_the_file_has_the_colours_of_the_picture(tmp_path):
 
 @pytest.mark.filterwarnings('error')
 def test_values_beyond_single_precision_are_shown():
+    tiny = np.array([[0, 1e-37, 2.5e-38]], np.float32)
+    assert to_display(tiny, (0, 1e-37)).tolist() == [[0, 255, 64]]
     image = np.array([[0.0, 1e300, 5e299, np.nan]])
     assert to_display(image, (0, 1e300)).tolist() == [[0, 255, 128, 0]]

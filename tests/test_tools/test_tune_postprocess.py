@@ -56,6 +56,14 @@ def test_settings_are_written_and_score_what_is_printed(folder, capsys):
         assert score_image(final.masks.to_runs(), image.truth.to_runs()).precision.mean() == 1.0
 
 
+def test_settings_for_other_classes_are_named_with_both_files(folder, capsys):
+    (folder / 'config.py').write_text(CONFIG.format(thr="dict(cell=0.5)"))
+    assert run(folder) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f'error: {folder}/config.py: postprocess: score_thr: expected a value')
+    assert err.endswith(f'; classes are those of {folder}/predictions.pkl\n')
+
+
 def test_classes_without_image_keep_the_config(folder):
     assert run(folder) == 0
     written = json.loads((folder / 'postprocess.json').read_text())

@@ -177,6 +177,12 @@ def test_a_file_in_place_of_a_folder_is_called_a_file(tmp_path):
         check_writable(tmp_path / 'file')
 
 
+def test_a_link_to_nothing_in_place_of_a_folder_is_called_that(tmp_path):
+    (tmp_path / 'link').symlink_to('gone')
+    with pytest.raises(UserError, match=r'link: .*found: a symbolic link to gone, which does'):
+        check_writable(tmp_path / 'link')
+
+
 def test_a_folder_in_place_of_a_file_is_named_before_any_work(tmp_path):
     (tmp_path / 'folder').mkdir()
     begun = False

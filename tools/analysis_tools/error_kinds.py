@@ -16,7 +16,7 @@ SIZES = (100, 300, 1000)
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('predictions', help='written by tools/test.py --out, with truth')
+    parser.add_argument('predictions', help='written by mmsart test --out, with truth')
     parser.add_argument('--postprocess', help='postprocess.json; by default the '
                         'settings of the test that wrote the predictions')
     parser.add_argument('--sizes', type=int, nargs='+', default=list(SIZES), metavar='PX',

@@ -17,7 +17,7 @@ from mmsart.utils.quiet import import_mmdet
 def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('predictions', help='written by tools/test.py --out, with truth')
+    parser.add_argument('predictions', help='written by mmsart test --out, with truth')
     parser.add_argument('--true-boxes', metavar='FILE.pkl',
                         help='predictions of the same images, written with --true-boxes')
     parser.add_argument('--postprocess', help='postprocess.json; by default the '

@@ -12,7 +12,7 @@ from mmsart.utils.quiet import import_mmdet
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('predictions', help='file of tools/test.py --out')
+    parser.add_argument('predictions', help='file of mmsart test --out')
     parser.add_argument('--images', required=True, metavar='DIR', help='folder of the images')
     parser.add_argument('--out', default='pictures', metavar='DIR', help='folder to write')
     parser.add_argument('--postprocess', metavar='FILE',
