@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from mmsart.imaging.errors import missing_reader, reading
 from mmsart.imaging.source import UM_PER_METRE, PixelSize, Source, square_pixel
+from mmsart.utils.errors import UserError
 
 
 class CziFile:
@@ -41,29 +44,60 @@ class CziFile:
         """Open one scene."""
         scene, rectangle = self._scenes[number], self._rectangles[number]
         with reading(self.path, 'CZI'):
-            lengths = {axis: end - begin for axis, (begin, end)
-                       in self._czi.total_bounding_box.items()}
+            blocks = self._list_blocks(scene)
             sizes, notes, names = _read_metadata(self._czi.raw_metadata)
+        # A part that was saved by itself keeps the indices of the whole.
+        ranges = {axis: _extent([block.get(axis, 0) for block in blocks])
+                  for axis in {'T', 'Z', 'C'}.union(*blocks) - set('XYSM')}
         # Z and T name the planes that are read; further axes (views, phases) stay at their first,
         # and :class:`ImageStack` refuses them where they are longer.
-        leading = [axis for axis in lengths if axis not in 'TZCXYSM' and lengths[axis] > 1]
+        leading = sorted(axis for axis, (begin, end) in ranges.items()
+                         if axis not in 'TZC' and end - begin > 1)
         axes = [*leading, 'T', 'Z', 'C']
+        stored = {tuple(block.get(axis, 0) for axis in axes) for block in blocks}
 
-        def read(index: tuple[int, ...]) -> np.ndarray:
-            plane = dict(zip(axes, index, strict=True))
+        def read_stored(place: tuple[int, ...]) -> np.ndarray:
+            plane = dict(zip(axes, place, strict=True))
+            if place not in stored:  # the library would make it black
+                raise UserError(f'{self.path}: found no pixels at ' + ', '.join(
+                    f'{axis} {index - ranges[axis][0]}' for axis, index in plane.items())
+                    + ' (from 0), expected a whole file')
             with reading(self.path, 'CZI'):
-                pixels = self._czi.read(roi=tuple(rectangle), plane=plane, scene=scene)
+                pixels = self._czi.read(
+                    roi=tuple(rectangle), plane=plane, scene=scene,
+                    pixel_type=self._czi.get_channel_pixel_type(plane['C']))
             return pixels[..., 0] if pixels.shape[-1] == 1 else pixels[..., ::-1]  # BGR
 
-        first = read((0,) * len(axes))
+        def read(index: tuple[int, ...]) -> np.ndarray:
+            return read_stored(tuple(
+                ranges[axis][0] + each for axis, each in zip(axes, index, strict=True)))
+
+        first = read_stored(min(stored))
         return Source(
             self.path, ''.join(axes) + ('YX' if first.ndim == 2 else 'YXS'),
-            (*(lengths[axis] for axis in axes), *first.shape), read, channel_names=names,
-            pixel_sizes=sizes, warnings=notes, close=self.close)
+            (*(ranges[axis][1] - ranges[axis][0] for axis in axes), *first.shape), read,
+            channel_names=names, pixel_sizes=sizes, warnings=notes, close=self.close)
+
+    def _list_blocks(self, scene: int | None) -> list[dict[str, int]]:
+        """List the indices, by axis, of the parts that a scene is stored in."""
+        found: list[dict[str, int]] = []
+
+        def look(_: int, block: Any) -> bool:
+            place = block.coordinate.to_dict()
+            if scene is None or place.get('S', scene) == scene:
+                found.append(place)
+            return True
+
+        self._czi.enumerate_subblocks(look)
+        return found
 
     def close(self) -> None:
         """Close the file."""
         self._czi.close()
+
+
+def _extent(indices: Sequence[int]) -> tuple[int, int]:
+    return min(indices), max(indices) + 1
 
 
 def _read_metadata(

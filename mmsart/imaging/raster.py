@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
 from mmsart.imaging.errors import reading
@@ -37,9 +37,10 @@ class RasterFile:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = str(path)
+        self._animation: Image.Image | None = None
         # Frames are counted by reading. MPO, from telephones, holds previews and second lenses
         # beside the picture.
-        with _open(self.path) as image, reading(self.path, 'image'):
+        with _any_size(), reading(self.path, 'image'), _open(self.path) as image:
             self.frames = 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
             self.size = (image.height, image.width)
         self.series: tuple[str, ...] = (f'{image.width} x {image.height} pixels',)
@@ -50,32 +51,53 @@ class RasterFile:
         axes = 'TYX' if first.ndim == 2 else 'TYXS'
         return Source(
             self.path, axes, (self.frames, *first.shape),
-            lambda index: first if index == (0,) else self._read(index[0])[0], warnings=notes)
+            lambda index: first if index == (0,) else self._read(index[0])[0], warnings=notes,
+            close=self.close)
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Close the file of an animation; that of a picture was closed when it was read."""
+        if self._animation is not None:
+            self._animation.close()
+            self._animation = None
 
     def _read(self, frame: int) -> tuple[np.ndarray, tuple[str, ...]]:
         if _is_deep_png(self.path):  # Pillow keeps the upper 8 bits of colours
-            import imagecodecs  # tens of megabytes, for a kind of file that is rare
+            return self._read_deep(), ()
+        with _any_size(), reading(self.path, 'image'):
+            if self.frames == 1:
+                with _open(self.path) as image:
+                    return _pixels(image)
+            try:
+                if self._animation is None:
+                    self._animation = _open(self.path)
+                self._animation.seek(frame)  # from the last one on: each holds what changes
+                return _pixels(self._animation)
+            except BaseException:
+                self.close()  # it stands anywhere
+                raise
 
-            with open(self.path, 'rb') as file, reading(self.path, 'image'):
-                pixels = imagecodecs.png_decode(file.read())
-            with _open(self.path) as image, reading(self.path, 'image'):
+    def _read_deep(self) -> np.ndarray:
+        import imagecodecs  # tens of megabytes, for a kind of file that is rare
+
+        with _any_size(), reading(self.path, 'image'):
+            with _open(self.path) as image:
                 turn = ORIENTATIONS.get(image.getexif().get(Base.Orientation, 1), ORIENTATIONS[1])
-            return turn(pixels), ()
-        with _open(self.path) as image, reading(self.path, 'image'):
-            shown = ImageSequence.Iterator(image)[frame]
-            turned = ImageOps.exif_transpose(shown)
-            if turned.mode.startswith(DEEP_MODES):
-                return np.asarray(turned), ()
-            grey = turned.mode in ('1', 'L', 'LA', 'La')
-            opaque = True
-            if turned.has_transparency_data:  # a palette's, or that of one colour, too
-                turned = turned.convert('RGBA')
-                opaque = turned.getchannel('A').getextrema() == (255, 255)
-            pixels = np.asarray(turned.convert('L' if grey else 'RGB'))
-        return pixels, () if opaque else ('transparency is ignored',)
+            with open(self.path, 'rb') as file:
+                return turn(imagecodecs.png_decode(file.read()))
+
+
+def _pixels(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the pixels of a frame the right way up, and warnings."""
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode.startswith(DEEP_MODES):
+        return np.asarray(turned), ()
+    grey = turned.mode in ('1', 'L', 'LA', 'La')
+    opaque = True
+    if turned.has_transparency_data:  # a palette's, or that of one colour, too
+        turned = turned.convert('RGBA')
+        opaque = turned.getchannel('A').getextrema() == (255, 255)
+    pixels = np.asarray(turned.convert('L' if grey else 'RGB'))
+    return pixels, () if opaque else ('transparency is ignored',)
 
 
 def check_pixels(path: str, image: Image.Image) -> None:
@@ -94,18 +116,26 @@ def check_pixels(path: str, image: Image.Image) -> None:
 
 
 @contextmanager
-def _open(path: str) -> Iterator[Image.Image]:
+def _any_size() -> Iterator[None]:
+    """Let Pillow read what is larger than it takes for an attack."""
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow warns there and refuses twice as much
     try:
-        with reading(path, 'image'), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            image = Image.open(path)
-        with image:
-            check_pixels(path, image)
-            yield image
+            yield
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def _open(path: str) -> Image.Image:
+    image = Image.open(path)
+    try:
+        check_pixels(path, image)
+    except UserError:
+        image.close()
+        raise
+    return image
 
 
 def _is_deep_png(path: str) -> bool:

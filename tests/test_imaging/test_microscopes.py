@@ -57,6 +57,43 @@ def test_czi_scenes_and_colours(tmp_path):
         np.testing.assert_array_equal(stack[0].image, array[0, 0, 0])
 
 
+def write_czi_planes(path, planes, pixels):
+    """Write some planes (t, z, c) of a file, the others left out as where a run was stopped."""
+    czi = pytest.importorskip('pylibCZIrw.czi')
+    with czi.create_czi(str(path)) as writer:
+        for t, z, c in planes:
+            writer.write(pixels[t, z, c, ..., None], location=(0, 0),
+                         plane={'T': t, 'Z': z, 'C': c})
+        writer.write_metadata('a', scale_x=5e-7, scale_y=5e-7)
+
+
+@pytest.mark.parametrize('begin', [(5, 0, 0), (0, 3, 0), (5, 3, 2), (0, 0, 1)])
+@pytest.mark.parametrize('count', [(1, 1, 1), (2, 1, 1), (1, 2, 1), (2, 2, 1), (2, 2, 2)])
+def test_a_czi_file_of_a_part_that_was_saved_by_itself(tmp_path, begin, count):
+    """It keeps the indices of the whole."""
+    pixels = RNG.integers(0, 4096, (7, 5, 4, 20, 30), dtype=np.uint16)
+    planes = [tuple(map(sum, zip(begin, index, strict=True))) for index in np.ndindex(*count)]
+    write_czi_planes(tmp_path / 'a.czi', planes, pixels)
+    with open_image(tmp_path / 'a.czi', channel=count[2] - 1 if count[2] > 1 else None) as stack:
+        assert stack.sizes == {axis: n for axis, n in zip('TZ', count, strict=False) if n > 1}
+        for frame in stack:
+            np.testing.assert_array_equal(
+                frame.raw, pixels[begin[0] + (frame.t or 0), begin[1] + (frame.z or 0),
+                                  begin[2] + count[2] - 1])
+
+
+def test_a_czi_file_of_a_run_that_was_stopped_has_no_black_frames(tmp_path):
+    pixels = RNG.integers(0, 4096, (2, 2, 2, 20, 30), dtype=np.uint16)
+    pixels[0, 0, 0] = 0  # black as it was taken
+    write_czi_planes(tmp_path / 'a.czi', [(0, 0, 0), (0, 1, 0), (1, 0, 0)], pixels)
+    with pytest.raises(UserError, match=r'a.czi: found no pixels at T 1, Z 1, C 0 \(from 0\), exp'):
+        open_image(tmp_path / 'a.czi')
+    write_czi_planes(tmp_path / 'b.czi', [(t, z, 1) for t in (0, 1) for z in (0, 1)] + [(1, 0, 0)],
+                     pixels)
+    with open_image(tmp_path / 'b.czi', channel=1) as stack:  # the other is taken more seldom
+        assert len(stack) == 4
+
+
 def write_lif(path, images):
     """Write images (t, z, y, x) uint16 with pixels of 0.5 um, as LIF version 2."""
     elements, blocks = [], []

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, GifImagePlugin, Image
 
 from mmsart.datasets.image_file import read_header
 from mmsart.formats.overlay import to_display
@@ -312,6 +312,33 @@ def test_an_animation_is_a_stack_of_times(tmp_path):
     with open_image(tmp_path / 'a.gif') as stack:
         assert stack.axes == 'T'
         assert [int(frame.image.max()) for frame in stack] == [10, 20, 30]
+
+
+@pytest.mark.parametrize('suffix', ['gif', 'webp', 'png'])
+def test_frames_of_an_animation_in_any_order(tmp_path, suffix):
+    """Each is stored as what changes in the one before."""
+    moving = np.repeat(GREY[None], 6, axis=0)
+    for number, frame in enumerate(moving):
+        frame[5 * number:5 * number + 5, 10:20] = 255
+    pictures = [Image.fromarray(frame) for frame in moving]
+    pictures[0].save(tmp_path / f'a.{suffix}', save_all=True, append_images=pictures[1:],
+                     **({'lossless': True} if suffix == 'webp' else {}))
+    with open_image(tmp_path / f'a.{suffix}') as stack:
+        assert len(stack) == 6
+        for number in (0, 1, 2, 5, 3, 3, 0, 4):
+            np.testing.assert_array_equal(stack[number].raw, moving[number])
+
+
+def test_a_long_animation_is_read_in_one_go(tmp_path, monkeypatch):
+    """Going to each frame from the first took the square of their number."""
+    pictures = [Image.fromarray(np.full((8, 9), grey, np.uint8)) for grey in range(60)]
+    pictures[0].save(tmp_path / 'a.gif', save_all=True, append_images=pictures[1:])
+    steps, right = [], GifImagePlugin.GifImageFile._seek
+    monkeypatch.setattr(GifImagePlugin.GifImageFile, '_seek', lambda image, frame, *others: (
+        steps.append(frame), right(image, frame, *others))[1])
+    with open_image(tmp_path / 'a.gif') as stack:
+        assert [int(frame.raw[0, 0]) for frame in stack] == list(range(60))
+    assert len(steps) < 5 * 60
 
 
 def test_an_ambiguous_stack_stops_with_the_option_to_add(tmp_path):
