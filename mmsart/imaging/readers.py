@@ -25,8 +25,10 @@ JPEG_2000 = b'\0\0\0\x0cjP  '
 """First bytes of a picture and, with the ending .nd2, of a microscope's file before 2010."""
 
 IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp', '.webp', '.gif', '.lsm',
-                  '.czi', '.nd2', '.lif')
-"""Endings of what is taken for an image in a folder."""
+                  '.czi', '.nd2', '.lif', '.btf', '.tf2', '.tf8', '.stk', '.svs', '.ndpi', '.scn',
+                  '.qptiff')
+"""Endings of what is taken for an image in a folder; those of microscopes of which no reader is
+named are TIFF inside."""
 
 
 def open_file(path: str | os.PathLike) -> ImageFile:

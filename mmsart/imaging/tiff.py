@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from mmsart.imaging.errors import reading
-from mmsart.imaging.source import PixelSize, Source, square_pixel
+from mmsart.imaging.source import UM_PER_METRE, PixelSize, Source, square_pixel
 from mmsart.utils.errors import UserError
 
 UM_PER_UNIT = {
@@ -24,6 +24,13 @@ UM_PER_UNIT = {
     'micrometer': 1, 'micrometre': 1, '\u00b5m': 1, '\u03bcm': 1, '\\u00b5m': 1, 'nm': 1e-3,
     'pm': 1e-6, '\u00e5': 1e-4}
 """Lengths by the names that OME and ImageJ give them. An inch is dpi's, which is no size."""
+
+LARGEST_OF_TAGS = 10.0
+"""um, the side of a pixel that the tag of pixels per centimetre may say: no microscope's is larger,
+and 72 to 1,200 dots per inch of screens and printers, written in centimetres, are."""
+
+SLIDES, SLIDE_PREVIEWS = ('svs', 'qpi', 'ndpi', 'scn'), ('Thumbnail', 'Label', 'Macro', 'Map')
+"""Kinds of slide scanners' files, and what tifffile calls their images that are no slide."""
 
 INKS = 4
 
@@ -67,7 +74,7 @@ class TiffFile:
             check_whole(self.path, self._tif)
             opened.pop_all()  # it is whole, and stays open
         self._numbers = [number for number, series in enumerate(found)
-                         if not series.keyframe.is_reduced] or list(range(len(found)))
+                         if not _is_preview(series)] or list(range(len(found)))
         self.series = tuple(f'{found[number].name or "image"}: {found[number].axes} '
                             + ' x '.join(map(str, found[number].shape))
                             for number in self._numbers)
@@ -91,7 +98,7 @@ class TiffFile:
         with reading(self.path, 'TIFF'):
             show = _choose_show(self.path, series.keyframe)
             leading, shape, read_stored = self._planes(series)
-            sizes, notes, names = self._metadata(self._numbers[number])
+            sizes, notes, names = self._metadata(self._numbers[number], series.keyframe)
         if len(files := sorted(map(os.path.basename, _files([series])))) > 1:
             notes += (f'an image of {len(files)} files, {files[0]} to {files[-1]}',)
 
@@ -164,20 +171,43 @@ class TiffFile:
         return leading, moved.shape[:len(leading)], lambda index: moved[index]
 
     def _metadata(
-            self, number: int) -> tuple[tuple[PixelSize, ...], tuple[str, ...], tuple[str, ...]]:
+            self, number: int, page: tifffile.TiffPage,
+    ) -> tuple[tuple[PixelSize, ...], tuple[str, ...], tuple[str, ...]]:
         """Read pixel sizes, warnings about them, and the names of channels."""
         sizes: tuple[PixelSize, ...] = ()
         notes: tuple[str, ...] = ()
         names: tuple[str, ...] = ()
         if self._tif.is_ome and self._tif.ome_metadata:
             sizes, notes, names = _read_ome(self._tif.ome_metadata, number)
-        if self._tif.is_imagej and self._tif.imagej_metadata:
-            unit = str(self._tif.imagej_metadata.get('unit', '')).strip().lower()
-            page = self._tif.pages.first
-            x, y = (_side(page.tags.get(name), unit) for name in ('XResolution', 'YResolution'))
-            found, remarks = square_pixel(x, y, 'ImageJ')
+        for x, y, source in self._sides(page):
+            found, remarks = square_pixel(x, y, source)
             sizes, notes = sizes + found, notes + remarks
+        if not sizes and not self._tif.is_imagej:  # which has its own word for the unit
+            x, y = (_side(page.tags.get(name), 'cm') for name in ('XResolution', 'YResolution'))
+            metric = page.tags.valueof('ResolutionUnit') == tifffile.RESUNIT.CENTIMETER
+            if metric and x and y and max(x, y) <= LARGEST_OF_TAGS:
+                sizes, notes = square_pixel(x, y, 'TIFF')
         return sizes, notes, names
+
+    def _sides(self, page: tifffile.TiffPage) -> Iterator[tuple[float | None, float | None, str]]:
+        """Yield width and height of pixels in micrometres, as programs have written them."""
+        tif = self._tif
+        if tif.is_imagej and tif.imagej_metadata:
+            unit = str(tif.imagej_metadata.get('unit', '')).strip().lower()
+            x, y = (_side(tif.pages.first.tags.get(name), unit)
+                    for name in ('XResolution', 'YResolution'))
+            yield x, y, 'ImageJ'
+        if tif.is_lsm and tif.lsm_metadata:
+            x, y = (tif.lsm_metadata.get(f'VoxelSize{axis}', 0) * UM_PER_METRE for axis in 'XY')
+            yield x, y, 'LSM'
+        told = page.tags.valueof('MicroManagerMetadata')
+        if isinstance(told, dict) and isinstance(told.get('PixelSizeUm'), int | float):
+            yield told['PixelSizeUm'], told['PixelSizeUm'], 'Micro-Manager'
+
+
+def _is_preview(series: tifffile.TiffPageSeries) -> bool:
+    return series.keyframe.is_reduced or (
+        series.kind in SLIDES and series.name in SLIDE_PREVIEWS)
 
 
 def other_files(path: str | os.PathLike) -> set[str]:
@@ -210,9 +240,9 @@ def check_whole(path: str, tif: tifffile.TiffFile) -> None:
     pages, file, form = len(tif.pages), tif.filehandle, tif.tiff
     file.seek(tif.pages.next_page_offset or 0)  # where it says where the next page is, 0 for none
     pointer = file.read(form.offsetsize)
-    if len(pointer) == form.offsetsize:
-        file.seek(struct.unpack(form.offsetformat, pointer)[0])
-    if len(file.read(form.tagnosize)) < form.tagnosize:
+    following = (struct.unpack(form.offsetformat, pointer)[0] if len(pointer) == form.offsetsize
+                 else file.size)
+    if following + form.tagnosize > file.size:
         raise UserError(f'{path}: found the file cut off after page {pages - 1}, expected a whole '
                         'file')
     # ImageJ describes all images in the only page, and tifffile takes that for a single one.

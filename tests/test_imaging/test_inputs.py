@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from mmsart.imaging import open_image
 from mmsart.imaging.inputs import find_inputs, with_series
 from mmsart.utils import MissingFileError, UserError
 from tests.test_imaging.ome_sets import write_set
@@ -30,6 +31,17 @@ def test_folders(folder):
     assert found(folder) == {'a.ome.tif': 'a', 'b.png': 'b'}
     assert found(folder, recursive=True, exclude=folder / 'out') == {
         'a.ome.tif': 'a', 'b.png': 'b', 'deep/c.jpg': 'deep/c', 'deep/er/b.png': 'deep/er/b'}
+
+
+def test_microscopes_and_slide_scanners_files(tmp_path):
+    """Which are TIFF inside, whatever they end in."""
+    names = ['a.stk', 'b.svs', 'c.scn', 'd.qptiff', 'e.btf', 'f.ome.tf8', 'g.LSM', 'h.ndpi']
+    (tmp_path / names[-1]).touch()  # nothing writes its pages of eight bytes
+    for name in names[:-1]:
+        tifffile.imwrite(tmp_path / name, np.zeros((8, 9), np.uint8))
+        with open_image(tmp_path / name) as stack:
+            assert (stack.height, stack.width) == (8, 9)
+    assert found(tmp_path) == {name: name[0] for name in names}
 
 
 def test_files_and_patterns(folder):

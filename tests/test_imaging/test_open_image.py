@@ -455,6 +455,22 @@ def test_a_pyramid_is_read_at_full_size(tmp_path):
     np.testing.assert_array_equal(only(tmp_path / 'a.tif').raw, GREY)
 
 
+def test_a_slide_is_one_image_with_its_pyramid_and_previews(tmp_path):
+    """As Aperio's scanners write it: label and macro picture stand behind the levels."""
+    slide = np.kron(RGB, np.ones((16, 16, 1), np.uint8))
+    with tifffile.TiffWriter(tmp_path / 'a.svs') as writer:
+        for pixels, options, text in (
+                (slide, dict(tile=(256, 256)), 'v11.2.1\n832x592 [0,0 832x592] (256x256)'),
+                (slide[::8, ::8], {}, 'v11.2.1\n832x592 -> 104x74 - '),
+                (slide[::4, ::4], dict(tile=(256, 256)), 'v11.2.1\n832x592 -> 208x148'),
+                (RGB, dict(subfiletype=1), '\nlabel 52x37'),
+                (RGB[:30], dict(subfiletype=9), '\nmacro 52x30')):
+            writer.write(pixels, photometric='rgb', compression='lzw', metadata=None,
+                         description=f'Aperio Image Library {text}', **options)
+    assert count_series(tmp_path / 'a.svs') == 1
+    np.testing.assert_array_equal(only(tmp_path / 'a.svs').image, slide)
+
+
 def size_of(path, **options):
     with open_image(path, **options) as stack:
         return stack.pixel_size, stack.warnings
@@ -478,6 +494,37 @@ def test_pixel_sizes(tmp_path):
     assert notes == ('pixel size: 0.65 um (option) is used, OME says 0.325 um',)
     with pytest.raises(UserError, match='--pixel-size: found 0, expected '):
         size_of(path, pixel_size=0)
+
+
+def test_pixel_sizes_in_tags(tmp_path):
+    path = tmp_path / 'a.tif'
+    tifffile.imwrite(path, GREY, metadata=None, extratags=[
+        (51123, 's', 0, '{"PixelSizeUm": 0.65, "Channel": "Phase"}', True)])
+    assert size_of(path) == ((0.65, 'Micro-Manager'), ())
+    tifffile.imwrite(path, GREY, metadata=None, extratags=[
+        (51123, 's', 0, '{"PixelSizeUm": 0.0, "Channel": "Phase"}', True)])
+    assert size_of(path) == (None, ())
+    head = np.zeros(1, tifffile.TIFF.CZ_LSMINFO)
+    head['MagicNumber'], head['StructureSize'] = 67127628, head.itemsize
+    head['DimensionX'], head['DimensionY'] = GREY.shape[::-1]
+    head['DimensionZ'] = head['DimensionTime'] = head['DimensionChannels'] = 1
+    head['VoxelSizeX'] = head['VoxelSizeY'] = 0.4e-6
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(GREY, metadata=None, photometric='minisblack', extratags=[
+            (34412, 'B', head.itemsize, head.tobytes(), True)])
+        writer.write(GREY[::2, ::2], metadata=None, subfiletype=1)
+    assert size_of(path) == ((pytest.approx(0.4), 'LSM'), ())
+
+
+@pytest.mark.parametrize(('per_unit', 'unit', 'size'), [
+    (20000, 'CENTIMETER', 0.5), (1000, 'CENTIMETER', 10), (28.3465, 'CENTIMETER', None),
+    (118.11, 'CENTIMETER', None), (472.44, 'CENTIMETER', None), (1, 'CENTIMETER', None),
+    (20000, 'INCH', None), (20000, 'NONE', None)])
+def test_pixels_per_centimetre_unless_they_are_a_screens(tmp_path, per_unit, unit, size):
+    tifffile.imwrite(tmp_path / 'a.tif', GREY, resolution=(per_unit, per_unit),
+                     resolutionunit=unit, metadata=None)
+    assert size_of(tmp_path / 'a.tif') == (
+        (pytest.approx(size), 'TIFF') if size else None, ())
 
 
 def test_pixels_that_are_not_square_keep_their_area(tmp_path):
