@@ -1,7 +1,6 @@
 """The cells of pictures in one line: `CellSegmenter`."""
 from __future__ import annotations
 
-import inspect
 import os
 import time
 from collections import Counter
@@ -14,62 +13,26 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from mmdet.registry import MODELS
 
-from mmsart.apis.models import ModelSource, find_source
+from mmsart.apis.models import find_source
 from mmsart.apis.predictor import MAX_DETECTIONS, Crop, Found, Predictor
 from mmsart.evaluation.familiarity import describe_unlike, image_traits
 from mmsart.formats.cell_table import cell_table
 from mmsart.formats.label_image import paint_labels
 from mmsart.formats.overlay import draw_overlay
 from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
-from mmsart.imaging import ImageStack, Normalization, image_id, open_image
-from mmsart.imaging.normalization import Normalize, check_normalize
-from mmsart.imaging.source import check_pixel_size
-from mmsart.imaging.stack import read_letters
-from mmsart.models.detectors.members import member_configs
+from mmsart.imaging import ImageStack, Normalization, image_id
+from mmsart.imaging.raw_plane import RawPlane
+from mmsart.imaging.read_options import Image, ReadOptions
 from mmsart.postprocessing.kept import KeptFrame
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.utils import UnforeseenError, UserError
 
-Image = str | os.PathLike | np.ndarray
 T = TypeVar('T')
 
 PROPOSALS_OF_A_CELL = 4
 """NMS at an IoU of .7 leaves this many of each cell, and more: a limit beyond cuts duplicates."""
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How files are read; see :func:`mmsart.imaging.open_image`.
-
-    Attributes:
-        axes: letters of the axes, in place of what a file says.
-        channel: number or name of the channel.
-        series: number of the image in its file.
-        normalize: None, ``'none'`` or ``(low, high)``.
-        pixel_size: micrometres, in place of what a file says.
-
-    Raises:
-        UserError: an option is wrong for any file.
-    """
-
-    axes: str | None = None
-    channel: int | str | None = None
-    series: int | None = None
-    normalize: Normalize = None
-    pixel_size: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.axes is not None:
-            read_letters(self.axes)
-        check_normalize(self.normalize)
-        check_pixel_size(self.pixel_size)
-
-    def open(self, image: Image) -> ImageStack:
-        """Open an image this way."""
-        return open_image(image, **vars(self))
 
 
 @dataclass(frozen=True)
@@ -108,23 +71,6 @@ class Request:
         if isinstance(self.image, np.ndarray):
             return 'array'
         return os.path.basename(os.fspath(self.image))
-
-
-class RawPlane:
-    """The grey values of a frame, read from the file whenever they are asked for.
-
-    Args:
-        stack: the open file.
-        number: of the frame.
-    """
-
-    def __init__(self, stack: ImageStack, number: int) -> None:
-        self._stack, self._number = stack, number
-        self.shape = (stack.height, stack.width)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Read the grey values."""
-        return np.asarray(self._stack.read_raw(self._number), dtype)
 
 
 @dataclass(frozen=True)
@@ -248,7 +194,7 @@ class CellSegmenter:
         if keep is not None and not 0 <= keep <= 1:
             raise UserError(f'keep: found {keep}, expected a share of 0 to 1')
         source = find_source(weights, config, cfg_options, postprocess)
-        self.source = _adapted(source, flips, tile_size, tile_overlap)
+        self.source = source.adapted(flips, tile_size, tile_overlap)
         self.device = choose_device(device)
         self.keep = keep
         self._predictor = Predictor(
@@ -267,7 +213,7 @@ class CellSegmenter:
             image: a file, an array (h, w) or (h, w, 3) RGB, or a list of these.
             name: what results call it, of a list a name each; by default the file's, or
                 ``'array'``.
-            **options: see :class:`ReadOptions`.
+            **options: see :class:`~mmsart.imaging.read_options.ReadOptions`.
 
         Returns:
             A :class:`Segmentation`, or a list of them, whose files are told apart by the place in
@@ -513,21 +459,3 @@ def choose_device(device: str | None = None) -> torch.device:
         raise UserError(f'--device: found {device!r}, expected cpu or an available GPU '
                         f'({reason})') from error
     return chosen
-
-
-def _adapted(source: ModelSource, flips: bool | None, tile_size: int | None,
-             tile_overlap: int | None) -> ModelSource:
-    """Change what the caller wants otherwise than the model says."""
-    tiles = source.tiles
-    if tile_size is not None:
-        tiles = replace(tiles, size=(tile_size, tile_size), largest=(tile_size, tile_size))
-    if tile_overlap is not None:
-        tiles = replace(tiles, overlap=tile_overlap)
-    if flips is False:
-        if 'views' in source.model:
-            source.model.views = [{}]
-        for model in member_configs(source.model):
-            detector = MODELS.get(model.type)
-            if 'flip_directions' in inspect.signature(detector).parameters:
-                model.flip_directions = []
-    return replace(source, tiles=tiles)

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mmsart.apis.literal_config import read_literal_config
 from mmsart.apis.runs import choose_postprocess
 from mmsart.datasets.nested import find_datasets
 from mmsart.engine.runner.checkpoint_files import find_checkpoint
-from mmsart.models.detectors.members import keep_soft_masks
+from mmsart.models.detectors.members import keep_soft_masks, member_configs
 from mmsart.utils import MissingFileError, UserError, as_user_error
 from mmsart.weights import check_checkpoint_fits, load_weights, read_checkpoint
 from mmsart.zoo import ZooModel, default_model, list_models, locate_model
@@ -93,6 +94,32 @@ class ModelSource:
             tiles=vars(self.tiles))
         text = json.dumps(what, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def adapted(self, flips: bool | None = None, tile_size: int | None = None,
+                tile_overlap: int | None = None) -> ModelSource:
+        """Return the model as the caller wants it otherwise than it says.
+
+        Args:
+            flips: False for one look at each image, without its mirror images.
+            tile_size: pixels of the side of a tile, and of the largest image in one piece.
+            tile_overlap: pixels that tiles share.
+
+        Returns:
+            Another model of the same weights; what is None is as here.
+        """
+        model, tiles = copy.deepcopy(self.model), self.tiles
+        if tile_size is not None:
+            tiles = replace(tiles, size=(tile_size, tile_size), largest=(tile_size, tile_size))
+        if tile_overlap is not None:
+            tiles = replace(tiles, overlap=tile_overlap)
+        if flips is False:
+            if 'views' in model:
+                model.views = [{}]
+            for member in member_configs(model):
+                detector = MODELS.get(member.type)
+                if 'flip_directions' in inspect.signature(detector).parameters:
+                    member.flip_directions = []
+        return replace(self, model=model, tiles=tiles)
 
     def build(self, device: str | torch.device) -> torch.nn.Module:
         """Build the detector with its weights, ready to predict.

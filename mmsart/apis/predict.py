@@ -20,7 +20,7 @@ import torch.distributed as dist
 from tqdm import tqdm
 
 from mmsart import __version__
-from mmsart.apis.inference import CellSegmenter, ReadOptions, Request, Segmentation
+from mmsart.apis.inference import CellSegmenter, Request, Segmentation
 from mmsart.formats.names import OWN_FOLDER, SUMMARY_FILE
 from mmsart.formats.preview import preview_paths, write_previews
 from mmsart.formats.saving import (
@@ -41,6 +41,7 @@ from mmsart.formats.summary import (
     write_summary,
 )
 from mmsart.imaging.inputs import InputImage, find_inputs, with_series
+from mmsart.imaging.read_options import ReadOptions
 from mmsart.postprocessing import check_disjoint
 from mmsart.structures.image_result import class_colours
 from mmsart.utils import (

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from mmsart.apis.inference import RawPlane
 from mmsart.app.items import Facts, Item, open_item, results_of
 from mmsart.app.library import Library
 from mmsart.app.results import load_kept, save_kept
@@ -29,6 +28,7 @@ from mmsart.formats.summary import (
 )
 from mmsart.imaging import ImageStack, image_id
 from mmsart.imaging.inputs import distinct_stems
+from mmsart.imaging.raw_plane import RawPlane
 from mmsart.postprocessing import check_disjoint
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.structures.detections import Detections

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mmsart.apis.inference import ReadOptions
 from mmsart.imaging import ImageStack
+from mmsart.imaging.read_options import ReadOptions
 from mmsart.structures.detections import Detections
 from mmsart.utils import UserError
 
@@ -93,7 +93,7 @@ class Item:
         name: what the user calls it.
         path: of the file.
         uploaded: whether the file is a copy of ours, which goes with the item.
-        read: options of :class:`~mmsart.apis.inference.ReadOptions`.
+        read: options of :class:`~mmsart.imaging.read_options.ReadOptions`.
         added: seconds since 1970.
         changed: when its record was last written, seconds since 1970.
         megapixels: of all frames.

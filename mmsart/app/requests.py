@@ -65,7 +65,8 @@ def read_options(given: Any) -> dict[str, Any]:
     """Check options of reading.
 
     Args:
-        given: by the names of :class:`~mmsart.apis.inference.ReadOptions`, as JSON holds them.
+        given: by the names of :class:`~mmsart.imaging.read_options.ReadOptions`, as JSON holds
+            them.
 
     Returns:
         Those that say something, for :func:`~mmsart.app.items.as_read_options`.

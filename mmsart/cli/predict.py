@@ -87,9 +87,10 @@ def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code: 3 if some of the files could not be read."""
     options = parse_args(args)
     import_mmdet()
-    from mmsart.apis.inference import CellSegmenter, ReadOptions
+    from mmsart.apis.inference import CellSegmenter
     from mmsart.apis.predict import PredictOptions, count_processes, predict_files
     from mmsart.formats.saving import SaveOptions
+    from mmsart.imaging.read_options import ReadOptions
 
     read = ReadOptions(
         axes=options.axes, channel=options.channel, series=_read_series(options.series),

@@ -14,10 +14,11 @@ import torch
 from PIL import Image
 
 from mmsart.apis import CellSegmenter
-from mmsart.apis.inference import ReadOptions, Request, choose_device
+from mmsart.apis.inference import Request, choose_device
 from mmsart.apis.models import Tiles
 from mmsart.apis.prediction_pictures import write_pictures
 from mmsart.formats.predictions import load_predictions
+from mmsart.imaging.read_options import ReadOptions
 from mmsart.imaging.tiles import tile_grid
 from mmsart.postprocessing import complete_config
 from mmsart.utils import MissingFileError, UserError

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-from mmsart.apis.inference import RawPlane, Segmentation
+from mmsart.apis.inference import Segmentation
+from mmsart.imaging.raw_plane import RawPlane
 from mmsart.postprocessing import PostProcessor, complete_config
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.structures.detections import Detections
