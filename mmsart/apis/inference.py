@@ -21,8 +21,8 @@ from mmsart.formats.cell_table import cell_table
 from mmsart.formats.label_image import paint_labels
 from mmsart.formats.overlay import draw_overlay
 from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
-from mmsart.imaging import ImageStack, Normalization, image_id
-from mmsart.imaging.raw_plane import RawPlane
+from mmsart.imaging import Normalization, image_id
+from mmsart.imaging.raw_plane import RawPlane, StackFile
 from mmsart.imaging.read_options import Image, ReadOptions
 from mmsart.postprocessing.kept import KeptFrame
 from mmsart.structures.detections import Detections
@@ -81,15 +81,15 @@ class Segmentation(ImageResult):
         normalization: how grey values became 8 bits.
         caps: limits of the detector that were reached, as ``key=value``, those on proposals only
             where they leave fewer than :data:`PROPOSALS_OF_A_CELL` for each cell found.
-        stack: the open file of a stack, whose frames read their grey values from it on demand;
-            None for a single picture, which is in memory.
+        stack: the file of a stack, whose frames read their grey values from it on demand; None for
+            a single picture, which is in memory.
         kept: of each frame what other thresholds could choose from; empty unless the segmenter
             was told to keep it.
     """
 
     normalization: Normalization | None = None
     caps: tuple[str, ...] = ()
-    stack: ImageStack | None = field(default=None, repr=False, compare=False)
+    stack: StackFile | None = field(default=None, repr=False, compare=False)
     kept: tuple[KeptFrame, ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -144,7 +144,7 @@ class Segmentation(ImageResult):
         return save_result(self, folder, stem, formats, options)
 
     def close(self) -> None:
-        """Close the file; grey values of a stack cannot be read any more."""
+        """Close the file of a stack, until its grey values are asked for again."""
         if self.stack is not None:
             self.stack.close()
 
@@ -392,12 +392,15 @@ class _OpenImage:
     def result(self) -> Segmentation:
         stack, source = self.stack, self.predictor.source
         places = np.ndindex(stack.sizes.get('T', 1), stack.sizes.get('Z', 1))
+        raw, file = self._raw, None
+        if raw is None:
+            file = StackFile(stack, self.request.image, self.request.read)
+        else:  # many results may be held, and few files be open
+            stack.close()
         frames = [
             FrameResult(self._found[number],
-                        RawPlane(stack, number) if self._raw is None else self._raw, t, z)
+                        RawPlane(file or stack, number) if raw is None else raw, t, z)
             for number, (t, z) in enumerate(places)]
-        if self._raw is not None:  # many results may be held, and few files be open
-            stack.close()
         return Segmentation(
             name=self.request.shown_name, frames=frames, classes=source.classes,
             palette=source.palette,
@@ -407,7 +410,7 @@ class _OpenImage:
             seconds=time.perf_counter() - self.started, warnings=[*stack.warnings, *self._notes()],
             num_channels=stack.num_channels, normalization=stack.normalization,
             caps=tuple(sorted(self._caps)),
-            stack=stack if self._raw is None else None,
+            stack=file,
             kept=tuple(self._kept[number] for number in sorted(self._kept)))
 
     def _notes(self) -> Iterator[str]:

@@ -196,6 +196,8 @@ def test_a_stack_is_its_frames(segmenter, tmp_path):
         np.testing.assert_array_equal(np.asarray(frame.image), frames[number])
     assert len(result) == sum(result.masks.max((1, 2)))
     result.close()
+    np.testing.assert_array_equal(np.asarray(result.frames[2].image), frames[2])  # opens it again
+    result.close()
 
 
 def test_measurements_are_of_the_grey_values_in_the_file(segmenter, tmp_path):
