@@ -190,6 +190,8 @@ def plain_instances(content):
         for each in values(content['annotations']):
             if each['image_id'] != image['id'] or each.get('ignore'):
                 continue
+            if each.get('area') == 0:  # stands for none
+                each = {key: value for key, value in each.items() if key != 'area'}
             each = {**measured(each, height, width), **each}
             x, y, w, h = each['bbox']
             inside = min(x + w, width) > max(x, 0) and min(y + h, height) > max(y, 0)
