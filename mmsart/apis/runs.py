@@ -34,7 +34,10 @@ from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, find_begun, 
 from mmsart.apis.zoo_model import take_zoo_model
 from mmsart.datasets.image_folder import list_images
 from mmsart.datasets.nested import find_datasets
-from mmsart.engine.hooks.cell_visualization_hook import CellVisualizationHook
+from mmsart.engine.hooks.cell_visualization_hook import (
+    CellVisualizationHook,
+    common_folder,
+)
 from mmsart.engine.hooks.fast_inference_hook import FastInferenceHook
 from mmsart.engine.hooks.stop_hook import StopHook
 from mmsart.engine.hooks.true_boxes_hook import TrueBoxesHook
@@ -205,7 +208,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         unreadable = _predict_folder(cfg, images) if images else []
         datasets = check_data(cfg, ('test_dataloader',))
         if show_dir:
-            check_apart(show_dir, _folders_of(datasets), 'folder')
+            _check_show_dir(show_dir, datasets)
         check_loggers(cfg)
         _draw_final_cells(cfg)
         check_model(cfg, ('test_dataloader',))
@@ -318,11 +321,17 @@ def _check_targets(cfg: Config, postprocess: str | None, out: str | None,
         check_target(submission, '.csv', [*kept, out])
 
 
-def _folders_of(datasets: Sequence[BaseDetDataset]) -> list[Path]:
-    """List the folders of the images of data sets, also those that links lead to."""
+def _check_show_dir(show_dir: str, datasets: Sequence[BaseDetDataset]) -> None:
+    """Refuse to draw into folders that hold images, as named or where links to images lead."""
     files = [Path(sample['img_path']) for dataset in datasets for sample in dataset.data_list]
-    return list(dict.fromkeys(
-        folder for file in files for folder in (file.parent, file.resolve().parent)))
+    if not files:
+        return
+    common = common_folder(files)
+    named = dict.fromkeys(file.parent for file in files)
+    held = list(dict.fromkeys([*named, *(file.resolve().parent for file in files)]))
+    for target in (Path(show_dir, os.path.relpath(folder, common)) for folder in named):
+        if target.is_dir():  # else it holds no image
+            check_apart(target, held, 'folder')
 
 
 def _predict_folder(cfg: Config, images: str) -> list[str]:

@@ -41,7 +41,7 @@ def holdout(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequenc
     fields = len(set(groups))
     if fields < share.denominator:
         nearest = max(1, min(fields - 1, round(val_fraction * fields))) / fields
-        cure = f'val_fraction={nearest:.2f} of these, or ' if fields > 1 else ''
+        cure = f'val_fraction={nearest:.3f} of these, or ' if fields > 1 else ''
         raise UserError(
             f'val_fraction: found {val_fraction}, {share.numerator} of {share.denominator} parts, '
             f'and {len(image_ids)} images of {fields} fields of view, each of which '

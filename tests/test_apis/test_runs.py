@@ -1,5 +1,6 @@
 """Training and testing runs."""
 import json
+import shutil
 
 import pytest
 from mmengine.config import Config
@@ -118,6 +119,26 @@ def test_a_test_replaces_nothing_that_it_reads(tested, tmp_path, outputs, messag
     with pytest.raises(UserError, match=message):
         runs.test_model(tested, 'net.pth', **outputs)
     assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob('*')} == before
+
+
+@pytest.mark.parametrize(('folders', 'show_dir', 'held'), [
+    (('a', 'b'), 'data', 'data/a'), (('a', 'b'), 'link', 'link/a'),
+    (('x', 'y/x'), 'data/y', 'data/y/x')])
+def test_pictures_in_folders_as_the_images_replace_none(
+        write_table, tmp_path, monkeypatch, folders, show_dir, held):
+    write_table([{}])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'link').symlink_to('data')
+    for folder in folders:
+        shutil.copytree('data/train', f'data/{folder}')
+    (tmp_path / 'net.pth').write_text('weights')
+    (tmp_path / 'config.py').write_text(TESTED + f"""
+one = test_dataloader['dataset']
+test_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[
+    dict(one, data_prefix=dict(img=folder)) for folder in {folders!r}])
+""")
+    with pytest.raises(UserError, match=rf'^{held}: found .*, which the same command reads'):
+        runs.test_model(load_config('config.py'), 'net.pth', show_dir=show_dir)
 
 
 def test_pictures_do_not_go_where_links_to_images_lead(tested, tmp_path):

@@ -81,20 +81,23 @@ def test_bad_holdout(arguments, problem):
         holdout(*make(), **arguments)
 
 
-@pytest.mark.parametrize(('images', 'fields', 'cure'), [
-    (3, 3, r"expected val_fraction=0\.33 of these, or subset='all' and other images for"),
-    (4, 2, r'expected val_fraction=0\.50 of these'), (4, 4, r'expected val_fraction=0\.25'),
-    (10, 1, "expected subset='all' and other images for the validation")])
-def test_too_few_fields_for_a_share_are_told_which_would_do(images, fields, cure):
+@pytest.mark.parametrize(('images', 'fields', 'fraction', 'cure'), [
+    (3, 3, 0.2, r"expected val_fraction=0\.333 of these, or subset='all' and other images for"),
+    (4, 2, 0.2, r'expected val_fraction=0\.500 of these'),
+    (4, 4, 0.2, r'expected val_fraction=0\.250'),
+    (7, 7, 0.3, r'expected val_fraction=0\.286'),  # 0.29 is 5 of 17
+    (10, 1, 0.2, "expected subset='all' and other images for the validation")])
+def test_too_few_fields_for_a_share_are_told_which_would_do(images, fields, fraction, cure):
     ids = [str(number) for number in range(images)]
     groups = [str(number % fields) for number in range(images)]
     with pytest.raises(UserError, match=(
-            rf'val_fraction: found 0\.2, 1 of 5 parts, and {images} images of {fields} fields of '
-            rf'view, .*{cure}')) as caught:
-        holdout(ids, ['cort'] * images, groups)
+            rf'val_fraction: found {fraction}, . of 1?. parts, and {images} images of {fields} '
+            rf'fields of view, .*{cure}')) as caught:
+        holdout(ids, ['cort'] * images, groups, fraction)
     if fields > 1:
         share = float(str(caught.value).split('val_fraction=')[1].split()[0])
-        assert len(holdout(ids, ['cort'] * images, groups, share)[1]) == images // fields
+        expected = max(1, round(fraction * fields)) * images // fields
+        assert len(holdout(ids, ['cort'] * images, groups, share)[1]) == expected
 
 
 @pytest.mark.parametrize(('n', 'fold', 'problem'), [

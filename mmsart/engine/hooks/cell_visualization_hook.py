@@ -1,6 +1,6 @@
 """Pictures of the final cells, in validation and test."""
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,7 @@ class CellVisualizationHook(Hook):
         dataset = runner.test_dataloader.dataset
         if self.draw and self.test_out_dir is not None and hasattr(dataset, 'get_data_info'):
             paths = [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
-            self._folder = Path(os.path.commonpath(
-                {os.path.dirname(os.path.abspath(path)) for path in paths}))
+            self._folder = common_folder(paths)
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                         outputs: Sequence[DetDataSample] | None = None) -> None:
@@ -107,6 +106,18 @@ class CellVisualizationHook(Hook):
                 if hasattr(metric, 'post_processor'):
                     return metric.post_processor
         return PostProcessor(classes, **load_postprocess(self.postprocess, classes))
+
+
+def common_folder(paths: Iterable[str | os.PathLike]) -> Path:
+    """Find the folder that all images are below, whose folders those of a test's pictures mirror.
+
+    Args:
+        paths: files, at least one.
+
+    Returns:
+        The folder, absolute.
+    """
+    return Path(os.path.commonpath({os.path.dirname(os.path.abspath(path)) for path in paths}))
 
 
 def _read_raw(path: str) -> tuple[np.ndarray, tuple[float, float] | None]:
