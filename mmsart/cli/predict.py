@@ -88,7 +88,8 @@ def main(args: list[str] | None = None) -> int:
     options = parse_args(args)
     import_mmdet()
     from mmsart.apis.inference import CellSegmenter
-    from mmsart.apis.predict import PredictOptions, count_processes, predict_files
+    from mmsart.apis.predict import PredictOptions, predict_files
+    from mmsart.apis.processes import count_processes
     from mmsart.formats.saving import SaveOptions
     from mmsart.imaging.read_options import ReadOptions
 

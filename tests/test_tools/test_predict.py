@@ -261,6 +261,17 @@ def test_resume_leaves_no_results_under_an_earlier_name(images, weights, tmp_pat
     assert {path.stem for path in (out / OWN_FOLDER).glob('*.json')} == {'a_png', 'a_jpg'}
 
 
+def test_resume_keeps_the_results_of_two_links_to_one_file(images, weights, tmp_path):
+    out, folder = tmp_path / 'out', tmp_path / 'in'
+    folder.mkdir()
+    for name in ('b', 'c'):
+        (folder / f'{name}.png').symlink_to(images / 'a.png')
+    for _ in range(2):
+        code, printed, _ = run(folder, out, weights, '--save', 'table', '--resume')
+        assert code == 0
+    assert '2 of 2 images are already done' in printed
+
+
 @pytest.mark.parametrize('place', ['reading', 'writing'])
 def test_a_defect_that_one_image_shows_does_not_end_the_others(weights, tmp_path, monkeypatch,
                                                                place):
