@@ -126,9 +126,9 @@ def main(args: list[str] | None = None) -> int:
         address = f'http://{f"[{host}]" if ":" in host else host}:{options.port}/' + (
             f'?token={token}' if token else '')
         print(f'the page: {address}\nresults:  {folder}\nCtrl-C ends it', flush=True)
-        config = uvicorn.Config(
-            app, host=host, port=options.port, log_level='warning', access_log=False,
-            limit_concurrency=256, server_header=False, ws='none')
+        config = uvicorn.Config(  # whose own log_config would close the log files of others
+            app, host=host, port=options.port, log_config=None, log_level='warning',
+            access_log=False, limit_concurrency=256, server_header=False, ws='none')
         if options.no_browser:
             _serve(config, None)
         else:

@@ -1,5 +1,6 @@
 """`mmsart app`: what is refused before a model is loaded; `mmsart train --data`."""
 import contextlib
+import logging
 import re
 import socket
 import urllib.parse
@@ -87,6 +88,13 @@ def test_the_page_is_opened_when_it_is_answered(monkeypatch):
     assert answers == [b'the page']
 
 
+@contextlib.contextmanager
+def log_file(path):
+    handler = logging.FileHandler(path)
+    yield handler
+    handler.close()
+
+
 def test_a_token_is_not_in_the_browsers_command_line(monkeypatch, tmp_path):
     opened = []
     monkeypatch.setattr('mmsart.apis.inference.CellSegmenter',
@@ -100,12 +108,13 @@ def test_a_token_is_not_in_the_browsers_command_line(monkeypatch, tmp_path):
             opened.append((oct(path.stat().st_mode), token not in address))
 
     monkeypatch.setattr('mmsart.cli.app._serve', serve)
-    with reserved_port() as port:
+    with reserved_port() as port, log_file(tmp_path / 'run.log') as log:
         for number, options in enumerate((['--token'], [])):
             folder = tmp_path / f'w {number}'
             assert main(['app', '--port', str(port), '--workspace', str(folder), *options]) == 0
             assert oct(folder.stat().st_mode) == '0o40700'
             assert not list(folder.glob('*.html'))
+        assert log.stream is not None  # uvicorn has not closed it
     assert opened[1:] == [('0o100600', True), f'http://127.0.0.1:{port}/']
 
 
