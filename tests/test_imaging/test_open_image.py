@@ -614,6 +614,8 @@ CUTS = {
            ('ImageJ', {'imagej': True, 'metadata': {'axes': 'TYX'}, 'byteorder': '>'}),
            ('ImageJ', {'imagej': True, 'metadata': {'axes': 'TYX'}, 'compression': 'zlib'}),
            ('ImageJ', {'imagej': True, 'metadata': {'axes': 'CYX'}}),
+           # of one page for all images, as ImageJ has them from 4 GB on
+           ('ImageJ', {'imagej': True, 'metadata': {'axes': 'TYX'}, 'truncate': True}),
            ('OME', {'ome': True, 'metadata': {'axes': 'TYX'}}),
            ('OME', {'ome': True, 'metadata': {'axes': 'TYX'}, 'compression': 'zlib'}))},
 }
