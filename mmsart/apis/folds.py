@@ -12,6 +12,7 @@ from mmsart.apis.config import LOADERS, load_config
 from mmsart.apis.merging import join_predictions
 from mmsart.apis.runs import test_model, train_model
 from mmsart.datasets.nested import find_datasets
+from mmsart.models.detectors.members import keep_soft_masks
 from mmsart.utils import UserError, atomic_write, check_writable
 
 SETTINGS_FILE = 'folds.json'
@@ -62,9 +63,7 @@ def train_folds(config: str, work_dir: str | os.PathLike, folds: int = 5, seed: 
         print(f'fold {fold} of {folds}: {target.parent}')
         train_model(_fold_config(config, folder, folds, fold, seed, cfg_options), 'auto', amp)
         cfg = _fold_config(config, folder, folds, fold, seed, cfg_options)
-        rcnn = (cfg.model.get('test_cfg') or {}).get('rcnn')
-        if rcnn is not None:
-            rcnn.keep_mask_logits = True  # for the tuner and for a fusion
+        keep_soft_masks(cfg.model)  # for the tuner and for a fusion
         test_model(cfg, str(target.parent), out=str(target))
     files = [_predictions(folder, fold) for fold in range(folds)]
     if not all(file.is_file() for file in files):

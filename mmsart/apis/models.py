@@ -23,7 +23,7 @@ from mmsart.apis.literal_config import read_literal_config
 from mmsart.apis.runs import choose_postprocess
 from mmsart.datasets.nested import find_datasets
 from mmsart.engine.runner.checkpoint_files import find_checkpoint
-from mmsart.models.detectors.members import keep_soft_masks, member_configs
+from mmsart.models.detectors.members import keep_masks_to_cut, member_configs
 from mmsart.utils import MissingFileError, UserError, as_user_error
 from mmsart.weights import check_checkpoint_fits, load_weights, read_checkpoint
 from mmsart.zoo import ZooModel, default_model, list_models, locate_model
@@ -224,7 +224,7 @@ def _make_source(
     for part in ('backbone', 'neck'):  # weights to begin with, of no use to a trained model
         if isinstance(model.get(part), dict):
             model[part].init_cfg = None
-    keep_soft_masks(model, postprocess)
+    keep_masks_to_cut(model, postprocess)
     return ModelSource(
         name, weights, model, list(pipeline), classes,
         tuple(tuple(colour) for colour in palette) if palette else None, postprocess, source,

@@ -48,7 +48,7 @@ from mmsart.engine.runner.resume_check import check_epoch_length, check_resume
 from mmsart.engine.runner.seeded_data import seeded_dataloader
 from mmsart.engine.runner.stop_request import StopRequest
 from mmsart.evaluation.metrics.cell_counter import describe_counts
-from mmsart.models.detectors.members import keep_soft_masks
+from mmsart.models.detectors.members import keep_masks_to_cut
 from mmsart.models.fast_inference import skip_hopeless
 from mmsart.postprocessing import complete_config, load_postprocess
 from mmsart.utils import (
@@ -129,7 +129,7 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
     check_mask_loading(cfg, model)
     check_schedule(cfg, model)
     if validating:
-        keep_soft_masks(cfg.model, settings)
+        keep_masks_to_cut(cfg.model, settings)
     if amp:
         _use_amp(cfg)
     if auto_scale_lr:
@@ -216,7 +216,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         settings, source = choose_postprocess(
             cfg, checkpoint, data_classes(cfg, 'test_dataloader'), postprocess)
         _read_patches(cfg, 'test_evaluator')
-        keep_soft_masks(cfg.model, settings)
+        keep_masks_to_cut(cfg.model, settings)
         _choose_metrics(cfg, settings, bool(images), out, submission)
         if show or show_dir:
             cfg.default_hooks = {**cfg.get('default_hooks', {}), 'visualization': dict(

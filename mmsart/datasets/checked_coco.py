@@ -21,6 +21,7 @@ from mmsart.datasets.coco_missing import fill_in
 from mmsart.datasets.image_folder import image_size
 from mmsart.datasets.indices import check_indices, choose
 from mmsart.datasets.splits import check_subset, choose_subset
+from mmsart.structures.data_samples import distinct_names, image_name
 from mmsart.utils.errors import UserError, raise_all, shown
 
 
@@ -39,6 +40,10 @@ class CheckedCocoDataset(CocoDataset):
     of another size or depth. See :func:`mmsart.datasets.coco_file.find_problems`. Boxes, areas and
     ids that are not there at all, as scripts leave them out, are those of the masks.
 
+    A sample has ``image_name`` and, with a `group_key`, ``sample_id``, which in a test its data
+    sample has too, whatever the ``meta_keys`` of the pipeline. Images whose files have one name are
+    told apart by :func:`~mmsart.structures.data_samples.distinct_names` over the whole file.
+
     Args:
         *args: of `CocoDataset`.
         indices: a number of images, the first ones or, negative, the last ones, or a list of
@@ -52,7 +57,8 @@ class CheckedCocoDataset(CocoDataset):
             ``'all'``.
         group_key: key of the file's images under which images that look alike, such as frames of
             one field of view, have one value; they go to one side of the split as a whole, and of
-            the tuner's. None where each image stands for itself.
+            the tuner's. An image whose value is blank is a group of its own. None where each
+            image stands for itself.
         **kwargs: of `CocoDataset`.
 
     Raises:
@@ -92,7 +98,9 @@ class CheckedCocoDataset(CocoDataset):
         """
         coco = fill_in(self.read())
         check_coco(coco, self)
+        name_of = _name_images(coco.images)
         images = choose(coco.images, self.positions, coco.path)
+        groups = self._groups(coco.path, images, name_of)
         classes = class_names(self.metainfo)
         self.cat2label = {category['id']: classes.index(category['name'])
                           for category in coco.categories if category['name'] in classes}
@@ -103,23 +111,53 @@ class CheckedCocoDataset(CocoDataset):
             self.cat_img_map[annotation['category_id']].append(annotation['image_id'])
             of_image[annotation['image_id']].append(
                 dict(annotation, iscrowd=0) if self.crowds == 'cells' else annotation)
-        images = self._part(coco.path, images, of_image)
+        images = self._part(images, of_image, groups)
         return [
             self.parse_data_info(dict(
                 raw_img_info=dict(image, img_id=image['id'], height=int(image['height']),
                                   width=int(image['width'])),  # 96.0 is 96 in JSON
                 raw_ann_info=of_image[image['id']]))
-            | ({} if self.group_key is None else dict(sample_id=str(image[self.group_key])))
+            | dict(image_name=name_of[image['id']])
+            | (dict(sample_id=groups[image['id']]) if groups else {})
             for image in images]
 
-    def _part(self, path: str, images: Sequence[Record],
-              of_image: Mapping[Any, Sequence[Record]]) -> list[Record]:
-        """Take the images of the subset."""
+    def prepare_data(self, idx: int) -> Any:
+        """Load a sample, and in a test tell whatever packs it the image's name and group.
+
+        Args:
+            idx: number of the image.
+
+        Returns:
+            What the pipeline makes of it.
+        """
+        info = self.get_data_info(idx)
+        told = {key: info[key] for key in ('image_name', 'sample_id') if key in info}
+        packed = self.pipeline(info)
+        if self.test_mode and isinstance(packed, dict) and 'data_samples' in packed:
+            views = packed['data_samples']  # one, or those of TestTimeAug
+            for view in views if isinstance(views, list) else [views]:
+                view.set_metainfo(told)
+        return packed
+
+    def _groups(self, path: str, images: Sequence[Record],
+                name_of: Mapping[Any, str]) -> dict[Any, str]:
+        """Read the groups of images by their ids; a blank is a group of its own, as in train.csv.
+
+        Without a `group_key` there is none.
+        """
         key = self.group_key
+        if key is None:
+            return {}
         raise_all([UserError(
             f'{path}: image {image["file_name"]}: {key}: found {shown(image.get(key))}, expected a '
             'number or text that images of one group share (group_key)')
-            for image in images if key is not None and not is_id(image.get(key))])
+            for image in images if not is_id(image.get(key))])
+        return {image['id']: group if (group := str(image[key])).strip() else name_of[image['id']]
+                for image in images}
+
+    def _part(self, images: Sequence[Record], of_image: Mapping[Any, Sequence[Record]],
+              group_of: Mapping[Any, str]) -> list[Record]:
+        """Take the images of the subset."""
         types = []
         for image in images:
             labels = Counter(self.cat2label.get(each['category_id'], -1)
@@ -127,7 +165,7 @@ class CheckedCocoDataset(CocoDataset):
             types.append(str(max(labels, key=lambda label: (labels[label], label), default='')))
         chosen = choose_subset(
             self.subset, self.split, [str(image['id']) for image in images], types,
-            [str(image[key or 'id']) for image in images])
+            [group_of.get(image['id'], str(image['id'])) for image in images])
         return [images[index] for index in chosen]
 
     def filter_data(self) -> list[dict[str, Any]]:
@@ -139,6 +177,14 @@ class CheckedCocoDataset(CocoDataset):
         kept = super().filter_data()
         check_images(kept, f'{self.ann_file}: filter_cfg and metainfo.classes')
         return kept
+
+
+def _name_images(images: Sequence[Record]) -> dict[Any, str]:
+    """Name all images of a file, so that each has one name whichever others it is tested with."""
+    files = [image['file_name'] for image in images]
+    names = [image_name(dict(img_id=image['id'], img_path=image['file_name'])) for image in images]
+    return {image['id']: name
+            for image, name in zip(images, distinct_names(names, files), strict=True)}
 
 
 def check_coco(coco: CocoFile, dataset: CocoDataset) -> None:

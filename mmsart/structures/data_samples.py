@@ -105,7 +105,9 @@ def true_masks(sample: Sample) -> PatchMasks | None:
 
 
 def image_name(sample: Mapping[str, Any]) -> str:
-    """Name an image as its file is named, also where the dataset counts images, as COCO's do."""
+    """Name an image as its data set does; where that only counts images, as its file is named."""
+    if 'image_name' in sample:
+        return str(sample['image_name'])
     name = sample['img_id']
     if isinstance(name, str) or 'img_path' not in sample:
         return str(name)

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mmsart.apis.folds import _fold_config
 from mmsart.datasets.checked_coco import CheckedCocoDataset
+from mmsart.structures.data_samples import image_name
 from mmsart.utils import UserError
 
 SIDE, COUNT = 32, 40
@@ -34,9 +34,9 @@ def root(tmp_path_factory):
 
 
 def build(root, **kwargs):
-    return CheckedCocoDataset(
+    return CheckedCocoDataset(**{**dict(
         ann_file='all.json', data_root=str(root), data_prefix=dict(img=''), pipeline=[],
-        metainfo=dict(classes=CLASSES), **kwargs)
+        metainfo=dict(classes=CLASSES)), **kwargs})
 
 
 def samples_of(dataset):
@@ -89,15 +89,36 @@ def test_what_cannot_part_is_named(root, kwargs, problem):
         build(root, **kwargs)
 
 
-def test_a_cross_validation_sets_the_fold(root, tmp_path):
-    path = tmp_path / 'config.py'
-    path.write_text(f'''
-one = dict(type='CheckedCocoDataset', ann_file='{root}/all.json', group_key='well',
-           split=dict(type='holdout'))
-train_dataloader = dict(dataset=dict(one, subset='train'))
-val_dataloader = dict(dataset=dict(one, subset='val'))
-test_dataloader = val_dataloader
-''')
-    cfg = _fold_config(str(path), tmp_path / 'cv', 5, 3, 0, ())
-    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-        assert loader.dataset.split == dict(type='kfold', n=5, fold=3, seed=0)
+PACK = [dict(type='LoadImageFromFile'),
+        dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape'))]
+
+
+def test_a_test_is_told_groups_by_any_pipeline_and_blanks_are_their_own(root, tmp_path):
+    content = json.loads((root / 'all.json').read_text())
+    wells = ['x', ' ', 'x', '', 5]
+    content['images'] = [dict(image, well=well) for image, well in zip(
+        content['images'][:5], wells, strict=True)]
+    content['annotations'] = [each for each in content['annotations'] if each['image_id'] < 5]
+    (tmp_path / 'wells.json').write_text(json.dumps(content))
+    dataset = build(root, ann_file=str(tmp_path / 'wells.json'), group_key='well', test_mode=True,
+                    pipeline=PACK)
+    samples = [packed['data_samples'] for packed in dataset]
+    assert [sample.image_name for sample in samples] == ['a', 'a-2', 'a-3', 'a-4', 'a-5']
+    assert [sample.sample_id for sample in samples] == ['x', 'a-2', 'x', 'a-4', '5']
+    plain = build(root, test_mode=True, pipeline=PACK)[0]['data_samples']
+    assert 'sample_id' not in plain
+    assert 'image_name' not in build(root, pipeline=PACK)[1]['data_samples']  # of a training
+
+
+def test_an_image_has_one_name_whichever_others_are_chosen(tmp_path):
+    files = ['p1/frame.png', 'p2/frame.png', 'p2/other.png']
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / file), np.zeros((SIDE, SIDE), np.uint8))
+    (tmp_path / 'all.json').write_text(json.dumps(dict(
+        images=[dict(id=number, file_name=file, height=SIDE, width=SIDE)
+                for number, file in enumerate(files)], categories=[dict(id=7, name='round')])))
+    names = ['p1_frame', 'p2_frame', 'other']
+    for indices, expected in ((None, names), ([1], names[1:2]), ([2, 0], [names[2], names[0]])):
+        dataset = build(tmp_path, indices=indices, test_mode=True, pipeline=PACK)
+        assert [image_name(each['data_samples'].to_dict()) for each in dataset] == expected

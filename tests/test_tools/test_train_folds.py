@@ -1,10 +1,19 @@
 """A cross-validation by one command, interrupted and finished."""
+import json
+
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from mmdet.registry import DATASETS
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
 
 from mmsart.apis import folds
+from mmsart.evaluation.metrics import PredictionWriter
 from mmsart.formats.predictions import load_predictions
+from mmsart.structures.mask.cropped_masks import CroppedMasks
 from tests.run_tool import ROOT, run_tool
 from tests.sample_data import write_sample
 from tests.test_tools.test_end_to_end import CONFIG, SMALL
@@ -77,3 +86,55 @@ def test_what_cannot_be_split(tmp_path, config, arguments, message):
     assert code == 2
     assert message in err
     assert not (tmp_path / 'cv').exists()
+
+
+COCO = """
+one = dict(
+    type='CheckedCocoDataset', ann_file='all.json', data_prefix=dict(img=''),
+    metainfo=dict(classes=('cell',)), split=dict(type='holdout'), pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape'))])
+train_dataloader = dict(dataset=dict(one, subset='train'))
+val_dataloader = dict(dataset=dict(one, subset='val', test_mode=True))
+test_dataloader = val_dataloader
+model = dict(type='SoftTeacher', detector=dict(type='MaskRCNN', test_cfg=dict(rcnn=dict())))
+"""
+
+
+def find_nothing(cfg, checkpoint, out):
+    """Stand in for a test: write predictions of the test images without a cell."""
+    init_default_scope('mmdet')
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    writer = PredictionWriter(out)
+    writer.dataset_meta = dataset.metainfo
+    nothing = InstanceData(scores=torch.zeros(0), labels=torch.zeros(0), bboxes=torch.zeros(0, 4),
+                           masks=CroppedMasks.from_bitmaps(np.zeros((0, 8, 8), np.uint8)))
+    for packed in dataset:
+        packed['data_samples'].pred_instances = nothing
+        writer.process(None, [packed['data_samples'].to_dict()])
+    writer.evaluate(len(dataset))
+
+
+def test_folds_of_images_that_share_a_name_are_joined(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(4):
+        (tmp_path / f'p{number}').mkdir()
+        cv2.imwrite(f'p{number}/frame.png', np.zeros((8, 8), np.uint8))
+    (tmp_path / 'all.json').write_text(json.dumps(dict(
+        images=[dict(id=number, file_name=f'p{number}/frame.png', height=8, width=8)
+                for number in range(4)],
+        annotations=[dict(id=number, image_id=number, category_id=1, iscrowd=0, area=4,
+                          bbox=[1, 1, 2, 2], segmentation=[[1, 1, 3, 1, 3, 3, 1, 3]])
+                     for number in range(4)], categories=[dict(id=1, name='cell')])))
+    (tmp_path / 'config.py').write_text(COCO)
+    tested = []
+    monkeypatch.setattr(folds, 'train_model', lambda cfg, resume, amp: None)
+    monkeypatch.setattr(folds, 'test_model', lambda cfg, checkpoint, out: (
+        tested.append(cfg), find_nothing(cfg, checkpoint, out)))
+    joined = folds.train_folds('config.py', 'cv', folds=4)
+    assert [image.img_id for image in load_predictions(joined).images] == [
+        f'p{number}_frame' for number in range(4)]
+    for fold, cfg in enumerate(tested):
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            assert loader.dataset.split == dict(type='kfold', n=4, fold=fold, seed=0)
+        assert cfg.model.detector.test_cfg.rcnn.keep_mask_logits  # whatever asks the detector

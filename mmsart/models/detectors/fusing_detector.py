@@ -9,6 +9,7 @@ from mmengine.config import ConfigDict
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from mmsart.models.detectors.members import keep_soft_masks
 from mmsart.postprocessing.fusion import FUSE_IOU, MASK_THR, fuse_detections
 from mmsart.structures.data_samples import to_detections, to_instances
 from mmsart.structures.detections import Detections
@@ -110,7 +111,5 @@ def is_positive(value: Any) -> bool:
 def with_soft_masks(detector: dict) -> dict:
     """Return a copy of a detector's config that keeps the probabilities of masks, if it has any."""
     detector = cast(dict, copy.deepcopy(ConfigDict(detector)))
-    rcnn = (detector.get('test_cfg') or {}).get('rcnn')
-    if rcnn is not None:
-        rcnn['keep_mask_logits'] = True
+    keep_soft_masks(detector)
     return detector

@@ -56,15 +56,23 @@ def member_configs(model: Mapping[str, Any]) -> Iterator[Any]:
         yield model
 
 
-def keep_soft_masks(model: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def keep_masks_to_cut(model: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Have the detectors keep the probabilities of masks where a threshold is to cut them.
 
     Args:
-        model: config of the model; each ``test_cfg.rcnn`` in it gets ``keep_mask_logits``.
+        model: config of the model, see :func:`keep_soft_masks`.
         settings: complete settings of post-processing; without a ``mask_thr`` nothing changes.
     """
-    if all(thr is None for thr in settings['mask_thr'].values()):
-        return
+    if any(thr is not None for thr in settings['mask_thr'].values()):
+        keep_soft_masks(model)
+
+
+def keep_soft_masks(model: Mapping[str, Any]) -> None:
+    """Have the detectors that a model asks keep the probabilities of their masks.
+
+    Args:
+        model: its config; each ``test_cfg.rcnn`` in it gets ``keep_mask_logits``.
+    """
     for detector in member_configs(model):
         rcnn = (detector.get('test_cfg') or {}).get('rcnn')
         if rcnn is not None:
