@@ -60,19 +60,21 @@ def find_inputs(
         MissingFileError: there is no such file or folder, or no image in it.
         UserError: files of different folders have one name, or `exclude` is a folder to look into.
     """
-    by_name: dict[str, Path] = {}
+    found: dict[str, tuple[Path, str]] = {}
     for given in inputs:
         listed = list(_list(given, recursive, Path(exclude) if exclude else None))
         if not listed:
             raise MissingFileError(
                 f'{given}: found no image, expected files ending in {", ".join(IMAGE_SUFFIXES)}')
         for path, name in listed:
-            other = by_name.setdefault(readable(name), path)
-            if other != path and _place(other) != _place(path):
-                raise UserError(f'{path}: found {other} too, expected names that differ: give the '
-                                'folder of both with --recursive')
+            found.setdefault(_place(path), (path, readable(name)))
+    by_name: dict[str, Path] = {}
+    for path, name in found.values():
+        if (other := by_name.setdefault(name, path)) != path:
+            raise UserError(f'{path}: found {other} too, expected names that differ: give the '
+                            'folder of both with --recursive')
     parts = _parts_of_sets(by_name.values())
-    by_name = {name: path for name, path in by_name.items() if path not in parts}
+    by_name = {name: path for name, path in by_name.items() if _place(path) not in parts}
     stems = distinct_stems(list(by_name))
     return [InputImage(path, name, stem)
             for (name, path), stem in zip(by_name.items(), stems, strict=True)]
@@ -130,13 +132,13 @@ def _tell_apart(images: list[InputImage],
             for image in images]
 
 
-def _parts_of_sets(files: Iterable[Path]) -> set[Path]:
-    """Find the files of images for which another one stands: the first that lists them."""
-    parts: set[Path] = set()
+def _parts_of_sets(files: Iterable[Path]) -> set[str]:
+    """Find the places of files for which another one stands: the first of the same image."""
+    parts: set[str] = set()
     for path in files:
-        if '.ome.' in path.name.lower() and path not in parts:  # as OME wants its files to end
-            parts.update(path.parent / name for name in other_files(path))
-    return parts.intersection(files)
+        if '.ome.' in path.name.lower() and _place(path) not in parts:  # as OME's files end
+            parts.update(_place(Path(other)) for other in other_files(path))
+    return parts
 
 
 def _key(stem: str) -> str:

@@ -68,9 +68,7 @@ class TiffFile:
         self.path = str(path)
         with reading(self.path, 'TIFF'), ExitStack() as opened:
             self._tif = opened.enter_context(tifffile.TiffFile(path))
-            self._check_beside(_named_files(self._tif))  # before any of them is opened
-            found = list(self._tif.series)
-            self._check_beside(_files(found))
+            found = _find_series(self.path, self._tif)
             check_whole(self.path, self._tif)
             opened.pop_all()  # it is whole, and stays open
         self._numbers = [number for number, series in enumerate(found)
@@ -99,8 +97,11 @@ class TiffFile:
             show = _choose_show(self.path, series.keyframe)
             leading, shape, read_stored = self._planes(series)
             sizes, notes, names = self._metadata(self._numbers[number], series.keyframe)
-        if len(files := sorted(map(os.path.basename, _files([series])))) > 1:
+        files = sorted(map(os.path.basename, _files([series])))
+        if len(files) > 1:
             notes += (f'an image of {len(files)} files, {files[0]} to {files[-1]}',)
+        elif files != [os.path.basename(self.path)]:
+            notes += (f'the image of {files[0]}, of which its metadata say that it lies there',)
 
         def read(index: tuple[int, ...]) -> np.ndarray:
             with reading(self.path, 'TIFF'):
@@ -119,14 +120,6 @@ class TiffFile:
     def close(self) -> None:
         """Close the file."""
         self._tif.close()
-
-    def _check_beside(self, files: Iterable[str]) -> None:
-        """Refuse files that do not lie in the folder of this one, links followed."""
-        folder = os.path.dirname(os.path.realpath(self.path))
-        for file in files:
-            if not Path(os.path.realpath(os.path.join(folder, file))).is_relative_to(folder):
-                raise UserError(f'{self.path}: found that it names {file}, expected all files of '
-                                'an image in one folder')
 
     def _check_set(self) -> None:
         """Name a file of the set that is not there."""
@@ -211,18 +204,23 @@ def _is_preview(series: tifffile.TiffPageSeries) -> bool:
 
 
 def other_files(path: str | os.PathLike) -> set[str]:
-    """List the other files over which an image of OME-TIFF is spread.
+    """List the other files over which the images of an OME-TIFF file are spread.
 
     Args:
         path: one of them.
 
     Returns:
-        Their names, in its folder; none where it is an image by itself, knows no more than the name
-        of the file that lists them, or cannot be read.
+        The paths of those from which opening this file takes planes beside its own; what its
+        metadata name is not enough, which a file that was renamed or resized may have kept. None
+        where it cannot be read.
     """
     try:
         with reading(str(path), 'TIFF'), tifffile.TiffFile(path) as tif:
-            return set(_named_files(tif))
+            if not set(_named_files(tif)) - {os.path.basename(path)}:
+                return set()
+            files = _files(_find_series(str(path), tif))
+            own = tif.filehandle.path
+            return files - {own} if own in files else set()
     except (UserError, OSError):
         return set()
 
@@ -272,6 +270,27 @@ def whole_page(path: str, series: tifffile.TiffPageSeries,
     if max(ends, default=0) > page.parent.filehandle.size:
         raise UserError(f'{path}: page {number} is cut off, expected a whole file')
     return page
+
+
+def _find_series(path: str, tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Find the images of a file, and open the other files in which their planes lie.
+
+    Raises:
+        UserError: those lie in other folders.
+    """
+    _check_beside(path, _named_files(tif))  # before any of them is opened
+    found = list(tif.series)
+    _check_beside(path, _files(found))
+    return found
+
+
+def _check_beside(path: str, files: Iterable[str]) -> None:
+    """Refuse files that do not lie in the folder of this one, links followed."""
+    folder = os.path.dirname(os.path.realpath(path))
+    for file in files:
+        if not Path(os.path.realpath(os.path.join(folder, file))).is_relative_to(folder):
+            raise UserError(f'{path}: found that it names {file}, expected all files of an image '
+                            'in one folder')
 
 
 def _named_files(tif: tifffile.TiffFile) -> Iterator[str]:
