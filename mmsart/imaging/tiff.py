@@ -69,7 +69,7 @@ class TiffFile:
         with reading(self.path, 'TIFF'), ExitStack() as opened:
             self._tif = opened.enter_context(tifffile.TiffFile(path))
             found = _find_series(self.path, self._tif)
-            check_whole(self.path, self._tif)
+            self._notes = check_whole(self.path, self._tif)
             opened.pop_all()  # it is whole, and stays open
         self._numbers = [number for number, series in enumerate(found)
                          if not _is_preview(series)] or list(range(len(found)))
@@ -97,6 +97,7 @@ class TiffFile:
             show = _choose_show(self.path, series.keyframe)
             leading, shape, read_stored = self._planes(series)
             sizes, notes, names = self._metadata(self._numbers[number], series.keyframe)
+            notes += self._notes
         files = sorted(map(os.path.basename, _files([series])))
         if len(files) > 1:
             notes += (f'an image of {len(files)} files, {files[0]} to {files[-1]}',)
@@ -225,12 +226,15 @@ def other_files(path: str | os.PathLike) -> set[str]:
         return set()
 
 
-def check_whole(path: str, tif: tifffile.TiffFile) -> None:
+def check_whole(path: str, tif: tifffile.TiffFile) -> tuple[str, ...]:
     """Refuse a file that ends before its last page, of which tifffile gives the pages before.
 
     Args:
         path: what messages call it.
         tif: the open file.
+
+    Returns:
+        Warnings: of a page that was taken out of a stack, and says what the stack has said.
 
     Raises:
         UserError: it is cut off.
@@ -243,11 +247,26 @@ def check_whole(path: str, tif: tifffile.TiffFile) -> None:
     if following + form.tagnosize > file.size:
         raise UserError(f'{path}: found the file cut off after page {pages - 1}, expected a whole '
                         'file')
-    # ImageJ describes all images in the only page, and tifffile takes that for a single one.
     images = (tif.imagej_metadata or {}).get('images', 1) if tif.is_imagej else 1
-    if images > 1 and tif.series[0].kind != 'imagej':
+    if images <= pages or tif.series[0].kind not in ('uniform', 'generic'):
+        return ()
+    if pages == 1 and _is_followed_by_pixels(tif):
         raise UserError(f'{path}: found fewer than the {images} images that ImageJ says, expected '
                         'a whole file')
+    return (f'{pages} of the {images} images that ImageJ says',)
+
+
+def _is_followed_by_pixels(tif: tifffile.TiffFile) -> bool:
+    """Return whether more than the only page's own lies in a file, by a row of pixels at least.
+
+    ImageJ describes the first image alone and writes the others behind it; tifffile takes what is
+    left of them after a cut for a single image.
+    """
+    page = tif.pages.first
+    ends = [tif.pages.next_page_offset + tif.tiff.offsetsize,
+            *map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)),
+            *(tag.valueoffset + tag.valuebytecount for tag in page.tags)]
+    return tif.filehandle.size - max(ends) >= page.nbytes // page.imagelength
 
 
 def whole_page(path: str, series: tifffile.TiffPageSeries,

@@ -123,3 +123,11 @@ def test_a_damaged_label_image(tmp_path, compression, place):
         (tmp_path / 'x.tif').write_bytes(wrong)
         with pytest.raises(UserError, match=r'x.tif: .*expected a whole'):
             read_label_image(tmp_path / 'x.tif')
+
+
+def test_a_page_that_was_taken_out_of_a_stack(tmp_path):
+    labels = np.eye(8, dtype=np.uint16)
+    tifffile.imwrite(tmp_path / 'x.tif', labels, description='ImageJ=1.53t\nimages=4\nslices=4\n',
+                     metadata=None)
+    masks, = read_label_image(tmp_path / 'x.tif').values()
+    assert masks.areas.tolist() == [8]

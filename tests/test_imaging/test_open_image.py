@@ -632,6 +632,30 @@ def test_no_frames_are_lost_where_a_stack_is_cut_off(tmp_path, kind):
             open_image(tmp_path / 'cut.tif', axes='TYX')
 
 
+def test_a_whole_stack_that_two_programs_have_described(tmp_path):
+    """As early Micro-Manager did, in the words of OME and of ImageJ."""
+    tifffile.imwrite(tmp_path / 'ome.tif', STACK, ome=True, metadata={'axes': 'TYX'})
+    with tifffile.TiffFile(tmp_path / 'ome.tif') as tif:
+        text = tif.ome_metadata
+    imagej = 'ImageJ=1.46a\nimages=4\nframes=4\nhyperstack=true\n'
+    tifffile.imwrite(tmp_path / 'a.tif', STACK, description=text, metadata=None,
+                     photometric='minisblack', extratags=[(270, 's', 0, imagej, True)])
+    with open_image(tmp_path / 'a.tif') as stack:
+        assert (len(stack), stack.axes, stack.warnings) == (4, 'T', ())
+
+
+def test_a_page_that_was_taken_out_of_a_stack_is_a_picture(tmp_path):
+    """Which keeps the text of the stack."""
+    text = 'ImageJ=1.53t\nimages=4\nframes=4\n'
+    tifffile.imwrite(tmp_path / 'a.tif', STACK[2], description=text, metadata=None)
+    image = Image.fromarray(STACK[2])
+    image.save(tmp_path / 'b.tif', description=text)  # with its page behind the pixels
+    for name in ('a.tif', 'b.tif'):
+        with open_image(tmp_path / name) as stack:
+            np.testing.assert_array_equal(stack.read_raw(0), STACK[2])
+            assert stack.warnings == ('1 of the 4 images that ImageJ says',)
+
+
 def test_planes_of_other_folders_are_refused_whatever_names_them(tmp_path, monkeypatch):
     """Micro-Manager names files in its own ways, known once tifffile has followed them."""
     monkeypatch.setattr(tiff, '_named_files', lambda _: [])
