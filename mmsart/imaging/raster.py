@@ -11,11 +11,10 @@ from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
 from mmsart.imaging.errors import reading
-from mmsart.imaging.source import Source
+from mmsart.imaging.source import MAX_PIXELS, Source
 from mmsart.imaging.tiff import ORIENTATIONS
 from mmsart.utils.errors import UserError
 
-MAX_PIXELS = 1 << 32  # what a header may claim; Pillow's own limit is below that of a mosaic
 PNG_DEPTH = 24  # where a PNG file has its bits per channel
 PROGRAMS = ('EPS', 'WMF')  # Pillow would have another program run them
 DEEP_MODES = ('I', 'F')  # and I;16, I;16B ...

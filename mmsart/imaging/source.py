@@ -17,6 +17,9 @@ tifffile."""
 UM_PER_METRE = 1e6
 SQUARE_TOLERANCE = 0.01  # relative difference of two lengths that are taken for the same
 
+MAX_PIXELS = 1 << 32
+"""What a header may claim of a picture, which is read whole: more than a mosaic, less than a slide
+at its full size."""
 
 SMALLEST_UM, LARGEST_UM = 1e-4, 1e6
 """What the side of a pixel may be: a tenth of a nanometre to a metre."""

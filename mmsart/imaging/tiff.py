@@ -16,7 +16,13 @@ import tifffile
 from PIL import Image
 
 from mmsart.imaging.errors import reading
-from mmsart.imaging.source import UM_PER_METRE, PixelSize, Source, square_pixel
+from mmsart.imaging.source import (
+    MAX_PIXELS,
+    UM_PER_METRE,
+    PixelSize,
+    Source,
+    square_pixel,
+)
 from mmsart.utils.errors import UserError
 
 UM_PER_UNIT = {
@@ -91,6 +97,10 @@ class TiffFile:
         if not math.prod(series.shape):
             raise UserError(f'{self.path}: found {" x ".join(map(str, series.shape))} pixels, '
                             'expected at least one')
+        height, width = series.keyframe.imagelength, series.keyframe.imagewidth
+        if height * width > MAX_PIXELS:
+            raise UserError(f'{self.path}: found {width:,} x {height:,} pixels, expected at most '
+                            f'{MAX_PIXELS:,}, such as a part of the slide')
         if series.kind == 'ome' and any(page is None for page in series.pages):
             self._check_set()
         with reading(self.path, 'TIFF'):

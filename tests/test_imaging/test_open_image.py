@@ -471,6 +471,17 @@ def test_a_slide_is_one_image_with_its_pyramid_and_previews(tmp_path):
     np.testing.assert_array_equal(only(tmp_path / 'a.svs').image, slide)
 
 
+def test_a_slide_that_no_memory_holds_is_refused_before_it_is_read(tmp_path):
+    with open(tmp_path / 'a.svs', 'wb') as file:  # a tile of 4 GB, of which nothing is stored
+        tifffile.imwrite(file, RGB, photometric='rgb', tile=(16, 16), compression='zlib')
+    with tifffile.TiffFile(tmp_path / 'a.svs', mode='r+') as tif:
+        for name in ('ImageWidth', 'ImageLength'):
+            tif.pages.first.tags[name].overwrite(100_000)
+    with pytest.raises(UserError, match='a.svs: found 100,000 x 100,000 pixels, expected at most '
+                                        '4,294,967,296'):
+        open_image(tmp_path / 'a.svs')
+
+
 def size_of(path, **options):
     with open_image(path, **options) as stack:
         return stack.pixel_size, stack.warnings
