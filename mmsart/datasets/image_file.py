@@ -3,9 +3,8 @@ import functools
 import os
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from mmsart.imaging.raster import DEEP_MODES, check_pixels
+from mmsart.imaging.raster import DEEP_MODES, any_size, check_pixels
 from mmsart.utils.errors import UserError, missing
 
 ORIENTATION = 0x112  # the tag of TIFF and EXIF
@@ -83,7 +82,7 @@ def read_grey(path: str | os.PathLike, size: tuple[int, int] | None = None) -> n
         raise UserError(f'{path}: found {header.width} x {header.height} pixels, expected '
                         f'{size[1]} x {size[0]}')
     if header.backend == 'pillow':
-        with _without_size_limit(), Image.open(path) as image:
+        with any_size(), Image.open(path) as image:
             return np.asarray(image.convert('L'))
     grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if grey is None:
@@ -100,7 +99,7 @@ def find_unreadable(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
     Returns:
         Path and message of each that is damaged or refused by :func:`read_header`, in their order.
     """
-    with _without_size_limit(), ThreadPoolExecutor(MOST_AT_ONCE) as pool:
+    with any_size(), ThreadPoolExecutor(MOST_AT_ONCE) as pool:
         found = zip(map(str, paths), pool.map(_find_problem, paths), strict=True)
         return {path: problem for path, problem in found if problem}
 
@@ -239,7 +238,7 @@ def _choose_backend(path: str, page: tifffile.TiffPage) -> str:
 
 
 def _read_other(path: str, file: BinaryIO, size: int) -> ImageHeader:
-    with _without_size_limit(), Image.open(file) as image:
+    with any_size(), Image.open(file) as image:
         check_pixels(path, image)
         if image.mode.startswith(DEEP_MODES):
             _check_depth(path, 16)
@@ -294,13 +293,3 @@ def _check_orientation(path: str, orientation: int) -> None:
 
 def _cut(path: str, kind: str) -> UserError:
     return UserError(f'{path}: the image is cut off, expected a whole {kind} file')
-
-
-@contextmanager
-def _without_size_limit() -> Iterator[None]:
-    """Let Pillow open stitched images, which it takes for an attack from 179 million pixels on."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before

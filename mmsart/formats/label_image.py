@@ -10,6 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from mmsart.imaging.errors import reading
+from mmsart.imaging.raster import any_size
 from mmsart.imaging.tiff import check_whole, whole_page
 from mmsart.structures.image_result import ImageResult
 from mmsart.structures.mask.patch_masks import PatchMasks
@@ -104,11 +105,8 @@ def _read_tiff(path: Path) -> tuple[str, np.ndarray]:
 
 def _read_png(path: Path) -> tuple[str, np.ndarray]:
     """Read the numbers of a PNG; of one with a palette, as some write colours, its indices."""
-    try:
-        with Image.open(path, formats=['PNG']) as image:
-            labels = np.asarray(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f'{path}: cannot be read as PNG: {error}') from error
+    with any_size(), reading(str(path), 'PNG'), Image.open(path, formats=['PNG']) as image:
+        labels = np.asarray(image)
     return 'YXS'[:labels.ndim], labels
 
 

@@ -1,10 +1,12 @@
 """PNG, JPEG, WebP, BMP, GIF and whatever else Pillow knows."""
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -16,6 +18,7 @@ from mmsart.imaging.tiff import ORIENTATIONS
 from mmsart.utils.errors import UserError
 
 PNG_DEPTH = 24  # where a PNG file has its bits per channel
+EXIF_OF_PNG = (b'eXIf', b'Raw profile type exif')  # by its chunk, or as a text
 PROGRAMS = ('EPS', 'WMF')  # Pillow would have another program run them
 DEEP_MODES = ('I', 'F')  # and I;16, I;16B ...
 
@@ -39,7 +42,7 @@ class RasterFile:
         self._animation: Image.Image | None = None
         # Frames are counted by reading. MPO, from telephones, holds previews and second lenses
         # beside the picture.
-        with _any_size(), reading(self.path, 'image'), _open(self.path) as image:
+        with any_size(), reading(self.path, 'image'), _open(self.path) as image:
             self.frames = 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
             self.size = (image.height, image.width)
         self.series: tuple[str, ...] = (f'{image.width} x {image.height} pixels',)
@@ -62,7 +65,7 @@ class RasterFile:
     def _read(self, frame: int) -> tuple[np.ndarray, tuple[str, ...]]:
         if _is_deep_png(self.path):  # Pillow keeps the upper 8 bits of colours
             return self._read_deep(), ()
-        with _any_size(), reading(self.path, 'image'):
+        with any_size(), reading(self.path, 'image'):
             if self.frames == 1:
                 with _open(self.path) as image:
                     return _pixels(image)
@@ -78,11 +81,15 @@ class RasterFile:
     def _read_deep(self) -> np.ndarray:
         import imagecodecs  # tens of megabytes, for a kind of file that is rare
 
-        with _any_size(), reading(self.path, 'image'):
-            with _open(self.path) as image:
-                turn = ORIENTATIONS.get(image.getexif().get(Base.Orientation, 1), ORIENTATIONS[1])
-            with open(self.path, 'rb') as file:
-                return turn(imagecodecs.png_decode(file.read()))
+        with any_size(), reading(self.path, 'image'):
+            content = Path(self.path).read_bytes()
+            orientation = 1
+            if any(name in content for name in EXIF_OF_PNG):
+                # Pillow decodes the pixels first, behind which it may stand.
+                with Image.open(io.BytesIO(content), formats=['PNG']) as image:
+                    orientation = image.getexif().get(Base.Orientation, 1)
+            turn = ORIENTATIONS.get(orientation, ORIENTATIONS[1])
+            return turn(imagecodecs.png_decode(content))
 
 
 def _pixels(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -115,8 +122,8 @@ def check_pixels(path: str, image: Image.Image) -> None:
 
 
 @contextmanager
-def _any_size() -> Iterator[None]:
-    """Let Pillow read what is larger than it takes for an attack."""
+def any_size() -> Iterator[None]:
+    """Let Pillow read stitched images, which it takes for an attack from 179 million pixels on."""
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow warns there and refuses twice as much
     try:

@@ -131,3 +131,14 @@ def test_a_page_that_was_taken_out_of_a_stack(tmp_path):
                      metadata=None)
     masks, = read_label_image(tmp_path / 'x.tif').values()
     assert masks.areas.tolist() == [8]
+
+
+def test_a_png_of_any_size(tmp_path, monkeypatch):
+    """As of a mosaic, which Pillow takes for an attack."""
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 8)
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / 'x.png')
+    masks, = read_label_image(tmp_path / 'x.png').values()
+    assert masks.areas.tolist() == [8]
+    (tmp_path / 'x.png').write_bytes((tmp_path / 'x.png').read_bytes()[:50])
+    with pytest.raises(UserError, match='x.png: cannot be read, expected a whole PNG file'):
+        read_label_image(tmp_path / 'x.png')

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import EpsImagePlugin, GifImagePlugin, Image
+from PIL import EpsImagePlugin, GifImagePlugin, Image, PngImagePlugin
 
 from mmsart.datasets.image_file import read_header
 from mmsart.formats.overlay import to_display
@@ -107,6 +107,13 @@ def test_deep_pngs_keep_all_their_bits(tmp_path):
         frame.image, np.rint(np.clip((DEEP - low) / (high - low), 0, 1) * 255))
     with open_image(tmp_path / 'rgb.png', channel='green') as stack:
         np.testing.assert_array_equal(stack[0].raw, deep_rgb[..., 1])
+
+
+def test_deep_pngs_are_decoded_once(tmp_path, monkeypatch):
+    """Unless something in them says how to turn them."""
+    cv2.imwrite(str(tmp_path / 'a.png'), DEEP)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, 'load', lambda _: pytest.fail('twice'))
+    np.testing.assert_array_equal(only(tmp_path / 'a.png').raw, DEEP)
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))
