@@ -159,9 +159,12 @@ def _sampled_percentiles(name: str, planes: Iterable[np.ndarray], count: int) ->
     samples, low, high = [], math.inf, -math.inf
     for plane in planes:
         samples.append(plane.ravel()[::step].copy())  # a view would keep the plane
-        finite = plane[np.isfinite(plane)]
-        if len(finite):
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+        for begin in range(0, len(plane), CHUNK_ROWS):
+            rows = plane[begin:begin + CHUNK_ROWS]
+            if rows.dtype.kind == 'f' and not np.isfinite([rows.min(), rows.max()]).all():
+                rows = rows[np.isfinite(rows)]
+            if rows.size:
+                low, high = min(low, float(rows.min())), max(high, float(rows.max()))
     values = np.concatenate(samples).astype(np.float64)
     values = values[np.isfinite(values)]
     if not len(values):

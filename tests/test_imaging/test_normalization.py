@@ -1,4 +1,5 @@
 """Scaling of grey values: exact percentiles, plane by plane."""
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -87,6 +88,20 @@ def test_a_few_bright_pixels_in_the_dark_are_seen(dtype):
     found = find(values)
     assert (found.low, found.high, found.source) == (7, 3000, 'minimum and maximum')
     assert found(values[1])[10, 9:14].tolist() == [0, 42, 76, 255, 0]
+
+
+def test_planes_of_32_bits_are_not_copied_for_their_extremes(monkeypatch):
+    monkeypatch.setattr('mmsart.imaging.normalization.MAX_VALUES', 1000)
+    plane = np.full((4096, 1024), 7, np.float32)
+    plane[5, 5:9], plane[4000, 7] = (np.nan, -np.inf, np.inf, 3000), 5
+    tracemalloc.start()
+    try:
+        found = find(plane[None])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (found.low, found.high, found.source) == (5, 3000, 'minimum and maximum')
+    assert peak < plane.nbytes / 4
 
 
 def test_planes_of_32_bits_are_let_go():
