@@ -26,7 +26,7 @@ def take_zoo_model(cfg: Config, zoo: ZooModel) -> str:
 
     Raises:
         MissingFileError: the weights are not there.
-        UserError: they are damaged, or the data have other classes.
+        UserError: they are damaged, the data have other classes, or a pipeline loads no image.
     """
     zoo.check_weights()
     classes, known = tuple(zoo.settings['classes']), tuple(data_classes(cfg, 'test_dataloader'))
@@ -39,6 +39,9 @@ def take_zoo_model(cfg: Config, zoo: ZooModel) -> str:
     cfg.model = own.model
     for dataset in find_datasets(cfg.test_dataloader):
         if dataset.get('pipeline'):
+            if not any(_begins(step, 'Load') for step in dataset.pipeline):
+                raise UserError(f'{cfg.filename}: test_dataloader: pipeline: found no step that '
+                                'loads an image, expected one such as LoadImageFromFile')
             dataset.pipeline = _join(dataset.pipeline, own.test_pipeline)
     return str(zoo.weights)
 
@@ -50,4 +53,9 @@ def _join(reading: Sequence[dict], changing: Sequence[dict]) -> list[dict]:
 
 
 def _reads_or_packs(step: dict[str, Any]) -> bool:
-    return str(step['type']).startswith(('Load', 'Pack'))
+    return _begins(step, 'Load', 'Pack')
+
+
+def _begins(step: dict[str, Any], *words: str) -> bool:
+    """Return whether the name of a step begins so, behind the scope that it may have."""
+    return str(step['type']).rpartition('.')[2].startswith(words)
