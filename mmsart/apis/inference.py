@@ -22,6 +22,7 @@ from mmsart.formats.label_image import paint_labels
 from mmsart.formats.overlay import draw_overlay
 from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
 from mmsart.imaging import Normalization, image_id
+from mmsart.imaging.inputs import name_key
 from mmsart.imaging.raw_plane import RawPlane, StackFile
 from mmsart.imaging.read_options import Image, ReadOptions
 from mmsart.postprocessing.kept import KeptFrame
@@ -300,15 +301,15 @@ def _requests(images: Sequence[Image], names: str | Sequence[str],
         raise UserError(f'name: found {len(given)} for {len(images)} images, expected one for each')
     read = ReadOptions(**options)
     requests = [Request(image, read, name) for image, name in zip(images, given, strict=True)]
-    taken = Counter(request.shown_id.casefold() for request in requests)
+    taken = Counter(name_key(request.shown_id) for request in requests)
 
     def with_place(request: Request, place: int) -> Request:
         own = f'{request.shown_id}_{place:0{len(str(len(images) - 1))}d}'
-        while own.casefold() in taken:
+        while name_key(own) in taken:
             own += '_'
         return replace(request, img_id=own)
 
-    return [with_place(request, place) if taken[request.shown_id.casefold()] > 1 else request
+    return [with_place(request, place) if taken[name_key(request.shown_id)] > 1 else request
             for place, request in enumerate(requests)]
 
 

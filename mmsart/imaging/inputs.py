@@ -107,6 +107,18 @@ def with_series(images: Sequence[InputImage]) -> list[InputImage]:
     return _tell_apart([each for image in images for each in _series(image)], _stem_with_hash)
 
 
+def name_key(name: str) -> str:
+    """Return what is the same for names that some disks take for one.
+
+    Args:
+        name: of a file, or how it begins.
+
+    Returns:
+        It without the difference of capitals, and of ways to write an accent.
+    """
+    return unicodedata.normalize('NFC', name).casefold()
+
+
 def _series(image: InputImage) -> list[InputImage]:
     try:
         count = count_series(image.path)
@@ -122,13 +134,13 @@ def _series(image: InputImage) -> list[InputImage]:
 def _tell_apart(images: list[InputImage],
                 rename: Callable[[InputImage], str]) -> list[InputImage]:
     """Give images another stem whose own is that of others, or of what may be their frame."""
-    counts = Counter(_key(image.stem) for image in images)
+    counts = Counter(name_key(image.stem) for image in images)
 
     def is_taken(stem: str) -> bool:
         stacks = {re.sub(frame, '', stem) for frame in FRAMES} - {stem}
         return counts[stem] > 1 or any(counts[stack] for stack in stacks)
 
-    return [replace(image, stem=rename(image)) if is_taken(_key(image.stem)) else image
+    return [replace(image, stem=rename(image)) if is_taken(name_key(image.stem)) else image
             for image in images]
 
 
@@ -139,11 +151,6 @@ def _parts_of_sets(files: Iterable[Path]) -> set[str]:
         if '.ome.' in path.name.lower() and _place(path) not in parts:  # as OME's files end
             parts.update(_place(Path(other)) for other in other_files(path))
     return parts
-
-
-def _key(stem: str) -> str:
-    """Return what is the same for names that some disks take for one."""
-    return unicodedata.normalize('NFC', stem).casefold()
 
 
 def _list(given: str | os.PathLike, recursive: bool,

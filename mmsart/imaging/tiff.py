@@ -273,7 +273,7 @@ def _is_followed_by_pixels(tif: tifffile.TiffFile) -> bool:
     left of them after a cut for a single image.
     """
     page = tif.pages.first
-    ends = [tif.pages.next_page_offset + tif.tiff.offsetsize,
+    ends = [(tif.pages.next_page_offset or 0) + tif.tiff.offsetsize,
             *map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)),
             *(tag.valueoffset + tag.valuebytecount for tag in page.tags)]
     return tif.filehandle.size - max(ends) >= page.nbytes // page.imagelength

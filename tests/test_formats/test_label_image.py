@@ -140,5 +140,5 @@ def test_a_png_of_any_size(tmp_path, monkeypatch):
     masks, = read_label_image(tmp_path / 'x.png').values()
     assert masks.areas.tolist() == [8]
     (tmp_path / 'x.png').write_bytes((tmp_path / 'x.png').read_bytes()[:50])
-    with pytest.raises(UserError, match='x.png: cannot be read, expected a whole PNG file'):
+    with pytest.raises(UserError, match=r'x.png: cannot be read, expected a whole PNG file'):
         read_label_image(tmp_path / 'x.png')

@@ -18,7 +18,8 @@ def write_set(path, picture, files, images, *, size=None, root='own', **options)
               'SizeC="1" SizeZ="1" SizeT="{2}"><Channel ID="C" SamplesPerPixel="1"/>{3}</Pixels>')
     plane = ('<TiffData FirstT="{}" IFD="0" PlaneCount="1"><UUID FileName="{}">urn:uuid:{}</UUID>'
              '</TiffData>')
-    xml = ''.join(f'<Image ID="I{number}">' + pixels.format(*(size or picture.shape), len(names), ''.join(
+    height, width = size or picture.shape
+    xml = ''.join(f'<Image ID="I{number}">' + pixels.format(height, width, len(names), ''.join(
         plane.format(time, name, files[name]) for time, name in enumerate(names))) + '</Image>'
         for number, names in enumerate(images))
     root = files[path.name] if root == 'own' else root
