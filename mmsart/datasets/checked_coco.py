@@ -47,8 +47,9 @@ class CheckedCocoDataset(CocoDataset):
     Args:
         *args: of `CocoDataset`.
         indices: a number of images, the first ones or, negative, the last ones, or a list of
-            their positions in the file, before ``filter_cfg`` leaves any out: data sets of one
-            file with other positions share no image, whatever they filter.
+            their positions in the file, before ``split`` and ``filter_cfg`` leave any out: data
+            sets of one file with other positions share no image, whatever they filter.
+            `SartoriusDataset`, which splits its images itself, counts in what these leave.
         crowds: ``'ignored'``, or ``'cells'`` to read annotations with ``iscrowd`` 1 as those of
             single cells, which CVAT writes for masks that are painted with its brush.
         subset: ``'train'``, ``'val'`` or ``'all'``.

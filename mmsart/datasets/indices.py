@@ -1,4 +1,8 @@
-"""``indices`` of a data set's config: which of its images it gives."""
+"""``indices`` of a data set's config: which of its images it gives.
+
+`CheckedCocoDataset` counts positions in its file, `SartoriusDataset` among the images that split
+and filter leave.
+"""
 from collections.abc import Sequence
 from typing import Any, TypeVar
 

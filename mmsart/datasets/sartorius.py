@@ -11,7 +11,7 @@ from mmdet.registry import DATASETS
 
 from mmsart.datasets.classes import CLASSES, PALETTE, class_names
 from mmsart.datasets.image_folder import image_size, list_images
-from mmsart.datasets.indices import check_indices
+from mmsart.datasets.indices import check_indices, choose
 from mmsart.datasets.splits import check_subset, choose_subset
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.utils.errors import MissingFileError, UserError, missing, raise_all
@@ -47,27 +47,33 @@ class SartoriusDataset(BaseDetDataset):
             annotation.
         img_suffix: ending of the image files that ``train.csv`` names.
         skip: names of files of a folder that are passed over.
+        indices: a number of images, the first ones or, negative, the last ones, or a list of their
+            positions among those that `subset` and `filter_cfg` leave, in the order of the ids;
+            `CheckedCocoDataset`, which need not split, counts in the file before both.
         **kwargs: of :class:`mmdet.datasets.BaseDetDataset`.
 
     Raises:
         MissingFileError: the CSV file, an image or the folder is missing.
         UserError: the table is wrong or has weights that the pipeline would lose, an image is
             unreadable or of another size than its rows say, two images of a folder have one name,
-            the subset is empty, no cell is of the classes, or `filter_cfg` leaves no image.
+            the subset is empty, no cell is of the classes, `filter_cfg` leaves no image, or there
+            is none at one of the `indices`.
     """
 
     METAINFO = dict(classes=CLASSES, palette=PALETTE)
 
     def __init__(self, *args: Any, ann_file: str = 'train.csv', subset: str = 'all',
                  split: dict | None = None, keep_empty: bool = False,
-                 img_suffix: str = '.png', skip: Sequence[str] = (), **kwargs: Any) -> None:
+                 img_suffix: str = '.png', skip: Sequence[str] = (),
+                 indices: int | Sequence[int] | None = None, **kwargs: Any) -> None:
         check_subset(subset, split)
         self.subset = subset
         self.split = split
         self.keep_empty = keep_empty
         self.img_suffix = img_suffix
         self.skip = frozenset(skip)
-        check_indices(kwargs.get('indices'))
+        check_indices(indices)
+        self.positions = indices
         super().__init__(*args, ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -127,11 +133,15 @@ class SartoriusDataset(BaseDetDataset):
             table.cell_types[chosen].tolist(), table.sample_ids[chosen].tolist())]
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """Leave out images as ``filter_cfg`` says; see the class.
+        """Leave out images as ``filter_cfg`` says, and take those at ``indices`` of the others.
 
         Returns:
             The images that are left.
         """
+        place = f'{self.ann_file or self.data_prefix["img"]}: subset {self.subset}'
+        return list(choose(self._filter(), self.positions, place))
+
+    def _filter(self) -> list[dict[str, Any]]:
         if self.test_mode or self.filter_cfg is None:
             return self.data_list
         unknown = sorted(set(self.filter_cfg) - {'filter_empty_gt', 'min_size'})

@@ -138,3 +138,18 @@ def test_real_data_has_whole_fields_on_either_side():
     fields = [{info['sample_id'] for info in part} for part in parts]
     assert not fields[0] & fields[1]
     assert {info['cell_type'] for info in parts[1]} == {'shsy5y', 'astro', 'cort'}
+
+
+def ids_of(dataset):
+    return [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))]
+
+
+def test_indices_are_positions_among_what_split_and_filter_leave(root):
+    split = dict(type='holdout')
+    val = ids_of(build(root, subset='val', split=split))
+    for indices, expected in ((2, val[:2]), (-1, val[-1:]), (99, val), ([3, 0], [val[3], val[0]])):
+        assert ids_of(build(root, subset='val', split=split, indices=indices)) == expected
+    with pytest.raises(UserError, match=(
+            rf'train\.csv: subset val: indices: found 19, expected positions from 0 to '
+            rf'{len(val) - 1}, of its {len(val)} images')):
+        build(root, subset='val', split=split, indices=[0, 19])
