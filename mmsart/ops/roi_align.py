@@ -95,7 +95,9 @@ def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argm
     grad_output, rois = _checked('roi_align_backward', grad_output, rois, pool_mode)
     images, channels, height, width = grad_input.shape
     bins = (aligned_height, aligned_width)
-    summed = torch.zeros_like(grad_input, dtype=grad_output.dtype)
+    # Of half precision the sum is rounded once, at the end.
+    exact = grad_input.dtype == grad_output.dtype
+    summed = grad_input if exact else torch.zeros_like(grad_input, dtype=grad_output.dtype)
     for bags in _bags(rois, grad_input.shape, bins, spatial_scale, sampling_ratio, aligned):
         grads = grad_output[bags.rois].permute(0, 2, 3, 1).reshape(-1, channels)
         grads = grads / bags.samples
@@ -106,7 +108,8 @@ def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argm
                                      per_sample_weights=bags.weights)
         total, = torch.autograd.grad(pooled, table, grads)
         summed += total.view(images, height, width, channels).permute(0, 3, 1, 2)
-    grad_input += summed
+    if not exact:
+        grad_input += summed
 
 
 def _checked(operator: str, features: Tensor, rois: Tensor,

@@ -239,7 +239,7 @@ class PatchMasks:
             Of each pixel the index of its mask, its y and its x in the image, int64 (A,) each.
         """
         place = np.flatnonzero(self.data)
-        owner = np.searchsorted(self.offsets, place, side='right') - 1
+        owner = np.repeat(np.arange(len(self)), np.diff(np.searchsorted(place, self.offsets)))
         x1, y1, x2, _ = self.boxes[owner].T
         y, x = np.divmod(place - self.offsets[owner], x2 - x1)
         return owner, y + y1, x + x1
