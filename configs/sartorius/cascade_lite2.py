@@ -7,8 +7,8 @@ python tools/train.py configs/sartorius/cascade_lite2.py --cfg-options \
 
 On 336 of 420 real images and 4 more of shsy5y: mAP .272, mix-weighted .261 on the 84 others, with
 flips, tuned out of sample; 460 and 2,225 iterations, 2 and 19 minutes on an H200 that four
-trainings shared (docs/results.md): what cascade_mobilenetv2.py has after its first stage, at half
-the operations.
+trainings shared (docs/results.md): no more than cascade_mobilenetv2.py after its first stage, which
+takes half the operations.
 """
 _base_ = [
     '../_base_/models/cascade-mask-rcnn_lite2_fpn.py',

@@ -77,7 +77,7 @@ class ExportableDetector(nn.Module):
         return boxes, scores, labels, probs
 
     def _prepare(self, image: Tensor) -> Tensor:
-        """Do what the data preprocessor does with the BGR image of a pipeline."""
+        """Normalise and pad an RGB image as the data preprocessor does a pipeline's BGR one."""
         preprocessor = self.detector.data_preprocessor
         if not preprocessor._channel_conversion:  # the network takes BGR
             image = image[:, [2, 1, 0]]

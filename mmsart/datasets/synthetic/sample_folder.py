@@ -67,8 +67,7 @@ def write_sample_dataset(folder: str | os.PathLike, plan: SamplePlan,
 
     Written are ``train.csv`` with its nine columns, ``sample_submission.csv`` and the folders
     ``train``, ``test`` and ``train_semi_supervised``, and ``generated.txt``, which lists all
-    files. They are built beside the folder and put in
-    place when complete.
+    files. They are built beside the folder and put in place when complete.
 
     Args:
         folder: where to write; must not exist, or be empty.
