@@ -104,7 +104,7 @@ class Item:
         settings: thresholds that the user changed: ``score_thr``, ``min_area``, ``max_area``.
         checked: whether the user is done with it, so that it can be truth.
         edits: corrections that are in force, of all frames.
-        revision: how often its corrections have changed, by undoing and redoing too.
+        revision: how often its corrections have changed, by undoing, redoing and new runs too.
         runs: how often it was put into the queue again; the picture may have changed with it.
         digest: of an uploaded file's bytes.
         results: folder of its detections and corrections inside its own; each run has another one.

@@ -127,6 +127,7 @@ class Worker(threading.Thread):
                 if item.state == RUNNING:  # else it was stopped, and perhaps asked for anew
                     item.facts, item.results, item.progress, item.state = facts, results, 1.0, DONE
                     item.edits, item.checked, item.settings = 0, False, {}
+                    item.revision += 1
         self.workspace.tidy(item)
 
     def _rest(self, item: Item) -> None:

@@ -303,6 +303,17 @@ def test_no_window_corrects_what_another_one_has_corrected(client, done):
     assert client.edit(done, kind='undo', revision=newest['revision'])['count'] == cells['count']
 
 
+def test_no_window_corrects_cells_of_before_a_new_run(client, done):
+    seen = client.cells(done)
+    client.post(f'/api/items/{done}', json=dict(action='again')).raise_for_status()
+    client.wait()
+    found = client.cells(done)
+    answer = client.post(f'/api/items/{done}/frames/0/edits', json=dict(
+        kind='delete', ids=seen['ids'][:1].tolist(), revision=seen['revision']))
+    assert answer.status_code == 409
+    assert same(client.cells(done), found)
+
+
 def test_measurements_follow(client, done):
     cells = client.cells(done)
     first, second = cells['ids'][:2].tolist()
