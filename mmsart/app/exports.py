@@ -135,7 +135,8 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
     """Write items in some formats into a ZIP file, with a summary of all.
 
     Unpacked, it is what ``mmsart predict`` writes; ``mmsart report`` finds pictures and colours.
-    An item whose file has gone, or cannot be read, is a row of the summary that says so.
+    An item whose file has gone, or cannot be read, is a row of the summary that says so; so is one
+    that is removed or run again while others are written.
 
     Args:
         library: of all items.
@@ -155,10 +156,13 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
         raise UserError('export: found no image that is done, expected one or more')
     if 'submission' in formats:
         for item in items:
-            check_disjoint(results_of(item).postprocess, 'export: submission')
+            if item.facts is not None:
+                check_disjoint(item.facts.postprocess, 'export: submission')
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         out = Path(folder)
         rows, files, errors = [], [], []
+        classes: set[tuple[str, ...]] = set()
+        colours: dict[str, tuple[int, int, int]] = {}
         for item, stem, img_id in zip(
                 items, item_stems(items), item_ids(items), strict=True):
             try:
@@ -166,15 +170,16 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
                     row = summarize_image(result, stem)
                     previews = write_previews(out / OWN_FOLDER, stem, result)
                     files += save_result(result, out, stem, formats, options) + previews
+                    classes.add(tuple(result.classes))
+                    colours = _colours(result) | colours
             except UserError as error:
                 errors.append(error)
                 row = failed_image(item.name, readable(str(error)))
             rows.append(row)
         if len(errors) == len(items):
             raise errors[0]
-        if len(items) > 1 and len({results_of(item).classes for item in items}) == 1:
+        if len(items) > 1 and len(classes) == 1:
             files += merge_files(files, out, formats)
-        colours = _colours(items)
         write_summary(out / SUMMARY_FILE, rows, list(colours))
         write_colours(out, list(colours), list(colours.values()))
         files += [out / SUMMARY_FILE, out / COLOURS_FILE]
@@ -184,13 +189,10 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
     return errors
 
 
-def _colours(items: Sequence[Item]) -> dict[str, tuple[int, int, int]]:
-    """Collect the classes of all models that have looked at items, with their colours."""
-    colours: dict[str, tuple[int, int, int]] = {}
-    for facts in map(results_of, items):
-        own = class_colours(len(facts.classes), facts.palette)
-        colours = dict(zip(facts.classes, own, strict=True)) | colours
-    return colours
+def _colours(result: ImageResult) -> dict[str, tuple[int, int, int]]:
+    """Name the colours of the classes of the model that has looked at an image."""
+    own = class_colours(len(result.classes), result.palette)
+    return dict(zip(result.classes, own, strict=True))
 
 
 def item_stems(items: Sequence[Item]) -> list[str]:

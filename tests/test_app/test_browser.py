@@ -778,7 +778,7 @@ def test_what_cannot_be_compared_or_written_is_said(page, served):
     page.check('[name="scope"][value="all"]')
     with page.expect_download():
         page.click('#do-export')
-    page.wait_for_selector('#export-left-out:text-is("1 picture could not be read: summary.csv '
+    page.wait_for_selector('#export-left-out:text-is("1 picture could not be written: summary.csv '
                            'says why.")')
     page.click('#do-training')
     page.wait_for_selector('#training-result:has-text("1 could not be read: dish 1.png: ")')

@@ -31,7 +31,7 @@ from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
 from mmsart.datasets.train_csv import read_train_csv
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
-from mmsart.formats.summary import read_colours
+from mmsart.formats.summary import read_colours, summarize_image
 from mmsart.imaging import ImageStack, open_image
 from mmsart.imaging.inputs import find_inputs
 from mmsart.postprocessing import PostProcessor, complete_config
@@ -593,6 +593,33 @@ def test_a_file_that_has_gone_is_left_out_of_what_is_written(client, pictures):
     for path, asked in (('export', dict(formats=['table'])), ('training-data', {})):
         answer = client.post(f'/api/{path}', json=dict(items='all', **asked))
         assert (answer.status_code, 'dish 0.png: ' in answer.json()['detail']) == (400, True)
+
+
+@pytest.mark.parametrize('action', ['remove', 'again'])
+def test_a_picture_that_goes_while_others_are_written_is_left_out_alone(
+        client, segmenter, monkeypatch, action):
+    for number in range(3):
+        client.add(f'{number}.png', png(draw_discs(seed=number)[0]))
+    ids = [item['id'] for item in client.wait()]
+
+    def interfere(result, stem):
+        if stem == '1':  # the first one is written already, the last one not yet
+            for item in (ids[0], ids[2]):
+                segmenter.gate.clear()
+                answer = (client.delete(f'/api/items/{item}') if action == 'remove' else
+                          client.post(f'/api/items/{item}', json=dict(action='again')))
+                answer.raise_for_status()
+        return summarize_image(result, stem)
+
+    monkeypatch.setattr('mmsart.app.exports.summarize_image', interfere)
+    answer = client.post('/api/export', json=dict(items=ids, formats=['table', 'submission']))
+    segmenter.gate.set()
+    assert (answer.status_code, answer.headers[LEFT_OUT]) == (200, '1')
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    rows = csv.DictReader(io.StringIO(archive.read('summary.csv').decode()))
+    assert [row['status'].split(':')[0] for row in rows] == ['ok', 'ok', 'failed']
+    submission = archive.read('submission.csv').decode().splitlines()
+    assert {line.split(',')[0] for line in submission} == {'id', '0', '1'}
 
 
 def test_a_damaged_plane_takes_its_stack_out_of_training_data(tmp_path, monkeypatch):

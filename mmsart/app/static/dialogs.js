@@ -30,7 +30,7 @@ export function setUpExport({ current, items }) {
       const link = element('a', { href: URL.createObjectURL(blob), download: 'mmsart.zip' });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-      $('export-left-out').textContent = leftOut ? `${leftOut} picture${leftOut === 1 ? '' : 's'} could not be read: summary.csv says why.` : '';
+      $('export-left-out').textContent = leftOut ? `${leftOut} picture${leftOut === 1 ? '' : 's'} could not be written: summary.csv says why.` : '';
     } catch (error) {
       dialog.close(); // the message would lie behind it
       throw error;
