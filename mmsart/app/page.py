@@ -135,15 +135,24 @@ class Page:
     def remove(self, item: Item) -> None:
         """Forget an item everywhere."""
         self.workspace.remove(item)
+        self._forget(item)
+
+    def _forget(self, item: Item) -> None:
+        """Drop an item from memory."""
         self.library.forget(item)
         self.pictures.forget(item)
 
     async def clean(self) -> None:
         """Remove what has expired, at once and then every day."""
         while True:
-            for item in await run_in_threadpool(self.workspace.expire, self.limits.keep_days):
-                log.info('%s: removed after %d days', item.name, self.limits.keep_days)
+            await run_in_threadpool(self.expire)
             await asyncio.sleep(SECONDS_PER_DAY)
+
+    def expire(self) -> None:
+        """Remove what has expired everywhere."""
+        for item in self.workspace.expire(self.limits.keep_days):
+            self._forget(item)
+            log.info('%s: removed after %d days', item.name, self.limits.keep_days)
 
     async def receive(self, request: Request, suffix: str) -> tuple[Path, str]:
         """Write the body of a request to a file of the workspace.
@@ -250,9 +259,7 @@ class Page:
             item.read_before, item.read = item.read, item.read if read is None else read
             item.state, item.error, item.progress = WAITING, '', 0.0
             item.runs += 1
-        # Only now: what is asked for meanwhile would bring the old ones back.
-        self.library.forget(item)
-        self.pictures.forget(item)
+        self._forget(item)  # only now: what is asked for meanwhile would bring the old ones back
 
     def stop(self, item: Item) -> None:
         """Take an item out of the queue, if it is there."""

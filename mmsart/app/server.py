@@ -16,7 +16,7 @@ from fastapi.staticfiles import StaticFiles
 
 from mmsart.app.admission import clean_name
 from mmsart.app.comparison import TRUTH_SUFFIXES, Truths
-from mmsart.app.errors import ConflictError, NotFoundError
+from mmsart.app.errors import ConflictError, NotFoundError, describe_full_disk
 from mmsart.app.exports import measure, write_zip
 from mmsart.app.folders import Folders
 from mmsart.app.guard import Guard
@@ -30,7 +30,6 @@ from mmsart.app.worker import Segmenter
 from mmsart.app.workspace import Workspace
 from mmsart.formats.saving import SaveOptions
 from mmsart.utils import UserError, readable
-from mmsart.utils.cli import DISK_FULL
 
 STATIC = Path(__file__).parent / 'static'
 BINARY = 'application/octet-stream'
@@ -309,9 +308,10 @@ async def _answer_missing(_: Request, error: Exception) -> JSONResponse:
 
 async def _answer_full_disk(_: Request, error: Exception) -> JSONResponse:
     """Answer where the disk is full; other errors of the system are faults."""
-    if not isinstance(error, OSError) or error.errno not in DISK_FULL:
+    problem = describe_full_disk(error)
+    if problem is None:
         raise error
-    return JSONResponse(dict(detail=f'{error.strerror}, expected room for what is written'), 507)
+    return JSONResponse(dict(detail=problem), 507)
 
 
 async def _answer_fault(_: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mmsart.apis.inference import Request, Segmentation
+from mmsart.app.errors import describe_full_disk
 from mmsart.app.items import DONE, FAILED, RUNNING, WAITING, Facts, Item, count_labels
 from mmsart.app.results import save_kept
 from mmsart.app.workspace import RESULTS, Workspace
@@ -65,8 +67,8 @@ class Worker(threading.Thread):
         while (item := self._next()) is not None:
             try:
                 self._look_at(item)
-            except Exception:  # a record that cannot be written, as on a full disk
-                log.exception('%s: its record could not be written', item.name)
+            except Exception as error:
+                _log_failure(f'{item.name}: its record could not be written', error)
 
     def seconds_left(self) -> float | None:
         """Estimate how long the queue takes; None before the first image says how fast it goes."""
@@ -119,8 +121,9 @@ class Worker(threading.Thread):
                 log.error('%s: failed', item.name, exc_info=error.__cause__)
             self._fail(item, str(error).replace(item.path, item.name))
         except Exception as error:  # one image must not end the queue
-            log.exception('%s: failed', item.name)
-            self._fail(item, f'{item.name}: {type(error).__name__}: {error}')
+            _log_failure(f'{item.name}: failed', error)
+            self._fail(item, f'{item.name}: ' + (
+                describe_full_disk(error) or f'{type(error).__name__}: {error}'))
         else:
             self._learn((time.perf_counter() - started - rested) / max(item.megapixels, 1e-6))
             with self.workspace.update(item):
@@ -144,10 +147,16 @@ class Worker(threading.Thread):
                 raise Stopped
 
     def _keep(self, item: Item, results: str, found: Segmentation) -> Facts:
-        """Write what was found."""
-        self.workspace.path(item, results).mkdir(parents=True, exist_ok=True)
-        for number, frame in enumerate(found.kept):
-            save_kept(self.workspace.path(item, results, kept_name(number)), frame)
+        """Write what was found, all of it or nothing."""
+        folder = self.workspace.path(item, results)
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was cut off
+        folder.mkdir(parents=True)
+        try:
+            for number, frame in enumerate(found.kept):
+                save_kept(folder / kept_name(number), frame)
+        except BaseException:  # now: on a full disk this makes the room for the record
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         kept = [crop.detections.labels for frame in found.kept for crop in frame.crops]
         return Facts(
             *found.size, found.stack_size, tuple(found.classes),
@@ -170,6 +179,15 @@ class Worker(threading.Thread):
         known = self._seconds_per_megapixel
         self._seconds_per_megapixel = (
             speed if known is None else MEMORY * known + (1 - MEMORY) * speed)
+
+
+def _log_failure(what: str, error: Exception) -> None:
+    """Log an error, with its traceback unless the disk is full."""
+    problem = describe_full_disk(error)
+    if problem is None:
+        log.error(what, exc_info=error)
+    else:
+        log.error('%s: %s', what, problem)
 
 
 def kept_name(frame: int) -> str:

@@ -50,12 +50,15 @@ class Workspace:
         for path in sorted((self.folder / 'items').glob(f'*/{ITEM_FILE}')):
             try:
                 item = Item.from_plain(json.loads(path.read_text(encoding='utf-8')))
+                if item.id != path.parent.name:  # what is removed of it would be another one's
+                    raise ValueError(f'found the id {item.id!r}, expected the name of its folder')
             except (ValueError, KeyError, TypeError) as error:
                 log.warning('%s: passed over: %s', path, error)
                 continue
             if item.state == RUNNING:
                 item.state, item.progress = WAITING, 0.0
             self._items[item.id] = item
+            self.tidy(item)  # a stop may have cut a run off
         self._next = 1 + max((int(path.name) for path in (self.folder / 'items').iterdir()
                               if path.name.isdecimal()), default=0)
         self._paused = self._read_paused()
@@ -107,20 +110,26 @@ class Workspace:
 
     def remove(self, item: Item) -> None:
         """Forget an item, with its results and its copy of the file."""
+        self._take_out(item)
+        shutil.rmtree(self.path(item), ignore_errors=True)
+
+    def _take_out(self, item: Item) -> None:
+        """Remove an item from the list; its files go after that, when nobody waits for the lock."""
         with self.update():
             item.state = STOPPED  # the worker, if it is at it, stops
             self._items.pop(item.id, None)
-        shutil.rmtree(self.path(item), ignore_errors=True)
 
     def tidy(self, item: Item) -> None:
         """Remove what a run has written in vain, or has replaced, or after its item was removed."""
-        with self.changed:
-            if item.id not in self._items:
-                shutil.rmtree(self.path(item), ignore_errors=True)
-                return
-        for folder in self.path(item).glob(f'{RESULTS}*'):
-            if folder.name != item.results:
-                shutil.rmtree(folder, ignore_errors=True)
+        with self.changed:  # records are written under the lock: no unfinished one is in the list
+            folder = self.path(item)
+            vain = ([folder] if item.id not in self._items else
+                    [path for path in folder.glob('*') if not _belongs(item, path.name)])
+        for path in vain:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def save(self, item: Item) -> None:
         """Write an item's record."""
@@ -184,9 +193,12 @@ class Workspace:
         removed = []
         for item in self.overdue(days, now):
             with self.changed:  # nobody begins to correct it meanwhile
-                if not item.holds_work and _is_overdue(item, days, now()):
-                    self.remove(item)
-                    removed.append(item)
+                ends = not item.holds_work and _is_overdue(item, days, now())
+                if ends:
+                    self._take_out(item)
+            if ends:
+                shutil.rmtree(self.path(item), ignore_errors=True)
+                removed.append(item)
         return removed
 
     def _read_paused(self) -> bool:
@@ -203,3 +215,11 @@ class Workspace:
 def _is_overdue(item: Item, days: float, now: float) -> bool:
     before = now - days * SECONDS_PER_DAY
     return max(item.added, item.changed) < before and item.state not in (WAITING, RUNNING)
+
+
+def _belongs(item: Item, name: str) -> bool:
+    """Tell whether a file or folder in an item's own is of use."""
+    if name in (ITEM_FILE, Path(item.path).name, item.results):
+        return True
+    # Results without a folder of their own lie beside the record.
+    return item.facts is not None and not item.results and not name.startswith(RESULTS)

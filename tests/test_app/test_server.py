@@ -1,6 +1,7 @@
 """The page's server: queue, results, thresholds, export, and what a restart finds."""
 import csv
 import errno
+import gc
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import threading
 import time
 import unicodedata
+import weakref
 import zipfile
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -22,8 +24,10 @@ from mmsart.apis.inference import Request
 from mmsart.app.admission import count_megapixels
 from mmsart.app.comparison import Truths
 from mmsart.app.exports import item_stems
+from mmsart.app.folders import Folders
 from mmsart.app.items import Item
 from mmsart.app.limits import Limits
+from mmsart.app.page import Page
 from mmsart.app.results import load_kept
 from mmsart.app.server import LEFT_OUT, create_app
 from mmsart.app.sheets import Sheets
@@ -224,20 +228,26 @@ def test_run_again_right_after_a_cancel(client, segmenter, watched):
     assert asked == [200, 200, 2.0]
 
 
-def test_a_full_disk_does_not_end_the_queue(client, monkeypatch):
+def test_a_full_disk_does_not_end_the_queue(client, monkeypatch, tmp_path, caplog):
     full = []
 
-    def fail(*_):
+    def fail(path, *_):
         full.append(1)
+        if isinstance(path, Path):
+            path.write_bytes(b'half')
         raise OSError(errno.ENOSPC, 'No space left on device')
 
     with monkeypatch.context() as patch:
         patch.setattr('mmsart.app.worker.save_kept', fail)
-        patch.setattr(Workspace, 'save', lambda self, item: item.state != 'failed' or fail())
+        patch.setattr(Workspace, 'save', lambda self, item: item.state != 'failed' or fail(item))
         client.add('first.png', png(draw_discs()[0]))
         failed, = client.wait()
     assert (failed['state'], len(full)) == ('failed', 2)
-    assert 'No space left' in failed['error']
+    assert failed['error'] == ('first.png: No space left on device, expected room for what is '
+                               'written')
+    client.wait(lambda _: len(caplog.records) == 2)
+    assert [record.exc_info for record in caplog.records] == [None, None]
+    assert not list((tmp_path / f'workspace/items/{failed["id"]}').glob('run_*'))
     client.add('second.png', png(draw_discs()[0]))
     assert client.wait()[1]['state'] == 'done'
 
@@ -706,6 +716,105 @@ def test_what_a_stop_has_cut_off_is_removed(tmp_path):
     (incoming / 'export').mkdir()
     (incoming / 'export/mmsart.zip').touch()
     assert list(Workspace(tmp_path / 'w').incoming.iterdir()) == []
+
+
+def test_runs_that_a_stop_has_cut_off_are_removed(tmp_path):
+    with Client(create_app(Workspace(tmp_path / 'w'), DiscSegmenter(), folders=[tmp_path])
+                ) as client:
+        client.add('discs.png', png(draw_discs()[0]))
+        item = client.wait()[0]['id']
+    folder = tmp_path / 'w/items' / item
+    for name in ('run_7/kept_00000.npz', 'kept_00000.npz', 'edits_00000.json', '.item-1.json'):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    Workspace(tmp_path / 'w')
+    assert sorted(path.name for path in folder.iterdir()) == ['item.json', 'run_0', 'source.png']
+
+
+def test_results_beside_the_record_stay_until_a_new_run(tmp_path):
+    def make_app():
+        return create_app(Workspace(tmp_path / 'w'), DiscSegmenter(), folders=[tmp_path])
+
+    with Client(make_app()) as client:
+        client.add('discs.png', png(draw_discs()[0]))
+        item = client.wait()[0]['id']
+    folder = tmp_path / 'w/items' / item
+    (folder / 'run_0/kept_00000.npz').rename(folder / 'kept_00000.npz')
+    record = json.loads((folder / 'item.json').read_text())
+    (folder / 'item.json').write_text(json.dumps(record | dict(results='')))
+    with Client(make_app()) as client:
+        assert client.cells(item)['count'] == 12
+        client.post(f'/api/items/{item}', json=dict(action='again')).raise_for_status()
+        client.wait()
+    assert sorted(path.name for path in folder.iterdir()) == ['item.json', 'run_1', 'source.png']
+
+
+def test_corrections_of_a_run_that_was_cut_off_are_not_those_of_the_next(client, segmenter,
+                                                                         tmp_path):
+    segmenter.gate.clear()
+    client.add('discs.png', png(draw_discs()[0]))
+    item = client.wait(lambda items: items[0]['state'] == 'running')[0]['id']
+    folder = tmp_path / f'workspace/items/{item}/run_0'
+    folder.mkdir()
+    (folder / 'edits_00000.json').write_text('damaged')
+    segmenter.gate.set()
+    client.wait()
+    assert client.cells(item)['count'] == 12
+
+
+def test_a_record_in_the_folder_of_another_is_passed_over(tmp_path):
+    workspace = Workspace(tmp_path / 'w')
+    (workspace.incoming / 'a.png').touch()
+    item = workspace.add('a.png', workspace.incoming / 'a.png', True, {}, 1.0)
+    shutil.copytree(workspace.path(item), tmp_path / 'w/items/copy')
+    (tmp_path / 'w/items/copy/note.txt').touch()
+    assert [each.id for each in Workspace(tmp_path / 'w').items()] == [item.id]
+    assert (tmp_path / 'w/items/copy/note.txt').is_file()
+
+
+@pytest.mark.parametrize('end', ['expire', 'tidy'])
+def test_nobody_waits_while_folders_are_removed(tmp_path, monkeypatch, end):
+    workspace, free = Workspace(tmp_path / 'w'), []
+    (workspace.incoming / 'a.png').touch()
+    item = workspace.add('a.png', workspace.incoming / 'a.png', True, {}, 1.0)
+    item.state = 'stopped'
+
+    def take_lock():
+        if taken := workspace.changed.acquire(timeout=1):
+            workspace.changed.release()
+        return taken
+
+    def remove(path, **_):
+        assert path == workspace.path(item)
+        with ThreadPoolExecutor(1) as pool:
+            free.append(pool.submit(take_lock).result())
+
+    monkeypatch.setattr(shutil, 'rmtree', remove)
+    if end == 'expire':
+        assert workspace.expire(1, now=lambda: 1e12) == [item]
+    else:
+        workspace.remove(item)
+        workspace.tidy(item)
+    assert free == [True] * (1 if end == 'expire' else 2)
+
+
+def test_what_expires_is_forgotten(tmp_path):
+    workspace = Workspace(tmp_path / 'w')
+    (workspace.incoming / 'a.png').write_bytes(png(draw_discs()[0]))
+    item = workspace.add('a.png', workspace.incoming / 'a.png', True, {}, 1.0)
+    page = Page(workspace, DiscSegmenter(), Folders([tmp_path]), Truths(None, workspace.folder),
+                Limits(keep_days=1))
+    page.worker.start()
+    with workspace.changed:
+        assert workspace.changed.wait_for(lambda: item.state == 'done', PATIENCE)
+    page.worker.end()
+    page.cells(item, 0)
+    picture = weakref.ref(page.pictures.pyramid(item, 0))
+    cells = weakref.ref(page.library.cells(item, 0))
+    item.added = item.changed = 0.0
+    page.expire()
+    gc.collect()
+    assert (picture(), cells()) == (None, None)
 
 
 def test_what_is_removed_is_gone(client, tmp_path, done):
