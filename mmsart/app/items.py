@@ -105,7 +105,8 @@ class Item:
         checked: whether the user is done with it, so that it can be truth.
         edits: corrections that are in force, of all frames.
         revision: how often its corrections have changed, by undoing, redoing and new runs too.
-        runs: how often it was put into the queue again; the picture may have changed with it.
+        runs: how often it was put into the queue again, or came back from there without a result;
+            the picture may have changed with it.
         digest: of an uploaded file's bytes.
         results: folder of its detections and corrections inside its own; each run has another one.
         read_before: how the file was read for results that stand until a new run is through.
@@ -137,6 +138,7 @@ class Item:
         if self.facts is None:
             return False
         self.state, self.progress, self.read = DONE, 1.0, self.read_before
+        self.runs += 1  # last: who sees it sees how the file is read, too
         return True
 
     @property

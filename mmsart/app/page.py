@@ -57,7 +57,7 @@ class Page:
         self.workspace, self.folders, self.truths = workspace, folders, truths
         self.limits = limits
         self.library, self.pictures = Library(workspace), Pictures()
-        self.worker = Worker(workspace, segmenter, self.library.ask_for_counts)
+        self.worker = Worker(workspace, segmenter, self._take_back)
         self.counter = Counter(self.library)
         self._uploads = asyncio.Semaphore(limits.uploads_at_once)
         self._adding = threading.Lock()  # of folders: each sees what the one before has added
@@ -269,7 +269,12 @@ class Page:
                     item.state, item.progress = STOPPED, 0.0
                     given_back = item.give_back()
                 if given_back:
-                    self.library.ask_for_counts(item)
+                    self._take_back(item)
+
+    def _take_back(self, item: Item) -> None:
+        """Go on with an item whose earlier results stand again, since a new run came to nothing."""
+        self.pictures.forget(item)  # they are as that run has read them
+        self.library.ask_for_counts(item)
 
     def cells(self, item: Item, frame: int, settings: Any = None) -> bytes:
         """Write the cells of a frame, and what can be undone, as the page reads them.

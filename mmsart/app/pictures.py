@@ -78,10 +78,10 @@ class Pictures:
     """Read pictures of items and keep those looked at last, in :data:`CACHED_BYTES`."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, int], Pyramid] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int, int], Pyramid] = OrderedDict()
         self._lock = threading.Lock()
         self._building = threading.Semaphore(BUILT_AT_ONCE)
-        self._reading: dict[tuple[str, int], threading.Lock] = {}
+        self._reading: dict[tuple[str, int, int], threading.Lock] = {}
 
     def pyramid(self, item: Item, frame: int) -> Pyramid:
         """Give a frame of an item.
@@ -94,29 +94,25 @@ class Pictures:
             UserError: the file is not there any more, or unreadable.
             NotFoundError: there is no such frame.
         """
-        key = (item.id, frame)
+        key = (item.id, item.runs, frame)  # each run may read the file in another way
         with self._lock:
             mine = self._reading.setdefault(key, threading.Lock())
         try:
             with mine:  # many tiles are asked for at once: the first reads the file
-                return self._read(item, frame)
+                return self._read(item, key)
         finally:
             with self._lock:
                 self._reading.pop(key, None)
 
-    def _read(self, item: Item, frame: int) -> Pyramid:
+    def _read(self, item: Item, key: tuple[str, int, int]) -> Pyramid:
         """Look a frame up, or read it and keep it."""
-        key = (item.id, frame)
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        runs = item.runs
         with self._building:
-            pyramid = _build(item, frame)
+            pyramid = _build(item, frame=key[-1])
         with self._lock:
-            if item.runs != runs:  # it is to be read anew
-                return pyramid
             self._known[key] = pyramid
             while len(self._known) > 1 and sum(
                     each.nbytes for each in self._known.values()) > CACHED_BYTES:

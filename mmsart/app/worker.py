@@ -49,7 +49,7 @@ class Worker(threading.Thread):
     """
 
     def __init__(self, workspace: Workspace, segmenter: Segmenter,
-                 given_back: Callable[[Item], None] = lambda item: None) -> None:
+                 given_back: Callable[[Item], None]) -> None:
         super().__init__(name='mmsart queue', daemon=True)
         self.workspace, self.segmenter, self._given_back = workspace, segmenter, given_back
         self._ending = False

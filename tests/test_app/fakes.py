@@ -35,7 +35,10 @@ def draw_discs(side=256, count=12, seed=0):
 
 
 class DiscSegmenter:
-    """Find discs; a disc's brightness is its score. `gate` holds it up, as a large image does."""
+    """Find discs; a disc's brightness is its score. `gate` holds it up, as a large image does.
+
+    `failure` is what comes of an image in place of cells.
+    """
 
     keep = 0.5
 
@@ -45,6 +48,7 @@ class DiscSegmenter:
             postprocess=complete_config(POSTPROCESS, CLASSES))
         self.gate = threading.Event()
         self.gate.set()
+        self.failure = None
 
     def stream(self, requests, watch=None):
         for request in requests:
@@ -59,6 +63,9 @@ class DiscSegmenter:
                 while not self.gate.wait(0.01):
                     if watch is not None:
                         watch(request, step, STEPS)
+            if self.failure is not None:
+                yield request, self.failure
+                continue
             kept = [self._find(frame.image, request.shown_id) for frame in stack]
             found = [each.finish(CLASSES, self.source.postprocess) for each in kept]
             places = np.ndindex(stack.sizes.get('T', 1), stack.sizes.get('Z', 1))

@@ -182,6 +182,36 @@ def test_what_was_found_stands_until_a_new_run_is_through(client, segmenter, pic
     assert client.edit(item['id'], kind='undo')['count'] >= cells['count']
 
 
+@pytest.mark.parametrize('end', ['cancel', 'failure'])
+def test_a_picture_looks_as_before_when_a_new_run_comes_to_nothing(client, segmenter, end):
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.stack([np.full((64, 64), grey, np.uint8) for grey in (200, 20)]),
+                     imagej=True, metadata=dict(axes='CYX'))
+    client.add('channels.tif', file.getvalue(), read='{"channel": 0, "normalize": "none"}')
+    before, = client.wait()
+    url = f'/api/items/{before["id"]}'
+
+    def grey():
+        tile = client.get(f'{url}/frames/0/tiles/0/0/0').content
+        return cv2.imdecode(np.frombuffer(tile, np.uint8), cv2.IMREAD_UNCHANGED).mean()
+
+    assert grey() == 200
+    segmenter.gate.clear()
+    client.post(url, json=dict(action='again', read=dict(channel=1, normalize='none'))
+                ).raise_for_status()
+    during = client.wait(lambda items: items[0]['state'] == 'running')[0]
+    assert grey() == 20
+    if end == 'cancel':
+        client.post(url, json=dict(action='cancel')).raise_for_status()
+    else:
+        segmenter.failure = UserError('no disc')
+    segmenter.gate.set()
+    after, = client.wait()
+    assert (after['state'], after['read']) == ('done', before['read'])
+    assert grey() == 200
+    assert len({item['runs'] for item in (before, during, after)}) == 3  # in its address
+
+
 def test_all_that_were_cancelled_run_again(client, segmenter):
     segmenter.gate.clear()
     for number in range(3):
