@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmdet.registry import TRANSFORMS
 from mmdet.structures import DetDataSample
 from scipy.spatial import cKDTree
 
 from mmsart.apis.models import ModelSource
+from mmsart.datasets.input_size import input_size
 from mmsart.datasets.synthetic.generator import generate_image
 from mmsart.models.detectors.members import detectors_of
 from mmsart.models.exportable import ExportableDetector
@@ -41,14 +41,8 @@ def native_size(source: ModelSource) -> tuple[int, int]:
     Returns:
         (h, w): what its test pipeline makes of an image of the training images' size.
     """
-    height, width = source.tiles.image_size
-    image = np.zeros((height, width, 3), np.uint8)
-    data: dict[str, Any] = dict(img=image, img_shape=(height, width))
-    for step in source.pipeline:
-        if step.get('type') == 'Resize':
-            with as_user_error(f'{source.name}: pipeline'):
-                data = TRANSFORMS.build(step)(data)
-    return data['img'].shape[:2]
+    with as_user_error(f'{source.name}: pipeline'):
+        return input_size(source.pipeline, *source.tiles.image_size)
 
 
 def export_onnx(source: ModelSource, path: str | os.PathLike,

@@ -4,33 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from mmdet.registry import TASK_UTILS, TRANSFORMS
+from mmdet.registry import TASK_UTILS
 
+from mmsart.datasets.input_size import input_size
 from mmsart.datasets.train_csv import TrainTable
 from mmsart.evaluation.functional.anchor_recall import Level, best_anchor_ious, count_anchors
 
 BINS = np.linspace(0, 1, 11)
 Coverage = dict[str, tuple[np.ndarray, np.ndarray]]
 """By class: best IoU of each box, and number of anchors at or above the positive threshold."""
-
-
-def input_size(pipeline: list[Mapping[str, Any]], height: int, width: int) -> tuple[int, int]:
-    """Return the size to which a pipeline's Resize brings an image.
-
-    Args:
-        pipeline: transforms; without a Resize the size stays.
-        height: in pixels.
-        width: in pixels.
-
-    Returns:
-        (h, w) in pixels.
-    """
-    image = np.zeros((height, width), np.uint8)
-    for step in pipeline:
-        if step['type'] == 'Resize':
-            height, width = TRANSFORMS.build(step)(dict(img=image))['img_shape'][:2]
-            break
-    return height, width
 
 
 def anchor_levels(model: Mapping[str, Any], height: int, width: int) -> list[Level]:

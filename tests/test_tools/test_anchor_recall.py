@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.structures.bbox import bbox_overlaps
 
-from mmsart.evaluation.anchor_coverage import input_size
 from mmsart.evaluation.functional.anchor_recall import best_anchor_ious, count_anchors
 from tools.analysis_tools.anchor_recall import main
 
@@ -41,17 +40,6 @@ def test_equals_all_anchors(seed, thr):
     at_edge = (np.abs(ious - thr) < 1e-9).any(1)
     counts = count_anchors(boxes, levels, thr)
     assert (counts == (ious >= thr).sum(1))[~at_edge].all()
-
-
-@pytest.mark.parametrize(('step', 'size'), [
-    (dict(scale=(512, 512), keep_ratio=False), (512, 512)),
-    (dict(scale=(1000, 260), keep_ratio=True), (260, 352)),
-    (dict(scale_factor=0.5), (260, 352)),
-    (dict(scale_factor=(0.5, 1.0)), (520, 352)),
-])
-def test_size_is_that_of_the_pipeline(step, size):
-    assert input_size([dict(type='Load'), dict(type='Resize', **step)], 520, 704) == size
-    assert input_size([dict(type='Load')], 520, 704) == (520, 704)
 
 
 def run(tmp_path, scale, *options):
