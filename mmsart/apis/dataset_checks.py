@@ -16,12 +16,17 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, is_distributed
 
 from mmsart.apis.config import find_metrics
-from mmsart.datasets.checked_coco import CheckedCocoDataset, check_coco, check_images
+from mmsart.datasets.checked_coco import (
+    CheckedCocoDataset,
+    check_coco,
+    check_images,
+    reads_crowds,
+)
 from mmsart.datasets.classes import class_names
 from mmsart.datasets.coco_file import (
     CocoFile,
     check_classes,
-    check_crowds,
+    count_crowds,
     find_problems,
     read_coco,
 )
@@ -154,17 +159,20 @@ def check_coco_metric(cfg: Config, name: str, datasets: Sequence[BaseDetDataset]
                 raise UserError(f'{coco.path}: annotations: found {max(lacking.values())} without '
                                 f'{named(lacking)}, which pycocotools needs; {cure}')
             raise_all(find_problems(coco, with_masks=False))
-            check_crowds(coco, f"crowds='cells' in the data set reads them as cells, and {cure}")
+            crowds, count = count_crowds(coco)
+            if crowds and any(map(reads_crowds, datasets)):
+                raise UserError(f'{coco.path}: annotations: found iscrowd 1, which the data set '
+                                f'reads as cells and the metric does not; {cure}')
+            if crowds and crowds == count:
+                raise UserError(f'{coco.path}: annotations: found iscrowd 1 in each of the '
+                                f"{count}, expected cells to score; with crowds='cells' the data "
+                                f'set reads them as such, and {cure}')
             ids = Counter(sample['img_id'] for dataset in datasets for sample in dataset.data_list)
             if ids and ids.most_common(1)[0][1] > 1:
                 raise UserError(f'{coco.path}: found the image id {ids.most_common(1)[0][0]!r} in '
                                 f'several data sets that are joined, expected it once; {cure}')
             for dataset in datasets:
                 _check_stock(coco, class_names(dataset.metainfo), cure)
-                if getattr(dataset, 'crowds', 'ignored') == 'cells' and any(
-                        each.get('iscrowd') for each in coco.annotations):
-                    raise UserError(f'{coco.path}: annotations: found iscrowd 1, which the data '
-                                    f'set reads as cells and the metric does not; {cure}')
 
 
 def _walk(config: Any, place: str) -> Iterator[Any]:

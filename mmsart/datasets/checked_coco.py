@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from mmdet.datasets import CocoDataset
+from mmdet.datasets import BaseDetDataset, CocoDataset
 from mmdet.registry import DATASETS
 
 from mmsart.datasets.classes import class_names
@@ -12,7 +12,7 @@ from mmsart.datasets.coco_file import (
     CocoFile,
     Record,
     check_classes,
-    check_crowds,
+    count_crowds,
     find_problems,
     is_id,
     read_coco,
@@ -204,8 +204,8 @@ def check_coco(coco: CocoFile, dataset: CocoDataset) -> None:
         raise UserError(f'{coco.path}: annotations: found none, expected some to train on')
     raise_all(find_problems(coco, with_masks))
     check_classes(coco, class_names(dataset.metainfo))
-    if getattr(dataset, 'crowds', 'ignored') == 'ignored':
-        check_crowds(coco, "crowds='cells' in a CheckedCocoDataset reads them as cells")
+    if not reads_crowds(dataset):
+        _check_crowds(coco)
     images = {image['id']: image for image in coco.images}
     left_out = [each for each in coco.annotations if not each.get('ignore')
                 and _is_left_out(each, images[each['image_id']])]
@@ -217,11 +217,29 @@ def check_coco(coco: CocoFile, dataset: CocoDataset) -> None:
     _check_rest(coco, dataset, {each['id'] for each in left_out})
 
 
+def reads_crowds(dataset: BaseDetDataset) -> bool:
+    """Tell whether a data set reads the crowds of its file as single cells."""
+    return getattr(dataset, 'crowds', 'ignored') == 'cells'
+
+
+def _check_crowds(coco: CocoFile) -> None:
+    """Refuse a file of nothing but crowds, and count those of any other."""
+    crowds, count = count_crowds(coco)
+    what = ('neither trained on nor scored; CVAT writes what is painted with its brush like that: '
+            "crowds='cells' in a CheckedCocoDataset reads them as cells")
+    if crowds and crowds == count:
+        raise UserError(f'{coco.path}: annotations: found iscrowd 1 in each of the {crowds}, '
+                        f'expected cells; crowds are {what}')
+    if crowds:
+        warnings.warn(f'{coco.path}: {crowds} of {count} annotations are crowds (iscrowd 1), '
+                      f'{what}', stacklevel=4)
+
+
 def _check_rest(coco: CocoFile, dataset: CocoDataset, left_out: Container) -> None:
     """Check that some annotation is left, of the classes and neither ignored nor a crowd."""
     classes = class_names(dataset.metainfo)
     labels = {each['id'] for each in coco.categories if each['name'] in classes}
-    crowds_count = getattr(dataset, 'crowds', 'ignored') == 'cells'
+    crowds_count = reads_crowds(dataset)
     if coco.annotations and not any(
             each['category_id'] in labels and each['id'] not in left_out and not each.get('ignore')
             and (crowds_count or not each.get('iscrowd')) for each in coco.annotations):

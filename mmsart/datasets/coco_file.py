@@ -2,7 +2,6 @@
 import gzip
 import json
 import os
-import warnings
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -132,26 +131,17 @@ def check_classes(coco: CocoFile, classes: Sequence[str]) -> None:
                         f'one of the classes {", ".join(classes)} (metainfo.classes)')
 
 
-def check_crowds(coco: CocoFile, cure: str) -> None:
-    """Refuse a file of nothing but crowds, and count those of any other.
+def count_crowds(coco: CocoFile) -> tuple[int, int]:
+    """Count the crowds of a file, and all its annotations, without those to ignore.
 
     Args:
         coco: the file.
-        cure: how its crowds can be read as cells.
 
-    Raises:
-        UserError: every annotation is a crowd, so that there is nothing to train on or to score.
+    Returns:
+        Both numbers.
     """
-    counted = [each for each in coco.annotations if not each.get('ignore')]
-    crowds = sum(bool(each.get('iscrowd')) for each in counted)
-    what = ('neither trained on nor scored; CVAT writes what is painted with its brush like that: '
-            + cure)
-    if crowds and crowds == len(counted):
-        raise UserError(f'{coco.path}: annotations: found iscrowd 1 in each of the {crowds}, '
-                        f'expected cells; crowds are {what}')
-    if crowds:
-        warnings.warn(f'{coco.path}: {crowds} of {len(counted)} annotations are crowds (iscrowd '
-                      f'1), {what}', stacklevel=4)
+    counted = [bool(each.get('iscrowd')) for each in coco.annotations if not each.get('ignore')]
+    return sum(counted), len(counted)
 
 
 def _image_problems(images: Iterable[Record]) -> Iterator[str]:

@@ -315,9 +315,28 @@ def test_the_file_of_cocos_metric_has_no_crowds_that_are_cells(tmp_path):
     config = write_config(tmp_path, rest=f"""
 val_dataloader['dataset']['crowds'] = 'cells'
 val_evaluator = dict(type='CroppedCocoMetric', ann_file={str(path)!r})""")
-    with (pytest.warns(UserWarning, match='are crowds'),
-          pytest.raises(UserError, match=(
-              r'found iscrowd 1, which the data set reads as cells .*; without ann_file the'))):
+    with pytest.raises(UserError, match=(
+            r'found iscrowd 1, which the data set reads as cells .*; without ann_file the')):
+        check_data(load_config(str(config)), ('val_dataloader',))
+
+
+def test_the_crowds_of_a_file_are_counted_once_for_data_set_and_metric(tmp_path):
+    path = write_folder(tmp_path, with_a_third(_0=dict(iscrowd=1)))
+    config = write_config(tmp_path, rest=f"""
+val_evaluator = dict(type='CroppedCocoMetric', ann_file={str(path)!r})""")
+    with pytest.warns(UserWarning, match='are crowds') as warned:
+        check_data(load_config(str(config)), ('val_dataloader',))
+    assert len([each for each in warned if 'are crowds' in str(each.message)]) == 1
+
+
+def test_a_file_of_cocos_metric_has_more_than_crowds(tmp_path):
+    (tmp_path / 'val').mkdir()
+    write_folder(tmp_path)
+    other = write_folder(tmp_path / 'val', annotations__0__iscrowd=1, annotations__1__iscrowd=1)
+    config = write_config(tmp_path, rest=f"""
+val_evaluator = dict(type='CroppedCocoMetric', ann_file={str(other)!r})""")
+    with pytest.raises(UserError, match=(
+            r"val/coco\.json: annotations: found iscrowd 1 in each of the 2, .*; with crowds='")):
         check_data(load_config(str(config)), ('val_dataloader',))
 
 
