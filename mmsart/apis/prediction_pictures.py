@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmsart.datasets.image_file import read_grey
-from mmsart.datasets.image_folder import list_images
+from mmsart.datasets.image_folder import find_images
 from mmsart.evaluation.functional import IOU_THRS, mask_ious, match_pairs, score_image
 from mmsart.postprocessing import PostProcessor
 from mmsart.structures.mask.patch_masks import PatchMasks
@@ -34,7 +34,9 @@ def write_pictures(images: Sequence[Predictions], classes: Sequence[str],
     Args:
         images: predictions; where the truth is known it is drawn to their left.
         classes: names in label order.
-        folder: where the images are, as ``<img_id>.png`` or of another common ending.
+        folder: where the images are, as ``<img_id>.png`` or of another common ending; or, with
+            folders in front of their names as those of a COCO file may have, below it:
+            ``plate_well`` is ``plate/well.png``.
         out: folder for the pictures; made if it is missing.
         settings: of :class:`mmsart.postprocessing.PostProcessor`.
         every: draw all images; otherwise the best, the middle and the worst of those with truth,
@@ -53,8 +55,8 @@ def write_pictures(images: Sequence[Predictions], classes: Sequence[str],
         raise UserError('no predictions, expected at least one image')
     if not 1 <= scale <= LARGEST_SCALE:
         raise UserError(f'scale: found {scale}, expected a whole number from 1 to {LARGEST_SCALE}')
-    check_apart(out, [folder], 'folder')
-    files = {path.stem: path for path in list_images(folder)}
+    files = find_images(folder, [image.img_id for image in images])
+    check_apart(out, [folder, *{path.parent for path in files.values()}], 'folder')
     process = PostProcessor(classes, **settings)
     entries = []
     for image in images:

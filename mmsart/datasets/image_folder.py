@@ -1,6 +1,6 @@
 """Images of a folder and their sizes, read from the headers alone."""
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 from mmsart.datasets.image_file import read_header
@@ -45,6 +45,49 @@ def list_images(
             raise UserError(f'{folder}: found {other.name} and {path.name}, expected one image of '
                             f'the id {path.stem}')
     return paths
+
+
+def find_images(folder: str | os.PathLike, names: Iterable[str]) -> dict[str, Path]:
+    """Find images by the names that data sets give them.
+
+    Args:
+        folder: where they are, or with folders in front of their names, below it, as those of
+            :func:`mmsart.structures.data_samples.distinct_names`.
+        names: of the images.
+
+    Returns:
+        The files by name, without those of which there is none, or below the folder several.
+
+    Raises:
+        MissingFileError: there is no such folder.
+        UserError: neither an image of it nor one below has such a name, and it holds no image
+            itself, or two of one name.
+    """
+    names = set(names)
+    problem = None
+    try:
+        here = {path.stem: path for path in list_images(folder)}
+    except UserError as error:
+        here, problem = {}, error
+    found = {name: here[name] for name in names & here.keys()}
+    below = _find_below(Path(folder), names - here.keys())
+    found |= {name: paths[0] for name, paths in below.items() if len(paths) == 1}
+    if problem and not found:
+        raise problem
+    return found
+
+
+def _find_below(folder: Path, names: Set[str]) -> dict[str, list[Path]]:
+    """List the images below a folder that have one of the names, with any of their folders."""
+    below: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob('*.*')) if names else ():
+        *folders, _ = path.relative_to(folder).parts
+        if folders and path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != '.':
+            for depth in range(len(folders) + 1):
+                name = '_'.join([*folders[len(folders) - depth:], path.stem])
+                if name in names:
+                    below.setdefault(name, []).append(path)
+    return below
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:

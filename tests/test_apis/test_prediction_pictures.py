@@ -52,6 +52,24 @@ def test_the_choice_is_among_images_with_truth(folder, tmp_path):
     assert len(write_pictures(images, CLASSES, folder, tmp_path / 'all', {}, every=True)) == 3
 
 
+def test_images_are_found_in_the_folders_in_front_of_their_names(tmp_path):
+    files = ('p1/frame.png', 'p2/frame.png', 'p2/other.png')
+    for grey, file in enumerate(files):
+        (tmp_path / 'images' / file).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'images' / file), np.full(SIZE, 80 * grey, np.uint8))
+    images = [predictions(name, 0, truth=False) for name in ('p1_frame', 'p2_frame', 'other')]
+    paths = write_pictures(images, CLASSES, tmp_path / 'images', tmp_path / 'out', {}, every=True)
+    assert {path.name: cv2.imread(str(path))[0, 0, 0] for path in paths} == {
+        'p1_frame.png': 0, 'p2_frame.png': 80, 'other.png': 160}
+    with pytest.raises(UserError, match=r'p2: found .*p2, which the same command reads'):
+        write_pictures(images, CLASSES, tmp_path / 'images', tmp_path / 'images/p2', {})
+    with pytest.raises(UserError, match=r'images: no image, .* there are some in .*/p1'):
+        write_pictures([predictions('frame', 0)], CLASSES, tmp_path / 'images', 'out', {})
+    cv2.imwrite(str(tmp_path / 'images/other.png'), np.full(SIZE, 240, np.uint8))
+    path, = write_pictures(images[2:], CLASSES, tmp_path / 'images', tmp_path / 'out', {})
+    assert cv2.imread(str(path))[0, 0, 0] == 240  # of the folder itself, whatever is below
+
+
 @pytest.mark.parametrize(('images', 'scale', 'error', 'message'), [
     ([], 1, UserError, 'no predictions'),
     ([predictions('a', 1)], 0, UserError, 'scale: found 0'),
