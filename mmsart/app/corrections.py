@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mmsart.postprocessing.overlap import largest_loss, score_order, uncover
-from mmsart.postprocessing.seams import SAME_IOU
+from mmsart.postprocessing.overlap import remove_overlap, score_order
+from mmsart.postprocessing.seams import SAME_IOU, boxes_meet
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
-from mmsart.structures.mask.patches import Box, tight_patch
+from mmsart.structures.mask.patches import Box
 from mmsart.utils import UserError, atomic_write
 
 FIRST_ID = 1 << 24
@@ -155,45 +155,40 @@ class Corrections:
 
 def _give_way(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[str, Any]],
               ) -> Detections:
-    """Take the pixels of better masks from cells, as ``remove_overlap`` does.
+    """Take the pixels of better masks from cells, and drop what these show already.
 
     Args:
         cells: N, which share no pixel.
         better: masks that are no less than cells.
         rules: :data:`OVERLAP_SETTINGS` of each class, by label.
     """
-    masks = cells.masks
-    rest = masks.erase(better.union())
-    areas, lost = masks.areas, masks.areas - rest.areas
-    touched = np.flatnonzero(lost)
-    stays = np.ones(len(cells), bool)
-    stays[touched[_is_repeated(cells[touched], better, rules)]] = False
-    patches, boxes = masks.patches(), masks.boxes.copy()
-    for row in touched[stays[touched]].tolist():
-        rule = rules[cells.labels[row]]
-        most_lost = min(largest_loss(rule['max_lost_share'], areas[row]),
-                        areas[row] - max(rule['min_area'], 1))
-        left = None
-        if lost[row] <= most_lost:
-            left = uncover(patches[row], patches[row] ^ rest.patch(row), most_lost, rule['pieces'])
-        if left is None:
-            stays[row] = False
-        else:
-            patches[row], boxes[row] = tight_patch(left, tuple(boxes[row].tolist()))
-    rows = np.flatnonzero(stays)
-    return replace(cells[rows], masks=PatchMasks.from_patches(
-        [patches[row] for row in rows.tolist()], boxes[rows], masks.height, masks.width))
+    touched, repeated = _meeting(cells, better, rules)
+    worse = np.setdiff1d(touched, repeated)
+    own = [rules[label] for label in cells.labels[worse]]
+    left, kept = remove_overlap(
+        PatchMasks.cat([better, cells.masks[worse]]),
+        np.concatenate([np.full(len(better), np.inf), np.zeros(len(worse))]),
+        np.concatenate([np.ones(len(better)), [rule['max_lost_share'] for rule in own]]),
+        np.concatenate([np.zeros(len(better)), [rule['min_area'] for rule in own]]),
+        ['keep'] * len(better) + [rule['pieces'] for rule in own])
+    found = kept >= len(better)
+    free = np.setdiff1d(np.arange(len(cells)), touched)
+    stays = np.concatenate([free, worse[kept[found] - len(better)]])
+    order = np.argsort(stays)
+    masks = PatchMasks.cat([cells.masks[free], left[found].tighten()])
+    return replace(cells[stays[order]], masks=masks[order])
 
 
-def _is_repeated(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[str, Any]],
-                 ) -> np.ndarray:
-    """Tell which cells a better mask shows already, bool (N,)."""
-    shared = intersections(cells.masks, better).tocoo()
-    rows, columns = shared.coords
+def _meeting(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[str, Any]],
+             ) -> tuple[np.ndarray, np.ndarray]:
+    """Find the rows of cells below better masks, and of those that are mostly the same cell."""
+    near = np.flatnonzero(boxes_meet(cells.masks.boxes, better.boxes).any(1))
+    shared = intersections(cells.masks[near], better).tocoo()
+    rows, columns = near[shared.coords[0]], shared.coords[1]
     iou = shared.data / (cells.masks.areas[rows] + better.areas[columns] - shared.data)
     most = np.array([SAME_IOU if rule['nms_iou_thr'] is None else
                      min(SAME_IOU, rule['nms_iou_thr']) for rule in rules])
-    return np.isin(np.arange(len(cells)), rows[iou > most[cells.labels[rows]]])
+    return np.unique(rows), np.unique(rows[iou > most[cells.labels[rows]]])
 
 
 def _cell_to_plain(cell: Cell) -> dict[str, Any]:
