@@ -84,6 +84,7 @@ export class Tools {
   #finishStroke() {
     const { points, erase } = this.stroke;
     this.stroke = null;
+    if (!this.view.cells) { this.view.draw('overlay'); return; } // they are being loaded anew
     const shape = { shape: 'brush', points, radius: this.radius };
     const [id] = this.view.selected.size === 1 ? this.view.selected : [];
     if (erase) this.#erase(id ?? this.#firstBelow(points), shape);
