@@ -101,7 +101,7 @@ class Item:
         error: why it failed, a line.
         progress: share of the work that is done, 0 to 1.
         facts: of the prediction, once done.
-        settings: thresholds that the user changed: ``score_thr``, ``min_area``, ``max_area``.
+        settings: thresholds that are not the model's: ``score_thr``, ``min_area``, ``max_area``.
         checked: whether the user is done with it, so that it can be truth.
         edits: corrections that are in force, of all frames.
         revision: how often its corrections have changed, by undoing, redoing and new runs too.

@@ -97,7 +97,7 @@ class Library:
 
         Args:
             item: with results.
-            settings: changes of :data:`CHANGEABLE`; none for the model's own.
+            settings: changes of :data:`CHANGEABLE`; those that are the model's own are none.
 
         Raises:
             UserError: a setting is wrong.
@@ -105,7 +105,8 @@ class Library:
         complete = self.settings(item, settings)
         with self.workspace.update(item):
             facts = results_of(item)
-            item.settings = {name: complete[name] for name in settings}
+            item.settings = {name: complete[name] for name in settings
+                             if complete[name] != facts.postprocess[name]}
             facts.frame_counts = [None] * facts.frames
         for frame in self._sheets.kept(item):  # these are at hand
             self.count(item, frame)
@@ -166,9 +167,11 @@ class Library:
                 if item.facts is not facts or item.state != DONE:
                     raise UserError(f'{item.name}: found that it was removed or run again '
                                     'meanwhile, expected the same cells')
+                edits, revision = item.edits + changed.done - before.done, item.revision + 1
+                # First the record: should a kill part them, its item is kept, and looked at anew.
+                self.workspace.save(replace(item, edits=max(item.edits, edits), revision=revision))
                 changed.save(self.workspace.path(item, item.results, edits_name(frame)))
-                item.edits += changed.done - before.done
-                item.revision += 1
+                item.edits, item.revision = edits, revision
                 sheet.corrections, counts[frame] = changed, count
 
     def forget(self, item: Item) -> None:

@@ -106,15 +106,16 @@ class Page:
             plain['truth_problem'] = self.truths.problem(item) if item.state == DONE else ''
         return plain
 
-    def items(self, ids: Any) -> list[Item]:
+    def items(self, ids: Any, gone: bool = False) -> list[Item]:
         """Find items.
 
         Args:
             ids: a list of ids, ``'all'`` for those that are done, or ``'checked'``.
+            gone: whether some of a list may have been removed; they are passed over.
 
         Raises:
             UserError: it is something else.
-            NotFoundError: there is no such item.
+            NotFoundError: there is no such item, or none of them any more.
         """
         if ids == 'all':
             return [item for item in self.workspace.items() if item.state == DONE]
@@ -123,6 +124,9 @@ class Page:
                     if item.state == DONE and item.checked]
         if not isinstance(ids, list):
             raise UserError(f'items: found {ids!r}, expected a list of ids, "checked" or "all"')
+        if gone:
+            known = {item.id for item in self.workspace.items()}
+            ids = [each for each in ids if str(each) in known] or ids
         return [self.workspace.get(str(each)) for each in ids]
 
     def check_room(self, count: int) -> None:
@@ -261,6 +265,13 @@ class Page:
             item.runs += 1
         self._forget(item)  # only now: what is asked for meanwhile would bring the old ones back
 
+    def run_stopped_again(self) -> None:
+        """Put all items into the queue anew that were taken out of it."""
+        for item in self.workspace.items():
+            with self.workspace.changed:  # nobody else does so meanwhile
+                if item.state == STOPPED:
+                    self.run_again(item)
+
     def stop(self, item: Item) -> None:
         """Take an item out of the queue, if it is there."""
         with self.workspace.changed:
@@ -288,13 +299,36 @@ class Page:
             UserError: a setting is wrong.
             NotFoundError: there is no such frame.
         """
-        if settings is not None and not isinstance(settings, dict):
-            raise UserError(f'settings: found {settings!r}, expected settings by name')
+        self._check_settings(item, settings)
         revision = item.revision  # before the look: one too low makes a page look again
         found, corrections = self.library.look(item, frame, settings)
         return encode_cells(found, dict(
             revision=revision, done=corrections.done,
             edits=[edit.kind for edit in corrections.edits]))
+
+    def edit(self, item: Item, frame: int, request: dict[str, Any]) -> bytes:
+        """Correct a frame, and write its cells as :meth:`cells` does.
+
+        Args:
+            item: with results.
+            frame: from 0.
+            request: of :meth:`Library.edit`, and ``settings`` of :meth:`cells`.
+
+        Raises:
+            ConflictError: the user sees another state of the item.
+            UserError: it cannot be done; nothing has changed then.
+            NotFoundError: there is no such frame.
+        """
+        settings = request.get('settings')
+        self._check_settings(item, settings)
+        self.library.edit(item, frame, request)
+        return self.cells(item, frame, settings)
+
+    def _check_settings(self, item: Item, settings: Any) -> None:
+        """Refuse settings to look at cells with that mean nothing."""
+        if settings is not None and not isinstance(settings, dict):
+            raise UserError(f'settings: found {settings!r}, expected settings by name')
+        self.library.settings(item, settings)
 
     def change_settings(self, items: Sequence[Item], settings: dict[str, Any]) -> list[str]:
         """Change the thresholds of items.

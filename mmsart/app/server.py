@@ -20,7 +20,7 @@ from mmsart.app.errors import ConflictError, NotFoundError, describe_full_disk
 from mmsart.app.exports import measure, write_zip
 from mmsart.app.folders import Folders
 from mmsart.app.guard import Guard
-from mmsart.app.items import RUNNING, STOPPED, WAITING
+from mmsart.app.items import RUNNING, WAITING
 from mmsart.app.limits import Limits
 from mmsart.app.page import Page
 from mmsart.app.pictures import BLANK
@@ -162,9 +162,7 @@ def _add_queue(app: FastAPI, page: Page) -> None:
             for item in workspace.items():
                 await run_in_threadpool(page.stop, item)
         elif action == 'again':
-            for item in workspace.items():
-                if item.state == STOPPED:
-                    await run_in_threadpool(page.run_again, item)
+            await run_in_threadpool(page.run_stopped_again)
         elif action == 'clear':
             for item in workspace.items():
                 if item.state not in (WAITING, RUNNING):
@@ -224,9 +222,7 @@ def _add_viewer(app: FastAPI, page: Page) -> None:
     @app.post('/api/items/{item_id}/frames/{frame}/edits')
     async def edit(item_id: str, frame: int, request: Request) -> Response:
         item, asked = page.workspace.get(item_id), await read_json(request, page.limits)
-        await run_in_threadpool(library.edit, item, frame, asked)
-        return Response(await run_in_threadpool(
-            page.cells, item, frame, asked.get('settings')), media_type=BINARY)
+        return Response(await run_in_threadpool(page.edit, item, frame, asked), media_type=BINARY)
 
     @app.post('/api/items/{item_id}/frames/{frame}/measurements')
     async def measurements(item_id: str, frame: int, request: Request) -> Any:
@@ -247,7 +243,7 @@ def _add_viewer(app: FastAPI, page: Page) -> None:
         if not isinstance(settings, dict):
             raise UserError(f'settings: found {settings!r}, expected settings by name')
         refused = await run_in_threadpool(
-            page.change_settings, page.items(asked.get('items')), settings)
+            page.change_settings, page.items(asked.get('items'), gone=True), settings)
         return dict(version=page.workspace.version, refused=refused)
 
 

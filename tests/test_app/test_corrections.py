@@ -1,4 +1,5 @@
 """Corrections: what each does to the pixels, undone and redone, and what is trained on."""
+import errno
 import json
 import os
 import stat
@@ -286,6 +287,34 @@ def test_what_cannot_be_done_changes_nothing(client, done, request_, problem):
     assert answer.status_code == 400
     assert problem in answer.json()['detail']
     assert same(client.cells(done), before)
+
+
+def test_settings_are_refused_before_a_correction_is_made(client, done):
+    before = client.cells(done)
+    for settings in ([], dict(min_area=-1), dict(pieces='drop')):
+        answer = client.post(f'/api/items/{done}/frames/0/edits', json=dict(
+            kind='delete', ids=before['ids'][:1].tolist(), settings=settings))
+        assert answer.status_code == 400
+    assert client.cells(done)['edits'] == []
+
+
+@pytest.mark.parametrize('kind', ['delete', 'undo'])
+def test_a_kill_between_record_and_corrections_loses_no_work(client, done, tmp_path, monkeypatch,
+                                                             kind):
+    def stop(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    cells = client.edit(done, kind='delete', ids=client.cells(done)['ids'][:1].tolist())
+    with monkeypatch.context() as patch:
+        patch.setattr(Corrections, 'save', stop)
+        answer = client.post(f'/api/items/{done}/frames/0/edits', json=dict(
+            kind=kind, ids=cells['ids'][:1].tolist()))
+    assert answer.status_code == 507
+    item = Workspace(tmp_path / 'workspace').get(done)
+    assert item.holds_work
+    assert item.revision == cells['revision'] + 1  # who has seen less looks again
+    assert same(client.cells(done), cells)  # in memory, where nothing was cut off
+    assert client.state()['items'][0]['revision'] == cells['revision']
 
 
 def test_no_window_corrects_what_another_one_has_corrected(client, done):

@@ -170,16 +170,15 @@ def test_what_was_found_stands_until_a_new_run_is_through(client, segmenter, pic
     segmenter.gate.set()
     after = client.wait()[0]
     assert after['state'] == 'done'
-    work = ('edits', 'checked', 'settings', 'read')
+    work, again = ('edits', 'checked', 'settings', 'read'), client.cells(item['id'])
     if end == 'success':
         assert [after[name] for name in work] == [0, False, {}, dict(pixel_size=2.0)]
-        assert client.cells(item['id'])['edits'] == []
+        assert again['edits'] == []
     else:
         assert [after[name] for name in work] == [before[name] for name in work]
         assert after['error'] == ('no disc' if end == 'failure' else '')
-        again = client.cells(item['id'])
         assert (again['edits'], again['ids'].tolist()) == (['delete'], cells['ids'].tolist())
-    assert client.edit(item['id'], kind='undo')['count'] >= cells['count']
+    assert client.edit(item['id'], kind='undo')['count'] == again['count'] + (end != 'success')
 
 
 @pytest.mark.parametrize('end', ['cancel', 'failure'])
@@ -223,14 +222,40 @@ def test_all_that_were_cancelled_run_again(client, segmenter):
     assert {item['state'] for item in client.wait()} == {'done'}
 
 
+def test_all_that_were_cancelled_run_again_but_once(client, segmenter, monkeypatch):
+    """Another window may put one of them into the queue meanwhile."""
+    segmenter.gate.clear()
+    for number in range(2):
+        client.add(f'{number}.png', png(draw_discs(seed=number)[0]))
+    client.post('/api/queue', json=dict(action='cancel'))
+    client.wait()
+    run_again, others = Page.run_again, []
+
+    def be_overtaken(page, item):
+        others.append(threading.Thread(target=lambda: run_again(page, item), daemon=True))
+        others[-1].start()
+        others[-1].join(0.2)  # it waits, or is first
+        run_again(page, item)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Page, 'run_again', be_overtaken)
+        patch.setattr(threading, 'excepthook', lambda _: None)  # who comes second is refused
+        answer = client.post('/api/queue', json=dict(action='again'))
+        for other in others:
+            other.join(PATIENCE)
+    segmenter.gate.set()
+    assert answer.status_code == 200
+    assert [(item['state'], item['runs']) for item in client.wait()] == [('done', 1)] * 2
+
+
 def test_a_run_leaves_one_set_of_results(client, tmp_path, done):
     for _ in range(2):
         client.post(f'/api/items/{done}', json=dict(action='again'))
         client.wait()
-    client.state()
     end = time.monotonic() + PATIENCE
     while len(found := list((tmp_path / f'workspace/items/{done}').glob('run_*'))) != 1:
         assert time.monotonic() < end, found
+        time.sleep(0.01)
     assert [path.name for path in found] == ['run_2']
 
 
@@ -410,6 +435,27 @@ def test_settings_stay_and_export_shows_them(client, done):
     assert int(summary[0]['cells']) == cells['count'] == sum(item['facts']['counts'])
     client.post('/api/settings', json=dict(settings={}, items='all'))
     assert client.cells(done)['count'] == 12
+
+
+def test_thresholds_of_the_model_are_no_work_of_a_hand(client, done):
+    item = client.state()['items'][0]
+    own = item['facts']['postprocess']
+    for settings in (own, own | dict(min_area=20), own):
+        client.post('/api/settings', json=dict(settings=settings, items=[done])
+                    ).raise_for_status()
+        named = client.state()['items'][0]['settings']
+        assert named == ({} if settings is own else dict(min_area=dict.fromkeys(CLASSES, 20)))
+
+
+def test_thresholds_for_all_pass_over_what_is_gone(client, done):
+    asked = dict(settings=dict(min_area=20), items=[done, '000009'])
+    answer = client.post('/api/settings', json=asked)
+    assert (answer.status_code, answer.json()['refused']) == (200, [])
+    assert client.state()['items'][0]['settings']
+    answer = client.post('/api/settings', json=asked | dict(items=['000009']))
+    assert answer.status_code == 404
+    answer = client.post('/api/export', json=dict(items=[done, '000009'], formats=['table']))
+    assert answer.status_code == 404
 
 
 def test_counts_of_stacks_follow_in_the_background(tmp_path, monkeypatch):

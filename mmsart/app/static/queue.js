@@ -129,10 +129,8 @@ export class Queue {
 }
 
 // What a hand has done to a picture, in words.
-function worked({ edits, facts, settings, checked }) {
-  const moved = Object.entries(settings).some(([key, classes]) => Object.entries(classes).some(
-    ([name, value]) => value !== facts?.postprocess[key][name]));
-  const parts = [edits && 'corrections', moved && 'thresholds', checked && 'the check mark'].filter(Boolean);
+function worked({ edits, settings, checked }) {
+  const parts = [edits && 'corrections', Object.keys(settings).length && 'thresholds', checked && 'the check mark'].filter(Boolean);
   return [parts.slice(0, -1).join(', '), parts.at(-1)].filter(Boolean).join(' and ');
 }
 
