@@ -36,8 +36,7 @@ def list_images(
                         if path.suffix.lower() in suffixes and path.name[0] != '.'})
         raise UserError(
             f'{folder}: no image, expected files ending in {", ".join(suffixes)}'
-            + (f'; there are some in {named([f"{folder}/{name}" for name in below[:3]])}'
-               if below else ''))
+            + (f'; there are some in the folders below: {named(below[:3])}' if below else ''))
     by_stem: dict[str, Path] = {}
     for path in paths:
         other = by_stem.setdefault(path.stem, path)

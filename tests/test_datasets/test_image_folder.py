@@ -36,8 +36,8 @@ def test_folders_with_the_images_are_named(folder):
         (folder / 'data' / name).mkdir(parents=True)
         (folder / 'data' / name / 'a.tif').write_bytes((folder / 'a.TIF').read_bytes())
     (folder / 'data' / 'none').mkdir()
-    with pytest.raises(UserError, match=r'/data: no image, .*; there are some in \S*/data/test, '
-                                        r'\S*/data/train$'):
+    with pytest.raises(UserError, match=r'/data: no image, .*; there are some in the '
+                                        r'folders below: test, train$'):
         list_images(folder / 'data')
 
 
