@@ -255,8 +255,8 @@ def check_whole(path: str, tif: tifffile.TiffFile) -> tuple[str, ...]:
     following = (struct.unpack(form.offsetformat, pointer)[0] if len(pointer) == form.offsetsize
                  else file.size)
     if following + form.tagnosize > file.size:
-        raise UserError(f'{path}: found the file cut off after page {pages - 1}, expected a whole '
-                        'file')
+        last = f'after page {pages - 1}' if pages else 'before its first page'
+        raise UserError(f'{path}: found the file cut off {last}, expected a whole file')
     images = (tif.imagej_metadata or {}).get('images', 1) if tif.is_imagej else 1
     if images <= pages or tif.series[0].kind not in ('uniform', 'generic'):
         return ()

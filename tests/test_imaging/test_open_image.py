@@ -649,6 +649,13 @@ def test_no_frames_are_lost_where_a_stack_is_cut_off(tmp_path, kind):
             open_image(tmp_path / 'cut.tif', axes='TYX')
 
 
+def test_a_tiff_of_nothing_but_a_header(tmp_path):
+    (tmp_path / 'a.tif').write_bytes(b'II*\0rubbish')
+    with pytest.raises(UserError, match=r'a.tif: found the file cut off before its first page, '
+                                        'expected a whole file$'):
+        open_image(tmp_path / 'a.tif')
+
+
 def test_a_whole_stack_that_two_programs_have_described(tmp_path):
     """As early Micro-Manager did, in the words of OME and of ImageJ."""
     tifffile.imwrite(tmp_path / 'ome.tif', STACK, ome=True, metadata={'axes': 'TYX'})
