@@ -29,7 +29,7 @@ HEADERS = {
 
 
 class Guard:
-    """Refuse requests of other sites and of those without the token, and bodies that are too long.
+    """Refuse what other sites send, requests without the token, and bodies that are too long.
 
     On loopback the name that the browser has asked for must be loopback's, so that no other site
     can point its own name here (DNS rebinding). A request that changes anything must come from a

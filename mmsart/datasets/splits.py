@@ -155,6 +155,8 @@ def _folds(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence
             f'for {n} folds')
     order = np.argsort(np.asarray(image_ids, str), kind='stable')
     types = np.asarray(cell_types, str)[order]
+    if np.unique(types, return_counts=True)[1].max() < n:  # no type reaches every fold
+        types = np.full(len(order), '')
     # The splitter's own shuffle spoils its stratification, so the fields are renamed at random
     # and the splitter, which takes them by name, is left unshuffled. RandomState's stream is
     # frozen, that of Generator is not.
@@ -163,10 +165,7 @@ def _folds(image_ids: Sequence[str], cell_types: Sequence[str], groups: Sequence
     fold_of = np.empty(len(order), np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # a type with fewer than n images is allowed
-        try:
-            splits = StratifiedGroupKFold(n_splits=n).split(order, types, fields)
-            for fold, (_, val) in enumerate(splits):
-                fold_of[order[val]] = fold
-        except ValueError as error:
-            raise UserError(f'{len(image_ids)} images cannot be split: {error}') from error
+        splits = StratifiedGroupKFold(n_splits=n).split(order, types, fields)
+        for fold, (_, val) in enumerate(splits):
+            fold_of[order[val]] = fold
     return fold_of

@@ -66,6 +66,15 @@ def test_the_seed_matters():
         ids, types, groups, seed=1)[1].tolist()
 
 
+def test_types_that_are_all_rarer_than_the_folds_are_allowed():
+    """Six images of three fields, two of each type: there is no way to stratify."""
+    types = [each for each in ('astro', 'cort', 'shsy5y') for _ in range(2)]
+    train, val = holdout([str(number) for number in range(6)], types, types, 0.333)
+    assert len(val) == 2
+    assert types[val[0]] == types[val[1]]
+    assert sorted([*train, *val]) == list(range(6))
+
+
 def test_a_type_rarer_than_the_folds_is_allowed():
     ids, types, groups = make(20)
     _, val = holdout([*ids, 'x'], [*types[:-1], types[-1], 'rare'], [*groups, 'own'])
