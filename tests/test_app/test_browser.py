@@ -105,6 +105,30 @@ def drop(page, name, image):
     page.evaluate(DROP, [name, base64.b64encode(data).decode()])
 
 
+def drop_discs(page):
+    """Drop a picture of twelve cells and wait for them."""
+    drop(page, 'discs.png', draw_discs()[0])
+    wait_for_cells(page, 12)
+
+
+def two_windows(page, address):
+    """Drop a picture of twelve cells and open another window, which is returned, on it."""
+    drop_discs(page)
+    other = page.context.new_page()
+    other.goto(address)
+    wait_for_cells(other, 12)
+    return other
+
+
+def drop_stack(page, frames):
+    """Drop a stack of times of four cells each and wait for the first."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.stack([draw_discs(side=64, count=4)[0]] * frames), imagej=True,
+                     metadata=dict(axes='TYX'))
+    page.evaluate(DROP, ['stack.tif', base64.b64encode(file.getvalue()).decode()])
+    wait_for_cells(page, 4)
+
+
 def wait_for_cells(page, count):
     page.wait_for_selector(f'#view[data-cells="{count}"][data-picture="whole"]')
 
@@ -167,8 +191,7 @@ def test_from_a_drop_to_files(page, tmp_path):
 
 
 def test_corrections_by_mouse(page):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     page.mouse.click(*place(page, *centre(0)))
     page.wait_for_selector('#selected td')
     page.keyboard.press('Delete')
@@ -220,8 +243,7 @@ def test_corrections_by_mouse(page):
 
 
 def test_painting_and_erasing_without_another_key(page):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
 
     def stroke(x, y, far=6):
         page.mouse.move(*place(page, x, y))
@@ -249,8 +271,7 @@ def test_painting_and_erasing_without_another_key(page):
 
 
 def test_two_fingers_zoom(page):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     page.click('[data-tool="brush"]')
     box = page.locator('#view').bounding_box()
     x, y = box['x'] + box['width'] / 2, box['y'] + box['height'] / 2
@@ -276,8 +297,7 @@ def test_two_fingers_zoom(page):
 
 
 def test_keys_faster_than_the_server(page):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     page.focus('#view')
     for count in (11, 10):
         page.keyboard.press('.')
@@ -362,8 +382,7 @@ def test_score_thresholds_are_any_number_from_the_lowest(page, served):
 
 
 def test_everything_by_keyboard(page):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     page.focus('#view')
     page.keyboard.press('.')
     page.wait_for_selector('#selected td')
@@ -521,8 +540,7 @@ def test_options_of_reading_are_remembered_and_understood(page):
     page.click('#reading-ok')
     page.reload()
     page.wait_for_selector('#open-reading:text("Reading: 0.65 µm …")')
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     items = page.evaluate('() => fetch("/api/state").then(answer => answer.json())')['items']
     assert items[0]['read'] == dict(pixel_size=0.65)
 
@@ -555,8 +573,7 @@ def test_thresholds_for_all_spare_what_is_checked(page):
 
 
 def test_running_again_asks_and_can_be_cancelled(page, served):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     page.focus('#view')
     page.keyboard.press('.')
     page.keyboard.press('Delete')
@@ -581,15 +598,13 @@ def test_a_tile_that_fails_comes_later(page):
         route.abort() if len(failed) == 1 else route.continue_()
 
     page.route('**/tiles/**', fail_once)
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)  # and the picture as a whole
+    drop_discs(page)  # and the picture as a whole
     assert len(failed) == 2
     page.allowed_errors = 1  # the browser writes down that it has failed
 
 
 def test_a_number_box_undoes_its_own_text(page):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     page.focus('#view')
     page.keyboard.press('.')
     page.keyboard.press('Delete')
@@ -604,11 +619,7 @@ def test_a_number_box_undoes_its_own_text(page):
 
 
 def test_frames_have_the_numbers_of_tables(page):
-    file = io.BytesIO()
-    tifffile.imwrite(file, np.stack([draw_discs(side=64, count=4)[0]] * 3), imagej=True,
-                     metadata=dict(axes='TYX'))
-    page.evaluate(DROP, ['stack.tif', base64.b64encode(file.getvalue()).decode()])
-    wait_for_cells(page, 4)
+    drop_stack(page, frames=3)
     assert page.locator('#frame-text').text_content() == '1 of 3 (t 0)'
     page.focus('#view')
     page.keyboard.press('PageDown')
@@ -616,11 +627,7 @@ def test_frames_have_the_numbers_of_tables(page):
 
 
 def test_a_stroke_that_ends_while_cells_are_loaded_erases_nothing(page):
-    file = io.BytesIO()
-    tifffile.imwrite(file, np.stack([draw_discs(side=64, count=4)[0]] * 2), imagej=True,
-                     metadata=dict(axes='TYX'))
-    page.evaluate(DROP, ['stack.tif', base64.b64encode(file.getvalue()).decode()])
-    wait_for_cells(page, 4)
+    drop_stack(page, frames=2)
     held = []
     page.route('**/frames/1/cells', lambda route: held.append(route))
     page.click('[data-tool="erase"]')
@@ -637,8 +644,7 @@ def test_a_stroke_that_ends_while_cells_are_loaded_erases_nothing(page):
 
 
 def test_what_is_selected_is_said(page):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     page.focus('#view')
     page.keyboard.press('.')
     page.wait_for_selector('#said:has-text("cell 1, round, score 0.")')
@@ -650,11 +656,7 @@ def test_what_is_selected_is_said(page):
 
 
 def test_two_windows_do_not_cross(page, served):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
-    other = page.context.new_page()
-    other.goto(served[0])
-    wait_for_cells(other, 12)
+    other = two_windows(page, served[0])
     other.route('**/api/state**', lambda route: None)  # hears of nothing
     page.focus('#view')
     page.keyboard.press('.')
@@ -669,11 +671,7 @@ def test_two_windows_do_not_cross(page, served):
 
 
 def test_another_window_follows(page, served):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
-    other = page.context.new_page()
-    other.goto(served[0])
-    wait_for_cells(other, 12)
+    other = two_windows(page, served[0])
     page.focus('#view')
     page.keyboard.press('.')
     page.keyboard.press('Delete')
@@ -741,8 +739,7 @@ def test_a_picture_that_is_run_again_is_read_again(page):
     tiles, thumbnails = set(), set()
     page.on('request', lambda request: ('/tiles/' in request.url and tiles.add(request.url))
             or ('thumbnail' in request.url and thumbnails.add(request.url)))
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     assert (len(tiles), len(thumbnails)) == (1, 1)
     page.click('#items [aria-label^="Run"]')
     page.wait_for_function("""async () => (await fetch('/api/state').then(answer => answer.json()))
@@ -761,8 +758,7 @@ def test_cells_that_do_not_come_are_named(page):
 
 
 def test_truth_of_classes_that_the_model_does_not_know(page):
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     truth = dict(images=[dict(id=1, file_name='discs.png', height=256, width=256)], categories=[
         dict(id=1, name='long'), dict(id=2, name='spindle')], annotations=[])
     for number in range(12):
@@ -826,8 +822,7 @@ def test_labels_beyond_a_byte(page):
 
 def test_the_page_draws_what_the_server_says(page, served):
     """The browser's areas and outlines, from bits, are those of the masks."""
-    drop(page, 'discs.png', draw_discs()[0])
-    wait_for_cells(page, 12)
+    drop_discs(page)
     item = page.evaluate('() => fetch("/api/state").then(r => r.json())')['items'][0]
     areas = page.evaluate('''async id => {
         const { Cells } = await import('/static/cells.js');
