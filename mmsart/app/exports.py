@@ -151,7 +151,7 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
     Raises:
         UserError: a format does not exist, or no item can be written.
     """
-    formats = check_formats(formats)
+    formats = check_formats(formats, 'export: formats')
     if not items:
         raise UserError('export: found no image that is done, expected one or more')
     if 'submission' in formats:

@@ -110,7 +110,7 @@ def main(args: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     loopback = options.host is None
     token = None if loopback and not options.token else secrets.token_urlsafe(24)
-    folder = check_writable(options.workspace or default_workspace(), PRIVATE)
+    folder = check_writable(options.workspace or default_workspace(), PRIVATE).absolute()
     if not options.workspace:
         folder.chmod(PRIVATE)  # it may be older than this rule
     with locked(folder, 'page'):  # first: to open a workspace removes unfinished uploads
@@ -125,26 +125,29 @@ def main(args: list[str] | None = None) -> int:
             limits=Limits(upload_bytes=options.max_upload << 20, keep_days=options.keep_days))
         address = f'http://{f"[{host}]" if ":" in host else host}:{options.port}/' + (
             f'?token={token}' if token else '')
-        print(f'the page: {address}\nresults:  {folder}\nCtrl-C ends it', flush=True)
+        told = f'the page: {address}\nresults:  {folder}\nCtrl-C ends it'
         config = uvicorn.Config(  # whose own log_config would close the log files of others
             app, host=host, port=options.port, log_config=None, log_level='warning',
             access_log=False, limit_concurrency=256, server_header=False, ws='none')
         if options.no_browser:
-            _serve(config, None)
+            _serve(config, told, None)
         else:
             with redirection(folder, address) if token else nullcontext(address) as opened:
-                _serve(config, opened)
+                _serve(config, told, opened)
     return 0
 
 
-def _serve(config: Any, address: str | None) -> None:
-    """Serve until Ctrl-C; open a page, if one is given, as soon as it is answered."""
+def _serve(config: Any, told: str, address: str | None) -> None:
+    """Serve until Ctrl-C; tell, and open a page if one is given, as soon as it is answered."""
     import uvicorn
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            if self.started and address:
+            if not self.started:
+                return
+            print(told, flush=True)
+            if address:
                 threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
     with contextlib.suppress(KeyboardInterrupt):

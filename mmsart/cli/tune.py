@@ -56,9 +56,9 @@ def base_settings(path: str, classes: Sequence[str], predictions: str) -> dict[s
 def main(args: list[str] | None = None) -> int:
     """Run the tool."""
     options = parse_args(args)
-    if min(options.trials, options.folds, options.workers) < 1:
-        raise UserError(f'found --trials {options.trials} --folds {options.folds} --workers '
-                        f'{options.workers}, expected at least 1')
+    for name in ('trials', 'folds', 'workers'):
+        if (value := getattr(options, name)) < 1:
+            raise UserError(f'--{name}: found {value}, expected at least 1')
     if not 0 <= options.seed < 2**32:
         raise UserError(f'--seed: found {options.seed}, expected 0 to {2**32 - 1}')
     import_mmdet()

@@ -108,11 +108,12 @@ MERGED: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
 """Formats whose files of several images are joined: the files of all, and what writes them."""
 
 
-def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+def check_formats(formats: Sequence[str], place: str = '--save') -> tuple[str, ...]:
     """Refuse formats that do not exist, before the work whose result they are to hold.
 
     Args:
         formats: names.
+        place: where they stand, for messages.
 
     Returns:
         The names, each once.
@@ -122,7 +123,7 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """
     unknown = [name for name in formats if name not in SAVERS]
     if unknown or not formats:
-        raise UserError(f'--save: found {unknown[0] if unknown else "nothing"}, expected one or '
+        raise UserError(f'{place}: found {unknown[0] if unknown else "nothing"}, expected one or '
                         f'more of {", ".join(SAVERS)}')
     return tuple(dict.fromkeys(formats))
 

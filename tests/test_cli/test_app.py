@@ -60,7 +60,7 @@ def test_a_workspace_in_use_is_left_alone(capsys, tmp_path):
     assert upload.exists()
 
 
-def test_the_page_is_opened_when_it_is_answered(monkeypatch):
+def test_the_page_is_told_and_opened_when_it_is_answered(monkeypatch, capsys):
     answers, servers = [], []
 
     async def app(scope, receive, send):
@@ -74,6 +74,7 @@ def test_the_page_is_opened_when_it_is_answered(monkeypatch):
 
     def open_page(address):
         try:
+            answers.append(capsys.readouterr().out)
             with urllib.request.urlopen(address) as answer:
                 answers.append(answer.read())
         finally:
@@ -84,8 +85,8 @@ def test_the_page_is_opened_when_it_is_answered(monkeypatch):
     monkeypatch.setattr('webbrowser.open', open_page)
     with reserved_port() as port:
         _serve(uvicorn.Config(app, port=port, log_config=None, lifespan='off'),
-               f'http://127.0.0.1:{port}/')
-    assert answers == [b'the page']
+               'its address', f'http://127.0.0.1:{port}/')
+    assert answers == ['its address\n', b'the page']
 
 
 @contextlib.contextmanager
@@ -100,7 +101,7 @@ def test_a_token_is_not_in_the_browsers_command_line(monkeypatch, tmp_path):
     monkeypatch.setattr('mmsart.apis.inference.CellSegmenter',
                         lambda *args, **options: DiscSegmenter())
 
-    def serve(config, address):
+    def serve(config, told, address):
         opened.append(address)
         if address.startswith('file:'):
             path = Path(urllib.parse.unquote(urllib.parse.urlsplit(address).path))

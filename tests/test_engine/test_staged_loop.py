@@ -306,6 +306,18 @@ def test_every_second_validation_of_each_stage_has_a_loss(tmp_path):
                         (2, False), (4, True), (5, True)]
 
 
+@pytest.mark.parametrize(('val_begin', 'ends'), [(4, None), (5, '4 epochs')])
+def test_a_run_that_ends_before_its_first_validation_says_so(tmp_path, caplog, val_begin, ends):
+    train_cfg = dict(type='StagedTrainLoop', stages=toy_run.stages(), val_begin=val_begin)
+    runner = toy_run.build(tmp_path, train_cfg=train_cfg)
+    runner.logger.addHandler(caplog.handler)
+    runner.train()
+    said = [record.getMessage() for record in caplog.records if 'val_begin' in record.getMessage()]
+    assert said == ([] if ends is None else [
+        f'train_cfg.val_begin: found {val_begin}, but the last stage ends after {ends}: this run '
+        'is not validated, and chooses no best checkpoint'])
+
+
 @pytest.mark.parametrize('interval', [0, 1.5])
 def test_a_senseless_interval_is_refused(tmp_path, interval):
     train_cfg = dict(type='StagedTrainLoop', stages=toy_run.stages(), val_interval=interval)

@@ -91,7 +91,7 @@ def test_bad_input_is_one_line(folder, capsys, break_it, words):
 
 def test_options_are_checked(folder, capsys):
     assert run(folder, '--trials', '0') == 2
-    assert '--trials 0' in capsys.readouterr().err
+    assert capsys.readouterr().err == 'error: --trials: found 0, expected at least 1\n'
     assert run(folder, '--seed', '-1') == 2
     assert '--seed: found -1' in capsys.readouterr().err
 

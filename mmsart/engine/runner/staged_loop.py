@@ -126,6 +126,7 @@ class StagedTrainLoop(BaseLoop):
         if self.stage_index < 0:
             self._enter_stage(0)
         self._check_later_stages()
+        self._warn_without_validation()
         self._begin_counting()
         self.runner.call_hook('before_train')
         if self._random_state is not None:
@@ -256,6 +257,22 @@ class StagedTrainLoop(BaseLoop):
             except UserError as error:
                 raise UserError(f'train_cfg.stages[{number}].{error}') from error
         runner.optim_wrapper = current
+
+    def _warn_without_validation(self) -> None:
+        """Say so if no stage reaches `val_begin`, as in a run that an option has shortened."""
+        if self.runner.val_loop is None:
+            return
+        length = len(self.dataloader)
+        epochs, iters = self._epoch - self.stage_epoch, self._iter - self.stage_iter
+        ends = []
+        for stage in self._remaining():
+            epochs += stage.epochs(length)
+            iters += stage.iters(length)
+            ends.append((epochs, 'epochs') if stage.by_epoch else (iters, 'iterations'))
+        if all(end < self.val_begin for end, _ in ends):
+            self.runner.logger.warning(
+                'train_cfg.val_begin: found %s, but the last stage ends after %d %s: this run is '
+                'not validated, and chooses no best checkpoint', self.val_begin, *ends[-1])
 
     def _switch_pipeline(self) -> None:
         for dataset, own in self._own_pipelines:
