@@ -537,7 +537,11 @@ def test_options_of_reading_are_remembered_and_understood(page):
     page.click('#reading-ok')
     page.wait_for_selector('#reading-error:has-text("Pixel size, µm: found no number")')
     page.fill('#read-pixel', '0.65')
-    page.click('#reading-ok')
+    page.press('#read-pixel', 'Enter')
+    page.wait_for_selector('#reading-dialog', state='hidden')
+    page.click('#open-reading')
+    page.fill('#read-pixel', '9')
+    page.click('#reading-dialog .close')
     page.reload()
     page.wait_for_selector('#open-reading:text("Reading: 0.65 µm …")')
     drop_discs(page)
@@ -786,7 +790,7 @@ def test_truth_of_classes_that_the_model_does_not_know(page):
 
 def test_what_cannot_be_compared_or_written_is_said(page, served):
     page.click('#add-folder')
-    page.click('#folder-add')
+    page.press('#folder-recursive', 'Enter')
     page.wait_for_function('() => [...document.querySelectorAll(".what")].filter('
                            'each => each.textContent === "12 cells").length === 2')
     truth = dict(images=[dict(id=1, file_name='dish 0.png', height=8, width=10)],

@@ -3,6 +3,15 @@
 import { getJson, postForFile, postJson } from './api.js';
 import { $, element, guarded, number, remember, remembered, toast } from './dom.js';
 
+// Enter in a dialog is its first button, the primary one; it closes the dialog once it has succeeded.
+function onSubmit(dialog, action) {
+  dialog.querySelector('form').addEventListener('submit', event => {
+    event.preventDefault();
+    action();
+  });
+  dialog.querySelector('.close').addEventListener('click', () => dialog.close());
+}
+
 export function setUpExport({ current, items }) {
   const dialog = $('export-dialog');
   const scope = () => {
@@ -20,7 +29,7 @@ export function setUpExport({ current, items }) {
     $('export-left-out').textContent = '';
     dialog.showModal();
   });
-  $('do-export').addEventListener('click', guarded(async () => {
+  onSubmit(dialog, guarded(async () => {
     const formats = [...$('formats').querySelectorAll('input:checked')].map(box => box.value);
     const button = $('do-export');
     button.disabled = true;
@@ -87,7 +96,7 @@ export function setUpFolders({ reading, changed }) {
   find.addEventListener('keydown', event => { if (event.key === 'Enter') event.preventDefault(); });
   $('folder-go').addEventListener('click', () => list(path.value));
   path.addEventListener('keydown', event => { if (event.key === 'Enter') { event.preventDefault(); list(path.value); } });
-  $('folder-add').addEventListener('click', async () => {
+  onSubmit(dialog, async () => {
     $('folder-add').disabled = true;
     try {
       const done = await postJson('/api/folders', { path: path.value, recursive: $('folder-recursive').checked, read: reading() });
@@ -145,7 +154,7 @@ export function setUpReading({ changed }) {
   }
   showOptions();
   $('open-reading').addEventListener('click', () => { item = null; show(options, 'For pictures that are added from now on, until they are changed here. Leave empty what the files say themselves.'); });
-  $('reading-ok').addEventListener('click', async () => {
+  onSubmit(dialog, async () => {
     try {
       const made = collect();
       if (item) await postJson(`/api/items/${item.id}`, { action: 'again', read: made });
