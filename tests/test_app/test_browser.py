@@ -652,6 +652,17 @@ def test_what_is_selected_is_said(page):
     page.focus('#view')
     page.keyboard.press('.')
     page.wait_for_selector('#said:has-text("cell 1, round, score 0.")')
+    page.click('[data-tool="select"]')
+    page.keyboard.press('.')
+    page.wait_for_selector('#said:has-text("cell 2, round, score 0.")')
+    page.focus('#draw')
+    page.keyboard.press(',')
+    page.wait_for_selector('#said:has-text("cell 1, round, score 0.")')
+    threshold = '[data-key="score_thr"][data-class="round"] + input'
+    page.press(threshold, 'End')
+    page.keyboard.press('.')  # a number's own
+    page.wait_for_selector('#said:has-text("cell 1, round, score 0.")')
+    page.focus('#view')
     page.keyboard.press('p')
     page.wait_for_selector('#said:has-text("polygon: Click the corners")')
     page.keyboard.press('Space')
@@ -774,6 +785,7 @@ def test_truth_of_classes_that_the_model_does_not_know(page):
     page.wait_for_selector('#truth:enabled')
     page.select_option('#truth', 'beside')
     page.wait_for_selector('#truth-legend li')
+    page.wait_for_selector('#truth-text:has-text("Score 0.")')
     assert page.locator('#truth-legend li').all_text_contents() == [
         'truth:', 'long 6', 'spindle 6']
     swatches = [page.evaluate('each => getComputedStyle(each).backgroundColor', each)

@@ -46,8 +46,8 @@ export class Decide {
       group.append(
         this.#line(name, 'score_thr', 'Score ≥', { min: Math.floor(lowest * 200) / 200, max: 1, step: 0.005, lowest },
           value => value, position => Math.max(lowest, Number(position.toFixed(3))), value => Number(value.toFixed(3))),
-        this.#line(name, 'min_area', 'Size ≥', { min: 0, max: STEPS, step: 1 }, toSlider, toArea, value => value),
-        this.#line(name, 'max_area', 'Size ≤', { min: 1, max: STEPS, step: 1 },
+        this.#line(name, 'min_area', 'Size ≥ (px)', { min: 0, max: STEPS, step: 1 }, toSlider, toArea, value => value),
+        this.#line(name, 'max_area', 'Size ≤ (px)', { min: 1, max: STEPS, step: 1 },
           area => area === null ? STEPS : toSlider(area), position => position >= STEPS ? null : toArea(position), value => value ?? ''));
       box.append(group);
       const [red, green, blue] = item.facts.colours[label];

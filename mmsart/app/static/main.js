@@ -163,7 +163,7 @@ const showTruth = guarded(async () => {
   showTruthLegend();
   if (view.panes.length !== beside) view.fit();
   const { score, met, missed, extra } = truth.header;
-  $('truth-text').textContent = `Precision ${score.toFixed(3)}; at an IoU of one half ${met} met, ${missed} missed, ${extra} extra.`;
+  $('truth-text').textContent = `Score ${score.toFixed(3)} as in the competition: TP / (TP + FP + FN), averaged over IoUs from .50 to .95. At an IoU of one half ${met} met, ${missed} missed, ${extra} extra.`;
 });
 
 // Thresholds and corrections
@@ -464,6 +464,7 @@ const KEYS = {
   j: () => queue.step(1), k: () => queue.step(-1), c: () => $('checked').click(), o: () => cycle('draw'), t: () => cycle('truth'),
   Escape: () => tools.escape(),
   e: () => $('open-export').click(), '?': () => $('open-help').click(),
+  '.': () => tools.next(1), ',': () => tools.next(-1), ']': () => tools.resize(1), '[': () => tools.resize(-1),
   PageDown: () => setFrame(page.frame + 1), PageUp: () => setFrame(page.frame - 1),
 };
 
@@ -476,7 +477,9 @@ document.addEventListener('keydown', event => {
     $(step).click();
     return;
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || /^(SELECT|TEXTAREA)$/.test(target.tagName) || (target.tagName === 'INPUT' && target.type !== 'checkbox' && !(target.type === 'range' && /^[a-z?]$/.test(event.key)))) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || target.tagName === 'TEXTAREA') return;
+  if (target.tagName === 'SELECT' && !/^[.,[\]]$/.test(event.key)) return; // letters choose in it
+  if (target.tagName === 'INPUT' && target.type !== 'checkbox' && !(target.type === 'range' && /^[a-z?.,[\]]$/.test(event.key))) return;
   if (target === view.box && tools.key(event)) { event.preventDefault(); return; }
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (/^[1-9]$/.test(key)) { relabel(Number(key) - 1); return; }

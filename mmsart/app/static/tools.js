@@ -226,8 +226,6 @@ export class Tools {
     if (event.key in ways) { this.#moveCross(...ways[event.key]); return true; }
     if (event.key === ' ') { this.#space(event.shiftKey); return true; }
     if (event.key === 'Enter' && this.points.length) { this.finish(); return true; }
-    if (event.key === '[' || event.key === ']') { this.radius = this.radius + (event.key === ']' ? 1 : -1); return true; }
-    if (event.key === ',' || event.key === '.') { this.#next(event.key === '.' ? 1 : -1); return true; }
     return false;
   }
 
@@ -263,8 +261,11 @@ export class Tools {
     this.onSelect();
   }
 
+  // Make the brush larger or smaller, by pixels.
+  resize(by) { this.radius += by; }
+
   // Select the cell after or before the selected one, in the order of their numbers.
-  #next(way) {
+  next(way) {
     const { view } = this;
     if (!view.cells?.count) return;
     const rows = [...view.selected].map(id => view.cells.rows.get(id)).filter(row => row !== undefined);
