@@ -37,7 +37,7 @@ def draw_discs(side=256, count=12, seed=0):
 class DiscSegmenter:
     """Find discs; a disc's brightness is its score. `gate` holds it up, as a large image does.
 
-    `failure` is what comes of an image in place of cells.
+    `failure` is what comes of an image in place of cells; `warnings` are said of each.
     """
 
     keep = 0.5
@@ -49,6 +49,7 @@ class DiscSegmenter:
         self.gate = threading.Event()
         self.gate.set()
         self.failure = None
+        self.warnings = ()
 
     def stream(self, requests, watch=None):
         for request in requests:
@@ -73,7 +74,8 @@ class DiscSegmenter:
                 name=request.shown_name, classes=CLASSES, stack=stack, kept=tuple(kept),
                 frames=[FrameResult(cells, RawPlane(stack, number), *place)
                         for number, (cells, place) in enumerate(zip(found, places, strict=True))],
-                display_range=stack.display_range, seconds=0.1, normalization=stack.normalization)
+                display_range=stack.display_range, seconds=0.1, normalization=stack.normalization,
+                warnings=self.warnings)
 
     def _find(self, image, img_id):
         grey = image if image.ndim == 2 else image.max(2)

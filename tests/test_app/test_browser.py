@@ -381,6 +381,13 @@ def test_score_thresholds_are_any_number_from_the_lowest(page, served):
     assert page.evaluate('toasts') == []
 
 
+def test_notes_are_counted_in_the_list_and_stand_open(page, served):
+    served[1].warnings = ('round cells are small', 'the picture is dark')
+    drop_discs(page)
+    page.wait_for_selector('#items .what:text-is("12 cells · ⚠ 2 notes")')
+    page.wait_for_selector('#notes li:text-is("the picture is dark")')
+
+
 def test_everything_by_keyboard(page):
     drop_discs(page)
     page.focus('#view')
