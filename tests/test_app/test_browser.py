@@ -556,7 +556,7 @@ def test_options_of_reading_are_remembered_and_understood(page):
     assert items[0]['read'] == dict(pixel_size=0.65)
 
 
-def test_thresholds_for_all_spare_what_is_checked(page):
+def test_thresholds_for_all_spare_what_is_checked(page, served):
     for number, name in enumerate(('a.png', 'b.png', 'c.png')):
         drop(page, name, draw_discs()[0])
         page.wait_for_function('count => [...document.querySelectorAll(".what")].filter('
@@ -577,7 +577,11 @@ def test_thresholds_for_all_spare_what_is_checked(page):
     page.click('#confirm-yes')
     page.wait_for_selector('#items li:nth-child(3) .what:text-is("0 cells")')
     assert page.locator('#items li:nth-child(2) .what').text_content() == '12 cells · ✓ checked'
+    served[1].gate.clear()
+    drop(page, 'd.png', draw_discs(seed=1)[0])
+    page.wait_for_selector('#items li:nth-child(4) .what:has-text("looking")')
     page.click('#settings-all')
+    page.wait_for_selector('#confirm-text:has-text("1 still in the queue gets the model\'s")')
     page.check('#confirm-option')
     page.click('#confirm-yes')
     page.wait_for_selector('#items li:nth-child(2) .what:text-is("0 cells · ✓ checked")')

@@ -10,7 +10,7 @@ import { setUpExport, setUpFolders, setUpHelp, setUpReading, showFormats } from 
 import { $, confirmed, duration, element, guarded, latest, number, toast } from './dom.js';
 import { drawHistogram } from './histogram.js';
 import { Pyramid } from './pyramid.js';
-import { Queue } from './queue.js';
+import { Queue, toDo } from './queue.js';
 import { Sending } from './sending.js';
 import { setUpTheme } from './theme.js';
 import { Tools } from './tools.js';
@@ -423,12 +423,13 @@ $('truth').addEventListener('change', async () => {
 $('settings-all').addEventListener('click', guarded(async () => {
   const settings = structuredClone(decide.settings), others = page.items.filter(item => item.state === 'done' && item.id !== page.id);
   const open = others.filter(item => !item.checked), checked = others.length - open.length;
-  if (!others.length) { toast('There is no other picture yet.'); return; }
+  const queued = page.items.filter(toDo).length, later = queued ? ` ${number(queued)} still in the queue ${queued === 1 ? 'gets' : 'get'} the model's thresholds: apply these again when ${queued === 1 ? 'it is' : 'they are'} done.` : '';
+  if (!others.length) { toast(`There is no other picture that is done.${later}`); return; }
   const one = open.length === 1, unchecked = checked ? (one ? ' that is not checked' : ' that are not checked') : '';
   const question = open.length
     ? `Use these thresholds for ${number(open.length)} other picture${one ? '' : 's'}${unchecked}? ${one ? 'Its own' : 'Their own'} are replaced.`
     : 'All other pictures are checked.';
-  if (!await confirmed(question, 'Apply', checked && `also for ${number(checked)} that ${checked === 1 ? 'is' : 'are'} checked`)) return;
+  if (!await confirmed(question + later, 'Apply', checked && `also for ${number(checked)} that ${checked === 1 ? 'is' : 'are'} checked`)) return;
   const chosen = $('confirm-option').checked ? others : open;
   if (chosen.length) changes.keep('all', settings, chosen.map(item => item.id));
 }));

@@ -3,7 +3,7 @@
 import { pictureOf, postJson, remove } from './api.js';
 import { $, confirmed, duration, element, guarded, number } from './dom.js';
 
-const toDo = item => ['waiting', 'running'].includes(item.state);
+export const toDo = item => ['waiting', 'running'].includes(item.state);
 
 export class Queue {
   // `open(id)` shows a picture, `reread(item)` asks how to read it, `changed()` asks for news, and
