@@ -325,6 +325,28 @@ def test_keys_faster_than_the_server(page):
     assert page.evaluate('toasts') == []
 
 
+def test_what_is_written_waits_for_changes_under_way(page):
+    drop_discs(page)
+    held, asked = [], []
+    page.on('request', lambda request: asked.append(request.url.rpartition('/')[2]))
+    page.route('**/api/settings', lambda route: held.append(route))
+    threshold = '[data-key="score_thr"][data-class="round"] + input'
+    page.fill(threshold, '1')
+    page.press(threshold, 'Tab')
+    wait_for_cells(page, 0)
+    page.click('#open-export')
+    page.click('#do-training')
+    with page.expect_download() as download:
+        page.click('#do-export:text("Download ZIP")')
+        page.wait_for_selector('#do-export:text("Writing…")')
+        page.wait_for_timeout(100)
+        assert not {'export', 'training-data'} & set(asked)
+        held[0].continue_()
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    assert archive.read('discs_cells.csv').count(b'\n') == 1
+    page.wait_for_selector('#training-result:has-text("0 cells on 1 pictures")')
+
+
 def test_limits_of_size_do_not_cross(page):
     drop(page, 'a.png', draw_discs()[0])
     wait_for_cells(page, 12)

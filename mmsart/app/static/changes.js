@@ -14,7 +14,7 @@ export class Changes {
   constructor({ corrected, overtaken, kept, settings }) {
     Object.assign(this, { corrected, overtaken, kept, settings });
     this.begun = 0; // changes so far
-    this.open = 0; // those that the server has not answered
+    this.underway = new Set(); // those that the server has not answered
     this.corrections = new Map(); // of each picture: how many of them are corrections, and the last one
     this.seen = new Map(); // of each picture: { revision } as the user sees it
     this.thresholds = new Map(); // that wait, of each picture or of 'all'
@@ -24,9 +24,15 @@ export class Changes {
   // Run an action that changes something on the server.
   async track(action) {
     this.begun++;
-    this.open++;
-    try { return await action(); } finally { this.open--; }
+    const run = action();
+    this.underway.add(run);
+    try { return await run; } finally { this.underway.delete(run); }
   }
+
+  get open() { return this.underway.size; }
+
+  // Wait until the server has answered everything: what is written then holds what the page shows.
+  async all() { while (this.open) await Promise.allSettled(this.underway); }
 
   // How many corrections of a picture are under way, and when they are through.
   pending(id) { return this.corrections.get(id)?.count ?? 0; }

@@ -12,7 +12,8 @@ function onSubmit(dialog, action) {
   dialog.querySelector('.close').addEventListener('click', () => dialog.close());
 }
 
-export function setUpExport({ current, items }) {
+// `settled()` waits until what is shown stands on the server, too.
+export function setUpExport({ current, items, settled }) {
   const dialog = $('export-dialog');
   const scope = () => {
     const chosen = dialog.querySelector('[name="scope"]:checked').value;
@@ -35,6 +36,7 @@ export function setUpExport({ current, items }) {
     button.disabled = true;
     button.textContent = 'Writing…';
     try {
+      await settled();
       const { blob, leftOut } = await postForFile('/api/export', { items: scope(), formats, numbers: $('numbers').checked, cellprofiler: $('cellprofiler').checked });
       const link = element('a', { href: URL.createObjectURL(blob), download: 'mmsart.zip' });
       link.click();
@@ -52,6 +54,7 @@ export function setUpExport({ current, items }) {
     const result = $('training-result'), button = $('do-training');
     button.disabled = true; // twice would be two folders
     try {
+      await settled();
       const made = await postJson('/api/training-data', { items: scope() });
       const mixed = made.mixed.length ? ` ${made.mixed.length} with several classes are in annotations.json alone.` : '';
       const failed = made.failed.length ? ` ${made.failed.length} could not be read: ${made.failed[0]}` : '';

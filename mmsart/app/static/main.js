@@ -395,7 +395,7 @@ const sending = new Sending({ reading: reading.reading, changed: poll, shown: ()
 const queue = new Queue({ open, reread: reading.reread, changed: poll, sending });
 const tools = new Tools(view, { edit, onSelect: () => showSelected(), onHover: showHover, say, label: () => Math.max(0, $('class').selectedIndex) });
 setUpFolders({ reading: reading.reading, changed: poll });
-setUpExport({ current, items: () => page.items });
+setUpExport({ current, items: () => page.items, settled: () => changes.all() });
 setUpHelp();
 setUpContrast(view);
 setUpTheme(() => showHistograms());
