@@ -19,6 +19,8 @@ SCORE_FLOOR = 0.05
 """Detections below it are not looked at: no useful threshold is that low."""
 FLOOR_SHARE = 0.5
 """Trials look down to this share of the lowest threshold that suits the settings to begin with."""
+LIMIT_GAIN = 0.002
+"""Limits of size that gain less stay off: they would drop cells that are larger elsewhere."""
 MASK_THRS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
@@ -158,6 +160,27 @@ class ClassSearch:
             'max_lost_share': round(
                 trial.suggest_float('max_lost_share', 0.05, 1.0, step=0.01), 2)}
 
+    def free(self, value: float, threshold: float, params: dict[str, Any], chosen: np.ndarray,
+             floor: float) -> tuple[float, dict[str, Any]]:
+        """Drop the limits of size that hardly gain: other images may hold smaller or larger cells.
+
+        Args:
+            value: the score of the settings.
+            threshold: their score threshold.
+            params: the settings.
+            chosen: (M,) bool, the training images.
+            floor: how far down to look for a threshold.
+
+        Returns:
+            The threshold and the settings, without what gains less than :data:`LIMIT_GAIN`.
+        """
+        for name, none in (('max_area', None), ('min_area', 0)):
+            freer = {**params, name: none}
+            reached, at = self.curve(freer).best_threshold(chosen, floor)
+            if reached > value - LIMIT_GAIN:
+                threshold, params = at, freer
+        return threshold, params
+
     def _soft(self) -> bool:
         return all(cuts.image.detections.mask_probs is not None for cuts in self.images)
 
@@ -199,7 +222,8 @@ def search_class(
             value, threshold = search.curve(params).best_threshold(chosen, floor)
             study.tell(trial, value)
             found.append((value, threshold, params))
-        value, threshold, params = max(found, key=lambda item: item[0])
+        threshold, params = search.free(
+            *max(found, key=lambda item: item[0]), chosen=chosen, floor=floor)
         # Down, never up: the threshold may be the very score of the last detection to keep.
         results.append({**params, 'score_thr': math.floor(threshold * 1e6) / 1e6})
     return results

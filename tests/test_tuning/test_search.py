@@ -9,7 +9,7 @@ from mmsart.postprocessing import PostProcessor, complete_config
 from mmsart.structures.detections import Detections
 from mmsart.structures.mask.cropped_masks import CroppedMasks
 from mmsart.structures.predictions import Predictions
-from mmsart.tuning.class_search import SCORE_FLOOR, ClassSearch, MaskCuts
+from mmsart.tuning.class_search import LIMIT_GAIN, SCORE_FLOOR, ClassSearch, MaskCuts
 from mmsart.tuning.search import score_real, split_folds, tune
 
 SIZE, SIDE = 48, 6
@@ -197,6 +197,25 @@ def test_trial_equals_real_pipeline(images):
     real = [score_real(Predictions(d, i.truth, i.cell_type, ''), process)
             for d, i in zip(relabelled, images[:2], strict=True)]
     assert value == pytest.approx(means(real), abs=1e-12)
+
+
+def test_limits_of_size_that_gain_nothing_stay_off(images):
+    """Other images hold larger cells; the false detections here are smaller than every cell."""
+    chosen = np.ones(len(images), bool)
+    cuts = [MaskCuts(image, CLASSES) for image in images]
+    search = ClassSearch(('shsy5y',), np.arange(len(images)), cuts, 'relabel', NEUTRAL)
+    found = {}
+    for limits in (dict(min_area=0, max_area=SIDE**2), dict(min_area=0, max_area=10)):
+        params = {**search.start(), **limits}
+        value, threshold = search.curve(params).best_threshold(chosen)
+        found[limits['max_area']] = search.free(value, threshold, params, chosen, 0.0)
+    assert found[SIDE**2][1]['max_area'] is None
+    assert found[10][1]['max_area'] is None  # it lost cells
+    params = {**search.start(), 'min_area': 20, 'max_area': None}
+    value, threshold = search.curve(params).best_threshold(chosen)
+    without = search.curve({**params, 'min_area': 0}).best_threshold(chosen)[0]
+    assert without < value - LIMIT_GAIN  # or the next line could not fail
+    assert search.free(value, threshold, params, chosen, 0.0)[1]['min_area'] == 20
 
 
 def test_one_class_is_tuned_without_a_vote(images):

@@ -1,6 +1,7 @@
 """Everything learns from the first crop on: AdamW, a warm-up, a cosine to rest, averaged weights.
 
-For batches of 4 crops of 448 x 448 pixels.
+For batches of 4 crops of 448 x 448 pixels. ExpMomentumEMA lets its averages follow closely for the
+first 2,000 iterations (`gamma`): at the end of this stage they are 2 iterations old on average.
 """
 iterations = 2250
 train_cfg = dict(
