@@ -21,7 +21,7 @@ from mmsart.formats.cell_table import cell_table
 from mmsart.formats.label_image import paint_labels
 from mmsart.formats.overlay import draw_overlay
 from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
-from mmsart.imaging import Normalization, image_id
+from mmsart.imaging import Normalization, image_id, name_id
 from mmsart.imaging.inputs import name_key
 from mmsart.imaging.raw_plane import RawPlane, StackFile
 from mmsart.imaging.read_options import Image, ReadOptions
@@ -46,7 +46,7 @@ class Request:
         name: what results call it; by default the file's name, of one of several images in it
             with ``#`` and its number.
         img_id: what a submission calls it, and how files of its results begin; by default the name
-            without its ending, and ``_s`` and the number.
+            without its ending, of one that was given only an image's, and ``_s`` and the number.
     """
 
     image: Image
@@ -63,9 +63,10 @@ class Request:
     @property
     def shown_id(self) -> str:
         """The id, as given or the name's."""
-        if self.img_id or self.name or self.read.series is None:
-            return self.img_id or image_id(self.name or self._own_name)
-        return f'{image_id(self._own_name)}_s{self.read.series}'
+        if self.img_id or self.name:
+            return self.img_id or name_id(self.name)
+        return image_id(self._own_name) + (
+            '' if self.read.series is None else f'_s{self.read.series}')
 
     @property
     def _own_name(self) -> str:
@@ -141,7 +142,7 @@ class Segmentation(ImageResult):
         Returns:
             The files.
         """
-        stem = stem or self.frames[0].detections.img_id or image_id(self.name)
+        stem = stem or self.frames[0].detections.img_id or name_id(self.name)
         return save_result(self, folder, stem, formats, options)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from mmsart.formats.label_image import write_label_image
 from mmsart.formats.names import DEFAULT_FORMATS
 from mmsart.formats.overlay import FILL, write_overlay
 from mmsart.formats.submission import merge_submissions, write_submission
+from mmsart.imaging import name_id
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.utils import UserError
 
@@ -198,7 +199,7 @@ def merge_files(files: Sequence[Path], folder: Path, formats: Sequence[str]) -> 
 def _write_submission(path: Path, result: ImageResult) -> None:
     """Write the frames under the id of their image; those of a stack get their place behind it."""
     def name(frame: FrameResult) -> str:
-        own = frame.detections.img_id or Path(result.name).stem
+        own = frame.detections.img_id or name_id(result.name)
         return f'{own}{result.frame_suffix(frame)}'
 
     write_submission(path, ((name(frame), frame.detections) for frame in result.frames),

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mmsart.imaging.ids import image_id
 from mmsart.imaging.readers import IMAGE_SUFFIXES, count_series
-from mmsart.imaging.stack import image_id
 from mmsart.imaging.tiff import other_files
 from mmsart.utils import MissingFileError, UserError, missing, readable
 

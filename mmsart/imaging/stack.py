@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -341,17 +340,3 @@ def _luminance(plane: np.ndarray) -> np.ndarray:
     if plane.dtype not in (np.uint8, np.uint16, np.float32):
         plane = plane.astype(np.float32)
     return cv2.cvtColor(plane, cv2.COLOR_RGB2GRAY)
-
-
-def image_id(path: str | os.PathLike) -> str:
-    """Return the name that results of a file go by: its own without the ending.
-
-    Args:
-        path: the file.
-
-    Returns:
-        ``a`` for ``a.ome.tif`` and for ``a.png``.
-    """
-    name = os.path.basename(os.fspath(path))
-    stem = os.path.splitext(name)[0]
-    return stem[:-len('.ome')] if stem.lower().endswith('.ome') and len(stem) > 4 else stem

@@ -140,6 +140,9 @@ def test_no_result_of_a_list_takes_the_files_of_another(segmenter, tmp_path):
     assert [result.name for result in named] == ['dish 1.tif', 'dish 2']
     assert [result.save(tmp_path, ['labels'])[0].name for result in named] == [
         'dish 1_masks.tif', 'dish 2_masks.tif']
+    doses = [segmenter(image, name=f'dose {dose} uM') for dose in (0.5, 0.1)]
+    assert [dose.save(tmp_path / 'doses', ['labels'])[0].name for dose in doses] == [
+        'dose 0.5 uM_masks.tif', 'dose 0.1 uM_masks.tif']
     alone = segmenter(image, name='plate 2/dish 1')
     assert (alone.name, alone.save(tmp_path, ['labels'])[0].name) == (
         'plate 2/dish 1', 'dish 1_masks.tif')

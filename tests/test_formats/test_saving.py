@@ -83,6 +83,11 @@ def test_submissions_are_those_of_kaggle(tmp_path):
         bitmap_to_kaggle(bitmap) for bitmap in bitmaps_of(result.frames[0])]
     [path] = save_result(random_result(0, num_t=2), tmp_path, 'y', ['submission'])
     assert set(read_submission(path).ids) == {'scene_t00', 'scene_t01'}
+    frame, = result.frames
+    unnamed = replace(frame, detections=replace(frame.detections, img_id=''))
+    [path] = save_result(replace(result, name='dose 0.5 uM', frames=[unnamed]), tmp_path, 'z',
+                         ['submission'])
+    assert set(read_submission(path).ids) == {'dose 0.5 uM'}
 
 
 def test_submissions_are_joined(tmp_path):

@@ -7,7 +7,7 @@ from PIL import EpsImagePlugin, GifImagePlugin, Image, PngImagePlugin
 
 from mmsart.datasets.image_file import read_header
 from mmsart.formats.overlay import to_display
-from mmsart.imaging import count_series, image_id, open_image, tiff
+from mmsart.imaging import count_series, image_id, name_id, open_image, tiff
 from mmsart.utils import MissingFileError, UserError
 from tests.test_imaging.ome_sets import write_set
 
@@ -779,3 +779,9 @@ def test_a_stack_is_read_frame_by_frame(tmp_path):
 
 def test_ids_of_files():
     assert [image_id(name) for name in ('x/a.ome.tif', 'b.png', 'c.d.tif')] == ['a', 'b', 'c.d']
+
+
+def test_a_given_name_loses_an_ending_of_images_alone():
+    names = ('dose 0.5 uM', 'Dr. Smith', '24.5h', 'plate1.A1', 'x/a.OME.TIF', 'b.1.png', 'array')
+    assert [name_id(name) for name in names] == [
+        'dose 0.5 uM', 'Dr. Smith', '24.5h', 'plate1.A1', 'a', 'b.1', 'array']
