@@ -82,6 +82,22 @@ def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], PatchMask
         MissingFileError: there is no such file.
         UserError: it is neither, or not whole.
     """
+    return {place: find_masks(frame) for place, frame in read_numbers(path).items()}
+
+
+def read_numbers(path: str | os.PathLike) -> dict[tuple[int, int], np.ndarray]:
+    """Read the pixels of a label image.
+
+    Args:
+        path: as of :func:`read_label_image`.
+
+    Returns:
+        (height, width) whole numbers of each frame by its time and depth.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: it is no label image, or not whole.
+    """
     path = Path(path)
     if not path.is_file():
         raise missing(path, 'a label image')
@@ -91,7 +107,7 @@ def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], PatchMask
                         'whole numbers')
     num_z = labels.shape[axes.index('Z')] if 'Z' in axes else 1
     frames = labels.reshape(-1, *labels.shape[-2:])
-    return {divmod(number, num_z): _find_masks(frame) for number, frame in enumerate(frames)}
+    return {divmod(number, num_z): frame for number, frame in enumerate(frames)}
 
 
 def _read_tiff(path: Path) -> tuple[str, np.ndarray]:
@@ -110,7 +126,15 @@ def _read_png(path: Path) -> tuple[str, np.ndarray]:
     return 'YXS'[:labels.ndim], labels
 
 
-def _find_masks(labels: np.ndarray) -> PatchMasks:
+def find_masks(labels: np.ndarray) -> PatchMasks:
+    """Cut the cells out of a label image.
+
+    Args:
+        labels: (height, width) whole numbers; those below 1 are background.
+
+    Returns:
+        As many masks as the highest number; mask i has the pixels of value i + 1.
+    """
     height, width = labels.shape
     boxes, patches = [], []
     for index, place in enumerate(ndimage.find_objects(labels), start=1):

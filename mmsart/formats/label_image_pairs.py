@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from mmsart.datasets.image_folder import image_size, list_images
 from mmsart.formats.coco import mask_records
-from mmsart.formats.label_image import read_label_image
+from mmsart.formats.label_image import find_masks, read_numbers
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError, named, raise_all
 
 LABEL_SUFFIXES = ('.png', '.tif', '.tiff')
 ENDINGS = ('_cp_masks', '_masks', '_mask', '_labels', '_label')
 """What a label image's name has behind that of its picture, besides nothing."""
+
+SPECK = 10  # pixels: what is smaller is no cell, but what a brush left
+MANY_PIECES = 10
+HIGHEST = ([255], [65_535])  # of 8 and 16 bits, which stand for "inside"
 
 
 def pair_label_images(
@@ -100,17 +105,61 @@ def to_coco_dataset(pairs: Sequence[tuple[Path, Path]], class_name: str = 'cell'
 
 def _read_masks(picture: Path, labels: Path) -> PatchMasks:
     size = image_size(picture)
-    frames = read_label_image(labels)
+    frames = read_numbers(labels)
     if len(frames) != 1:
         raise UserError(f'{labels}: found {len(frames)} pages, expected one')
-    masks, = frames.values()
-    if (masks.height, masks.width) != size:
-        raise UserError(f'{labels}: found {masks.height} x {masks.width} pixels (height x width), '
-                        f'expected {size[0]} x {size[1]} as in {picture.name}')
-    if len(masks) == 255 and np.count_nonzero(masks.areas) == 1:
-        raise UserError(f'{labels}: found 0 and 255 alone, which do not tell cells from each '
-                        'other, expected a number for each cell')
+    pixels, = frames.values()
+    if pixels.shape != size:
+        raise UserError(f'{labels}: found {pixels.shape[0]} x {pixels.shape[1]} pixels (height x '
+                        f'width), expected {size[0]} x {size[1]} as in {picture.name}')
+    # There may be few cells of very large numbers, and a mask for each that is left out.
+    numbers, ranks = np.unique(pixels, return_inverse=True)
+    background = np.count_nonzero(numbers <= 0)
+    masks = find_masks(ranks.reshape(size) + 1 - background)
+    _check_one_cell_each(labels, numbers[background:].tolist(), masks, background > 0)
     return masks
+
+
+def _check_one_cell_each(
+        path: Path, numbers: list[int], masks: PatchMasks, has_background: bool) -> None:
+    """Refuse an image whose numbers tell cells from background, but not from each other.
+
+    A few cells in pieces are let through: at least half of the numbers have to be shattered, as
+    one of two is where background has a number too. What cannot be told from one cell in pieces is
+    warned of.
+
+    Raises:
+        UserError: the line says what to do.
+    """
+    found = ' and '.join(map(str, [0] * has_background + numbers[:2]))
+    if numbers in HIGHEST or (not has_background and len(numbers) <= 2):
+        raise _no_label_image(path, f'{found} alone')
+    pieces = [_piece_areas(masks.patch(i)) for i in range(len(masks))]
+    shattered = [i for i, areas in enumerate(pieces) if _is_shattered(areas)]
+    if shattered and 2 * len(shattered) >= len(masks):
+        worst = max(shattered, key=lambda i: len(pieces[i]))
+        raise _no_label_image(path, f'{len(pieces[worst])} pieces of the number {numbers[worst]}')
+    if len(masks) == 1 and len(pieces[0]) > 1:
+        warnings.warn(f'{path}: found {found} alone, in {len(pieces[0])} pieces that are taken for '
+                      'one cell', stacklevel=2)
+
+
+def _no_label_image(path: Path, found: str) -> UserError:
+    return UserError(f'{path}: found {found}, which do not tell cells from each other, expected a '
+                     'number for each cell: number connected parts first, as '
+                     'skimage.measure.label does')
+
+
+def _piece_areas(patch: np.ndarray) -> np.ndarray:
+    """Count the pixels of the pieces of a mask, which hang together by corners too."""
+    labels, _ = ndimage.label(patch, np.ones((3, 3)))
+    areas = np.bincount(labels.ravel())[1:]
+    return areas[areas >= SPECK]
+
+
+def _is_shattered(areas: np.ndarray) -> bool:
+    """Whether pieces are too many for a cell, or several of which none is its main part."""
+    return len(areas) >= MANY_PIECES or (len(areas) > 2 and 2 * areas.max() < areas.sum())
 
 
 def _base(stem: str) -> str:

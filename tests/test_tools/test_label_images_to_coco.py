@@ -25,6 +25,15 @@ def labels_of(seed):
     return labels
 
 
+def dots(count=15):
+    """Draw cells of one number."""
+    labels = np.zeros(SIZE, np.uint16)
+    for place in range(count):
+        y, x = 2 + 8 * (place // 5), 2 + 10 * (place % 5)
+        labels[y:y + 4, x:x + 4] = 1
+    return labels
+
+
 def write_png(path, array):
     Image.fromarray(array).save(path)
 
@@ -91,7 +100,12 @@ def damage(labels, name, array):
     ('w0_masks.tif', labels_of(0)[1:], 'found 39 x 52 pixels (height x width), expected 40 x 52'),
     ('w0_masks.tif', np.zeros((2, *SIZE), np.uint16), 'w0_masks.tif: found 2 pages, expected one'),
     ('w0_masks.tif', np.zeros(SIZE, np.float32), 'of float32, expected a label image of whole'),
-    ('w0_masks.tif', np.uint8(labels_of(0) > 0) * 255, 'found 0 and 255 alone, which do not tell')])
+    ('w0_masks.tif', np.uint8(labels_of(0) > 0) * 255, 'found 0 and 255 alone, which do not tell'),
+    ('w0_masks.tif', np.uint16(labels_of(0) > 0) * 65_535, 'found 0 and 65535 alone, which do not'),
+    ('w0_masks.tif', dots(), 'found 15 pieces of the number 1, which do not tell'),
+    ('w0_masks.tif', dots() * 700, 'found 15 pieces of the number 700, which do not tell'),
+    ('w0_masks.tif', 2 - dots(), 'found 1 and 2 alone, which do not tell cells from each other'),
+    ('w0_masks.tif', dots(3), 'found 3 pieces of the number 1, which do not tell')])
 def test_what_is_no_label_image_is_named_and_nothing_written(tmp_path, name, array, problem):
     images, labels = write_folders(tmp_path)
     damage(labels, name, array)
@@ -99,6 +113,33 @@ def test_what_is_no_label_image_is_named_and_nothing_written(tmp_path, name, arr
     assert code == 2
     assert problem in error
     assert not (tmp_path / 'cells.json').exists()
+
+
+@pytest.mark.parametrize(('second', 'said'), [(0, True), (2, False)])
+def test_a_cell_in_pieces_is_a_cell(tmp_path, second, said):
+    """As a thin process breaks, or a mask that a brush left specks beside."""
+    images, labels = write_folders(tmp_path, count=1)
+    array = dots(2)
+    array[2:6, 30:50] = 1
+    array[20:40:3, ::3] = 1
+    array[10:18, 10:18] = second
+    damage(labels, 'w0_masks.tif', array)
+    code, text, error = convert(images, labels, tmp_path / 'cells.json')
+    assert (code, f'with {1 + second // 2} cells' in text) == (0, True)
+    assert ('found 0 and 1 alone, in 3 pieces that are taken for one cell' in error) == said
+    assert not error or said
+
+
+def test_large_numbers_cost_nothing(tmp_path):
+    """As numbers that go on over the images of an experiment."""
+    images, labels = write_folders(tmp_path, count=1)
+    large = labels_of(0).astype(np.uint32)
+    large[large > 0] += 2 ** 32 - 1_000
+    damage(labels, 'w0_masks.tif', large)
+    assert convert(images, labels, tmp_path / 'large.json')[0] == 0
+    damage(labels, 'w0_masks.tif', labels_of(0))
+    assert convert(images, labels, tmp_path / 'small.json')[0] == 0
+    assert (tmp_path / 'large.json').read_text() == (tmp_path / 'small.json').read_text()
 
 
 def test_colours_and_damage_are_named_together(tmp_path):
