@@ -16,7 +16,7 @@ import torch
 
 from mmsart.apis.models import find_source
 from mmsart.apis.predictor import MAX_DETECTIONS, Crop, Found, Predictor
-from mmsart.evaluation.familiarity import describe_unlike, image_traits
+from mmsart.evaluation.familiarity import Traits, describe_unlike, image_traits
 from mmsart.formats.cell_table import cell_table
 from mmsart.formats.label_image import paint_labels
 from mmsart.formats.overlay import draw_overlay
@@ -349,7 +349,7 @@ class _OpenImage:
         self._found: dict[int, Detections] = {}
         self._kept: dict[int, KeptFrame] = {}
         self._caps: Counter[str] = Counter()
-        self._oddities: Counter[str] = Counter()
+        self._traits: dict[int, Traits] = {}
         self._raw: np.ndarray | None = None
 
     @property
@@ -386,10 +386,8 @@ class _OpenImage:
                     for each, cell_type in zip(frame.found, types, strict=True)]
             self._kept[number] = KeptFrame.number(kept, self._size, found.crop.img_id)
         del self._waiting[number]
-        source = self.predictor.source
-        self._oddities.update(describe_unlike(
-            image_traits(frame.picture, final, source.classes),
-            source.facts.get('training_images', {})))
+        self._traits[number] = image_traits(
+            frame.picture, final, self.predictor.source.classes)
 
     def result(self) -> Segmentation:
         stack, source = self.stack, self.predictor.source
@@ -421,8 +419,9 @@ class _OpenImage:
                 where = f' in {count} tiles or frames' if count > 1 else ''
                 yield (f'{key} was reached{where}: cells may be missing, a smaller --tile may '
                        'find them')
-        for line, count in self._oddities.items():
-            yield line + (f' (in {count} frames)' if count > 1 else '')
+        yield from describe_unlike(
+            [self._traits[number] for number in sorted(self._traits)],
+            self.predictor.source.facts.get('training_images', {}))
 
 
 @dataclass

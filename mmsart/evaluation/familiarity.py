@@ -4,7 +4,8 @@ A model says nothing about the pictures that it was not made for. What it sees a
 there does: its training images span ranges of brightness, contrast, cell size and score, and an
 image outside them has to be looked at before its numbers are believed.
 """
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -76,7 +77,39 @@ def find_reference(images: Iterable[Traits]) -> Reference:
             for name, found in values.items()}
 
 
-def describe_unlike(traits: Traits, reference: Mapping[str, Sequence[float]]) -> list[str]:
+@dataclass(frozen=True)
+class _Oddity:
+    """How an image may differ from familiar ones, whatever its value.
+
+    Attributes:
+        words: what is said.
+        trait: what the value is called; None where words say all.
+        there: values of familiar images.
+        digits: behind the point.
+        unit: behind the value.
+        advice: what follows from it.
+    """
+
+    words: str
+    trait: str | None = None
+    there: tuple[float, float] = (0, 0)
+    digits: int = 0
+    unit: str = ''
+    advice: str = ''
+
+    def line(self, values: Sequence[float]) -> str:
+        if self.trait is None:
+            return self.words
+        here, there = self._span(values), self._span(self.there)
+        return f'{self.words} ({self.trait}{here}{self.unit}, there {there}){self.advice}'
+
+    def _span(self, values: Sequence[float]) -> str:
+        ends = [f'{limit:.{self.digits}f}' for limit in (min(values), max(values))]
+        return ' to '.join(dict.fromkeys(ends))
+
+
+def describe_unlike(
+        frames: Sequence[Traits], reference: Mapping[str, Sequence[float]]) -> list[str]:
     """Say in words how an image differs from familiar ones.
 
     A value has to lie well outside the range: brightness by :data:`BRIGHTNESS_SLACK`, contrast by
@@ -86,39 +119,57 @@ def describe_unlike(traits: Traits, reference: Mapping[str, Sequence[float]]) ->
     neither dark nor bright, since scaling has nothing to go by.
 
     Args:
-        traits: of the image.
+        frames: traits of the image, of a stack those of each frame.
         reference: ranges of :func:`find_reference`; a trait that it does not have is passed over.
 
     Returns:
-        A line for each trait outside its range; empty for a familiar image.
+        A line for each kind of difference, of a stack with the range of the values and the number
+        of frames; empty for a familiar image.
     """
+    found: dict[_Oddity, list[float]] = {}
+    for traits in frames:
+        for oddity, value in _oddities(traits, reference):
+            found.setdefault(oddity, []).append(value)
+    return [oddity.line(values)
+            + (f' (in {len(values)} of {len(frames)} frames)' if len(frames) > 1 else '')
+            for oddity, values in found.items()]
+
+
+def _oddities(traits: Traits,
+              reference: Mapping[str, Sequence[float]]) -> Iterator[tuple[_Oddity, float]]:
+    """Find what is odd in one picture, with the value that is."""
     flat = traits.get('contrast') == 0
-    lines = ['no contrast: all pixels have one grey value'] if flat else []
+    if flat:
+        yield _Oddity('no contrast: all pixels have one grey value'), 0
     for name, value in traits.items():
         if name not in reference or (flat and name in ('brightness', 'contrast')):
             continue
         low, high = reference[name]
-        kind, _, cell_type = name.partition('/')
-        if kind == 'cells':
-            if value == 0 < low:
-                lines.append('no cells found')
-            elif value < min(low, MIN_CELLS):
-                lines.append(f'fewer cells than in the training images ({value:.0f}, there '
-                             f'{low:.0f} to {high:.0f}): too few to tell by sizes and scores '
-                             'whether they are cells')
-        elif kind == 'brightness' and not (
-                low - BRIGHTNESS_SLACK <= value <= high + BRIGHTNESS_SLACK):
-            lines.append(f'{"darker" if value < low else "brighter"} than the training images '
-                         f'(mean grey value {value:.0f}, there {low:.0f} to {high:.0f})')
-        elif kind == 'contrast' and not (
-                low / CONTRAST_SLACK[0] <= value <= high * CONTRAST_SLACK[1]):
-            lines.append(f'{"less" if value < low else "more"} contrast than the training images '
-                         f'(standard deviation {value:.1f}, there {low:.1f} to {high:.1f})')
-        elif kind == 'area' and not low / 1.25 <= value <= high * 1.25:
-            lines.append(f'{cell_type} cells {"smaller" if value < low else "larger"} than in the '
-                         f'training images (median area {value:.0f} px, there {low:.0f} to '
-                         f'{high:.0f}): check the magnification')
-        elif kind == 'score' and value < low - 0.05:
-            lines.append(f'scores of {cell_type} cells lower than on familiar images '
-                         f'(mean {value:.2f}, there {low:.2f} to {high:.2f})')
-    return lines
+        oddity = _judge(name, value, low, high)
+        if oddity is not None:
+            yield oddity, value
+
+
+def _judge(name: str, value: float, low: float, high: float) -> _Oddity | None:
+    """Say what is odd in the value of a trait; None if nothing is."""
+    kind, _, cell_type = name.partition('/')
+    there = (low, high)
+    if kind == 'cells' and value == 0 < low:
+        return _Oddity('no cells found')
+    if kind == 'cells' and value < min(low, MIN_CELLS):
+        return _Oddity('fewer cells than in the training images', '', there,
+                       advice=': too few to tell by sizes and scores whether they are cells')
+    if kind == 'brightness' and not low - BRIGHTNESS_SLACK <= value <= high + BRIGHTNESS_SLACK:
+        return _Oddity(f'{"darker" if value < low else "brighter"} than the training images',
+                       'mean grey value ', there)
+    if kind == 'contrast' and not low / CONTRAST_SLACK[0] <= value <= high * CONTRAST_SLACK[1]:
+        return _Oddity(f'{"less" if value < low else "more"} contrast than the training images',
+                       'standard deviation ', there, digits=1)
+    if kind == 'area' and not low / 1.25 <= value <= high * 1.25:
+        return _Oddity(f'{cell_type} cells {"smaller" if value < low else "larger"} than in the '
+                       'training images', 'median area ', there, unit=' px',
+                       advice=': check the magnification')
+    if kind == 'score' and value < low - 0.05:
+        return _Oddity(f'scores of {cell_type} cells lower than on familiar images', 'mean ',
+                       there, digits=2)
+    return None

@@ -340,8 +340,10 @@ def test_images_unlike_the_training_ones_are_told(checkpoint):
     assert not any('darker' in note for note in segmenter(noise(80, 90)).warnings)
     assert any('darker than the training images' in note
                for note in segmenter(noise(80, 90) // 8).warnings)
-    stack = segmenter(np.stack([noise(80, 90) // 8] * 2), axes='TYX')
-    assert any('darker' in note and note.endswith('(in 2 frames)') for note in stack.warnings)
+    stack = segmenter(np.stack([noise(80, 90) // by for by in (8, 16, 1)]), axes='TYX')
+    line, = (note for note in stack.warnings if 'darker' in note)
+    assert 'mean grey value 7 to 15, there' in line
+    assert line.endswith('(in 2 of 3 frames)')
 
 
 def test_kept_detections_give_the_cells_of_other_thresholds(checkpoint, tmp_path):

@@ -56,16 +56,16 @@ def test_a_reference_is_json(reference):
 
 
 def test_a_picture_of_one_grey_value_is_not_dark(reference):
-    lines = describe_unlike(image_traits(np.zeros((100, 1_000), np.uint8), squares(0, 8), CLASSES),
-                            reference)
+    lines = describe_unlike(
+        [image_traits(np.zeros((100, 1_000), np.uint8), squares(0, 8), CLASSES)], reference)
     assert lines == ['no contrast: all pixels have one grey value', 'no cells found']
 
 
 def test_familiar_images_are_passed(reference):
-    assert describe_unlike(traits(), reference) == []
-    assert describe_unlike(traits(mean=155, spread=60, side=12, score=0.99), reference) == []
-    assert describe_unlike(traits(mean=95, spread=10), reference) == []
-    assert describe_unlike(traits(label=1, side=30), reference) == []  # a class it does not know
+    assert describe_unlike([traits()], reference) == []
+    assert describe_unlike([traits(mean=155, spread=60, side=12, score=0.99)], reference) == []
+    assert describe_unlike([traits(mean=95, spread=10)], reference) == []
+    assert describe_unlike([traits(label=1, side=30)], reference) == []  # a class it does not know
 
 
 @pytest.mark.parametrize(('change', 'words'), [
@@ -82,11 +82,23 @@ def test_familiar_images_are_passed(reference):
     (dict(score=0.4),
      'scores of round cells lower than on familiar images (mean 0.40, there 0.60 to 0.80)'),
     (dict(count=0), 'no cells found'),
-    (dict(count=9), 'fewer cells than in the training images (9, there 20 to 20): too few to tell '
+    (dict(count=9), 'fewer cells than in the training images (9, there 20): too few to tell '
                     'by sizes and scores whether they are cells')])
 def test_unlike_images_are_told_in_words(reference, change, words):
-    assert describe_unlike(traits(**change), reference) == [words]
+    assert describe_unlike([traits(**change)], reference) == [words]
+
+
+def test_a_stack_says_each_kind_once(reference):
+    frames = [traits(mean=mean, spread=spread, side=side)
+              for mean, spread, side in ((60, 20, 10), (40, 20, 5), (128, 20, 10), (50, 5, 4))]
+    assert describe_unlike(frames, reference) == [
+        'darker than the training images (mean grey value 40 to 60, there 120 to 130) '
+        '(in 3 of 4 frames)',
+        'round cells smaller than in the training images (median area 16 to 25 px, there 81 to '
+        '121): check the magnification (in 2 of 4 frames)',
+        'less contrast than the training images (standard deviation 5.0, there 18.0 to 22.0) '
+        '(in 1 of 4 frames)']
 
 
 def test_a_model_without_reference_flags_nothing():
-    assert describe_unlike(traits(mean=25), {}) == []
+    assert describe_unlike([traits(mean=25)], {}) == []
