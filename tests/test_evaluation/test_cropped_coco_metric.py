@@ -1,4 +1,6 @@
 """COCO's metric fed with patches against the same metric fed with bitmaps."""
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -123,6 +125,31 @@ def test_images_of_the_file_that_were_not_predicted_do_not_count(tmp_path) -> No
     path = writer.gt_to_coco_json(gts, str(tmp_path / 'two'))
     assert scores_of(data[:1], ann_file=path)['coco/segm_mAP'] == 1
     assert scores_of(data, ann_file=path)['coco/segm_mAP'] == 1
+
+
+def test_sizes_are_those_of_masks_with_and_without_a_file(tmp_path) -> None:
+    """A thin diagonal cell is small, and its box is not."""
+    masks = CroppedMasks.from_bitmaps(np.eye(40, dtype=np.uint8)[None])
+    code, = masks.to_coco()
+    sample = dict(
+        img_id=1, ori_shape=(40, 40),
+        instances=[dict(bbox=[0, 0, 40, 40], bbox_label=0, ignore_flag=0, mask=code)],
+        pred_instances=dict(bboxes=torch.tensor([[0, 0, 40, 40.]]), scores=torch.tensor([0.9]),
+                            labels=torch.tensor([0]), masks=masks))
+    (tmp_path / 'truth.json').write_text(json.dumps(dict(
+        images=[dict(id=1, height=40, width=40)], categories=[dict(id=1, name='a')],
+        annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0, area=40,
+                          bbox=[0, 0, 40, 40],
+                          segmentation=dict(code, counts=code['counts'].decode()))])))
+    for options in ({}, dict(ann_file=str(tmp_path / 'truth.json'))):
+        scores = scores_of([dict(sample)], **options)
+        assert {size: scores[f'coco/segm_mAP_{size}'] for size in 'sml'} == {
+            's': 1.0, 'm': -1.0, 'l': -1.0}
+    boxes_alone = {key: value for key, value in sample['instances'][0].items() if key != 'mask'}
+    evaluator = CroppedCocoMetric(metric='bbox')
+    evaluator.dataset_meta = dict(classes=('a',))
+    evaluator.process(None, [dict(sample, instances=[boxes_alone])])
+    assert evaluator.evaluate(1)['coco/bbox_mAP_l'] == -1  # 1,600 pixels are medium
 
 
 def test_joined_data_sets_may_number_their_images_alike() -> None:

@@ -8,6 +8,7 @@ from mmdet.datasets.api_wrappers import COCOeval
 from mmdet.evaluation import CocoMetric
 from mmdet.evaluation.metrics import coco_metric
 from mmdet.registry import METRICS
+from mmengine.fileio import dump, load
 
 from mmsart.structures.mask.patch_masks import PatchMasks
 
@@ -35,6 +36,7 @@ class CroppedCocoMetric(CocoMetric):
     Images that were not predicted, as where ``indices`` of the data set name a few, do not count.
     All precisions count as many detections of an image as the last of ``proposal_nums``, 1,000 by
     default. COCO's own ``mAP`` counts 100, whatever these are, and is -1 if none of them is 100.
+    Cells are small, medium or large by the areas of their masks.
     """
 
     evaluator: type[COCOeval] = DenseCocoEval
@@ -65,6 +67,29 @@ class CroppedCocoMetric(CocoMetric):
         self.img_ids = ids  # not all those of ann_file
         with self.evaluation():
             return super().compute_metrics(results)
+
+    def gt_to_coco_json(self, gt_dicts: Sequence[dict], outfile_prefix: str) -> str:
+        """Write the truth with the areas of masks, where `CocoMetric` takes those of boxes.
+
+        By these areas cells are small, medium or large, as they are by those of an ``ann_file``.
+
+        Args:
+            gt_dicts: of each image ``height``, ``width`` and ``anns``.
+            outfile_prefix: how the file begins.
+
+        Returns:
+            The file.
+        """
+        path = super().gt_to_coco_json(gt_dicts, outfile_prefix)
+        content = load(path)
+        masked = [each for each in content.get('annotations', ()) if 'segmentation' in each]
+        areas = (area for truth in gt_dicts for area in PatchMasks.from_annotations(
+            [each['mask'] for each in truth['anns'] if each.get('mask')],
+            truth['height'], truth['width']).areas.tolist())
+        for annotation, area in zip(masked, areas, strict=True):
+            annotation['area'] = area
+        dump(content, path)
+        return path
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:

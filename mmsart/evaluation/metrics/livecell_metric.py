@@ -1,13 +1,10 @@
 """LIVECell's own evaluation: up to 2,000 detections of an image, whatever their class."""
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mmdet.registry import METRICS
 
 from mmsart.evaluation.metrics.cropped_coco_metric import CroppedCocoMetric, DenseCocoEval
-from mmsart.structures.mask.patch_masks import PatchMasks
 
 AREAS = [[0, 1e10], [0, 18 ** 2], [18 ** 2, 31 ** 2], [31 ** 2, 1e10]]
 STOCK_NAMES = ('AR@100', 'AR@300', 'AR@1000')
@@ -65,15 +62,3 @@ class LIVECellMetric(CroppedCocoMetric):
             '_'.join([*head, names.get(tail, tail)]): value
             for key, value in super().compute_metrics(results).items()
             for *head, tail in [key.split('_')]}
-
-    def gt_to_coco_json(self, gt_dicts: Sequence[dict], outfile_prefix: str) -> str:
-        """Write the truth with the areas of masks, where `CocoMetric` takes those of boxes."""
-        path = super().gt_to_coco_json(gt_dicts, outfile_prefix)
-        content = json.loads(Path(path).read_text())
-        areas = (area for truth in gt_dicts for area in PatchMasks.from_annotations(
-            [each['mask'] for each in truth['anns']], truth['height'], truth['width']
-        ).areas.tolist())
-        for annotation, area in zip(content['annotations'], areas, strict=True):
-            annotation['area'] = area
-        Path(path).write_text(json.dumps(content))
-        return path
