@@ -60,10 +60,12 @@ def write_cell_table(path: str | os.PathLike, result: ImageResult,
         path: the file to write.
         result: what was found.
         cellprofiler: use the names and units of CellProfiler: orientation in degrees, the first
-            column ImageNumber. Intensities stay in the grey values of the image, and columns in
-            um keep their names, since CellProfiler measures in pixels alone.
+            column ImageNumber, which counts the frames of this image. Intensities stay in the
+            grey values of the image, and columns in um keep their names, since CellProfiler
+            measures in pixels alone.
     """
-    tables: Iterator[pd.DataFrame] = (_frame_table(frame, result) for frame in result.frames)
+    tables: Iterator[pd.DataFrame] = (
+        _with_exact_intensities(_frame_table(frame, result)) for frame in result.frames)
     if cellprofiler:
         tables = _with_cellprofiler_names(tables)
     with atomic_write(path) as temporary, temporary.open('w', encoding='utf-8') as file:
@@ -72,16 +74,20 @@ def write_cell_table(path: str | os.PathLike, result: ImageResult,
                          lineterminator='\n')
 
 
+def _with_exact_intensities(table: pd.DataFrame) -> pd.DataFrame:
+    """Write out intensities with the nine digits that a float32 needs to be read back the same."""
+    floats = table[[*INTENSITIES]].select_dtypes('floating')
+    return table.assign(**floats.map('{:.9g}'.format, na_action='ignore'))
+
+
 def _with_cellprofiler_names(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     """Rename columns as CellProfiler names them, turn radians into degrees and number the frames
-    with cells from 1, in the first column."""
-    number = 1
-    for table in tables:
+    from 1, in the first column."""
+    for number, table in enumerate(tables, start=1):
         table = table.rename(columns=CELLPROFILER_NAMES)
         table['AreaShape_Orientation'] = np.rad2deg(table['AreaShape_Orientation'])
         table.insert(0, 'ImageNumber', number)
         yield table
-        number += len(table) > 0
 
 
 def _frame_table(frame: FrameResult, result: ImageResult) -> pd.DataFrame:

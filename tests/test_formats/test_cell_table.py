@@ -79,11 +79,25 @@ def test_cellprofiler_names(tmp_path):
     table, plain = pd.read_csv(tmp_path / 'x.csv'), cell_table(result)
     assert set(CELLPROFILER_NAMES) == set(plain.columns)  # each column has a name
     assert table.columns[0] == 'ImageNumber'
-    assert table['ImageNumber'].tolist() == (plain['t'] // 2 + 1).tolist()  # those with cells
+    assert table['ImageNumber'].tolist() == (plain['t'] + 1).tolist()  # empty ones count
     assert table['ObjectNumber'].tolist() == plain['label'].tolist()
     np.testing.assert_allclose(table['AreaShape_FormFactor'], plain['circularity'], rtol=1e-5)
     np.testing.assert_allclose(
         table['AreaShape_Orientation'], np.rad2deg(plain['orientation_rad']), rtol=1e-5)
+
+
+@pytest.mark.parametrize('cellprofiler', [False, True])
+def test_intensities_of_32_bits_come_back(tmp_path, cellprofiler):
+    bitmaps = np.zeros((2, 20, 30), bool)
+    bitmaps[0, 5:9, 10:14] = bitmaps[1, 12, 3] = True
+    frame = make_frame(bitmaps, np.random.default_rng(0))
+    for value in (np.float32(16384.625), np.uint32(1_234_567)):
+        result = ImageResult('x', [replace(frame, image=np.full((20, 30), value))], CLASSES)
+        write_cell_table(tmp_path / 'x.csv', result, cellprofiler)
+        row = read(tmp_path / 'x.csv')[1]
+        assert [value] * 3 == [
+            float(row[CELLPROFILER_NAMES[name] if cellprofiler else name])
+            for name in ('intensity_mean', 'intensity_min', 'intensity_max')]
 
 
 def test_no_cells(tmp_path):
