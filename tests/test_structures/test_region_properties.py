@@ -76,6 +76,16 @@ def test_a_disc():
     assert found['intensity_mean'][0] == 7
 
 
+@pytest.mark.parametrize('centre', [20, 20.5])
+def test_the_orientation_of_what_is_round(centre):
+    ys, xs = np.mgrid[:41, :41] - centre
+    rounds = [ys ** 2 + xs ** 2 <= radius ** 2 for radius in (1, 3, 8)] + [
+        np.maximum(abs(ys), abs(xs)) <= 5]
+    found = region_properties(PatchMasks.from_bitmaps(np.stack(rounds)), np.zeros((41, 41)))
+    expected = [regionprops(each.astype(np.uint8))[0].orientation for each in rounds]
+    assert found['orientation'].tolist() == expected == [-np.pi / 4] * 4
+
+
 def test_an_empty_mask_and_no_mask():
     image = np.zeros((4, 5), np.uint8)
     masks = PatchMasks.from_bitmaps(np.stack([np.zeros((4, 5)), np.eye(4, 5)]))

@@ -40,9 +40,10 @@ def region_properties(masks: PatchMasks, image: np.ndarray) -> Properties:
         half-open), ``area``, ``area_convex``, ``perimeter``, ``equivalent_diameter_area``,
         ``feret_diameter_max``, ``axis_major_length``, ``axis_minor_length``, ``eccentricity``,
         ``solidity``, ``orientation`` (angle between the axis of rows and the major axis, from
-        -pi/2 to pi/2, anticlockwise), ``intensity_mean``, ``intensity_std``, ``intensity_min``,
-        ``intensity_max``; and beside them ``circularity``, 4 pi area / perimeter². Lengths are
-        in pixels. A mask without pixels has area and box 0 and nan elsewhere.
+        -pi/2 to pi/2, anticlockwise; -pi/4 where no axis is longer), ``intensity_mean``,
+        ``intensity_std``, ``intensity_min``, ``intensity_max``; and beside them ``circularity``,
+        4 pi area / perimeter². Lengths are in pixels. A mask without pixels has area and box 0
+        and nan elsewhere.
     """
     filled = np.flatnonzero(masks.areas)
     chosen = masks[filled]
@@ -131,7 +132,7 @@ def _ellipse(owner: np.ndarray, y: np.ndarray, x: np.ndarray, area: np.ndarray,
         'axis_major_length': 4 * np.sqrt(major), 'axis_minor_length': 4 * np.sqrt(minor),
         'eccentricity': eccentricity,
         'orientation': np.where(
-            (yy == xx) & (xy == 0), np.pi / 4, np.arctan2(2 * xy, yy - xx) / 2)}
+            (yy == xx) & (xy == 0), -np.pi / 4, np.arctan2(2 * xy, yy - xx) / 2)}
 
 
 def _intensities(values: np.ndarray, owner: np.ndarray, area: np.ndarray,
