@@ -17,7 +17,7 @@ def write_geojson(path: str | os.PathLike, result: ImageResult) -> None:
     Corners are those of pixels, in pixels from the top left, so a polygon has the area of its
     mask; holes are holes, cells in pieces are MultiPolygons. A detection has its label as name,
     its class with the class's colour, score and areas as measurements and, in a stack, the plane
-    it stands on. QuPath 0.3 and later opens the file by dragging it onto the image.
+    it stands on. QuPath 0.4 and later opens the file by dragging it onto the image.
 
     Args:
         path: the file to write.
