@@ -57,8 +57,8 @@ def open_result(library: Library, item: Item, img_id: str = '') -> Iterator[Imag
     with (open_item(item) as stack,
           tempfile.TemporaryDirectory(dir=library.workspace.incoming) as folder):
         if (stack.height, stack.width, len(stack)) != (facts.height, facts.width, facts.frames):
-            raise UserError(f'{item.name}: the file has changed since the cells were found, '
-                            'expected the same; run it again')
+            raise UserError(f'{item.name}: found frames of another size than its cells were '
+                            'found in, expected the same; run it again')
         frames = _StoredFrames(Path(folder), stack, facts, img_id)
         for number in range(facts.frames):
             frames.store(number, library.cells(item, number, keep=False))

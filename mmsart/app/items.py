@@ -41,6 +41,7 @@ class Facts:
         frame_counts: cells of each class in each frame, as thresholds and corrections stand; None
             where they have not been counted since thresholds changed, :data:`UNREADABLE` where
             they cannot be.
+        version: of the file that was looked at, see :func:`file_version`; None if nobody knows.
     """
 
     height: int
@@ -57,6 +58,7 @@ class Facts:
     keep: float
     kept: tuple[int, ...]
     frame_counts: list[tuple[int, ...] | None]
+    version: tuple[int, int] | None = None
 
     @property
     def counts(self) -> list[int]:
@@ -169,8 +171,16 @@ class Item:
                 facts['display_range'] = tuple(facts['display_range'])
             facts['frame_counts'] = [  # what could not be read is tried anew
                 tuple(each) if each else None for each in facts['frame_counts']]
+            if facts.get('version') is not None:
+                facts['version'] = tuple(facts['version'])
             item.facts = Facts(**facts)
         return item
+
+    @property
+    def file_has_changed(self) -> bool:
+        """Whether its file is another one than its cells were found in; a copy of ours stays."""
+        known = None if self.uploaded or self.facts is None else self.facts.version
+        return known is not None and file_version(self.path) != known
 
 
 def as_read_options(plain: Mapping[str, Any]) -> ReadOptions:
@@ -185,6 +195,22 @@ def as_read_options(plain: Mapping[str, Any]) -> ReadOptions:
     normalize = plain.get('normalize')
     return ReadOptions(**dict(plain, normalize=tuple(normalize) if isinstance(
         normalize, list) else normalize))
+
+
+def file_version(path: str) -> tuple[int, int] | None:
+    """Return a file's size in bytes and the time of its last change in nanoseconds.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        What tells its contents from later ones without a look at them; None if it is not there.
+    """
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns
 
 
 def results_of(item: Item) -> Facts:
@@ -214,12 +240,16 @@ def open_item(item: Item) -> Iterator[ImageStack]:
         Its frames.
 
     Raises:
-        UserError: the file is not there any more, or unreadable; the message has the item's name.
+        UserError: the file is not there any more, unreadable, or not the one that the item's cells
+            were found in; the message has the item's name.
     """
     if not os.path.isfile(item.path):
         raise UserError(f'{item.name}: the file is not there any more, expected it at '
                         f'{item.path}' if not item.uploaded else
                         f'{item.name}: the file is not there any more, expected the upload')
+    if item.state == DONE and item.file_has_changed:
+        raise UserError(f'{item.name}: the file has changed since its cells were found, expected '
+                        'the same; run it again')
     options = item.read_options
     limits = item.facts.display_range if item.facts and item.state == DONE else None
     if limits and limits[0] != limits[1]:

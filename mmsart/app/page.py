@@ -97,7 +97,7 @@ class Page:
             del plain['path']
             if item.facts is not None:
                 facts = plain['facts']
-                del facts['frame_counts']
+                del facts['frame_counts'], facts['version']
                 facts['counts'], facts['counted'] = item.facts.counts, item.facts.counted
                 facts['frames'], facts['unreadable'] = item.facts.frames, item.facts.unreadable
                 facts['colours'] = class_colours(len(item.facts.classes), item.facts.palette)
@@ -215,7 +215,7 @@ class Page:
             return self.workspace.add(name, path, True, read, size, digest), False
 
     def add_folder(self, path: str, recursive: bool, read: dict[str, Any]) -> dict[str, Any]:
-        """Put the images of a folder into the queue, those that are new to it.
+        """Put the images of a folder into the queue, those that are new to it or have changed.
 
         Args:
             path: of the folder, as a browser knows it.
@@ -223,26 +223,44 @@ class Page:
             read: options of reading.
 
         Returns:
-            How many were ``added`` and ``known`` before, and why others were ``refused``.
+            How many were ``added``, have ``changed`` since their cells were found and wait again,
+            or were ``known`` before, and why others were ``refused``: among them those that have
+            changed and hold work of a hand.
 
         Raises:
             UserError: the folder is outside of those that may be read, or holds no image.
         """
         with self._adding:
             found = self.folders.images(path, recursive)
-            known = {(item.path, _as_key(item.read)) for item in self.workspace.items()}
-            new = [(file, name) for file, name in found if (str(file), _as_key(read)) not in known]
-            self.check_room(len(new))
-            refused, added = [], 0
-            for file, name in new:
+            items = {(item.path, _as_key(item.read)): item for item in self.workspace.items()}
+            known = [items.get((str(file), _as_key(read))) for file, _ in found]
+            self.check_room(known.count(None))
+            refused, counts = [], dict(added=0, changed=0, known=0)
+            for (file, name), item in zip(found, known, strict=True):
+                if item is not None and not (item.state == DONE and item.file_has_changed):
+                    counts['known'] += 1
+                    continue
                 try:
                     size = count_megapixels(file, name, self.limits, read.get('series'))
+                    if item is not None:
+                        self._look_again(item, size)
                 except (UserError, OSError) as error:
                     refused.append(readable(str(error)))
                     continue
-                self.workspace.add(name, file, False, read, size)
-                added += 1
-            return dict(added=added, known=len(found) - len(new), refused=refused)
+                if item is None:
+                    self.workspace.add(name, file, False, read, size)
+                counts['added' if item is None else 'changed'] += 1
+            return dict(counts, refused=refused)
+
+    def _look_again(self, item: Item, megapixels: float) -> None:
+        """Put an item into the queue anew whose file has changed, unless work would be lost."""
+        with self.workspace.changed:  # nobody begins to correct it meanwhile
+            if item.holds_work:
+                raise UserError(f'{item.name}: the file has changed since its cells were found, '
+                                'and these are corrected, checked or have thresholds of their '
+                                'own; run it again to find those of the new file')
+            item.megapixels = megapixels
+            self.run_again(item)
 
     def run_again(self, item: Item, read: dict[str, Any] | None = None) -> None:
         """Put an item into the queue anew.

@@ -12,7 +12,16 @@ import numpy as np
 
 from mmsart.apis.inference import Request, Segmentation
 from mmsart.app.errors import describe_full_disk
-from mmsart.app.items import DONE, FAILED, RUNNING, WAITING, Facts, Item, count_labels
+from mmsart.app.items import (
+    DONE,
+    FAILED,
+    RUNNING,
+    WAITING,
+    Facts,
+    Item,
+    count_labels,
+    file_version,
+)
 from mmsart.app.results import save_kept
 from mmsart.app.workspace import RESULTS, Workspace
 from mmsart.utils import UnforeseenError, UserError, readable
@@ -104,12 +113,13 @@ class Worker(threading.Thread):
             rested += time.perf_counter() - begin
 
         try:
+            version = file_version(item.path)  # before: what changes meanwhile shows
             request = Request(item.path, item.read_options, item.name)
             _, found = next(iter(self.segmenter.stream([request], watch)))
             if isinstance(found, UserError):
                 raise found
             try:
-                facts = self._keep(item, results, found)
+                facts = self._keep(item, results, found, version)
             finally:
                 found.close()
         except Stopped:
@@ -146,7 +156,8 @@ class Worker(threading.Thread):
             if self._ending or item.state != RUNNING:
                 raise Stopped
 
-    def _keep(self, item: Item, results: str, found: Segmentation) -> Facts:
+    def _keep(self, item: Item, results: str, found: Segmentation,
+              version: tuple[int, int] | None) -> Facts:
         """Write what was found, all of it or nothing."""
         folder = self.workspace.path(item, results)
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was cut off
@@ -164,7 +175,8 @@ class Worker(threading.Thread):
             found.pixel_size_source, found.display_range, found.seconds, tuple(found.warnings),
             self.segmenter.source.postprocess, self.segmenter.keep or 1.0,
             tuple(np.bincount(np.concatenate(kept), minlength=len(found.classes)).tolist()),
-            [count_labels(frame.detections, found.classes) for frame in found.frames])
+            [count_labels(frame.detections, found.classes) for frame in found.frames],
+            version)
 
     def _fail(self, item: Item, reason: str) -> None:
         with self.workspace.update(item):

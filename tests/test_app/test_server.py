@@ -347,10 +347,42 @@ def test_a_folder_is_added_once(client, pictures):
     cv2.imwrite(str(pictures / 'deeper/more.png'), draw_discs()[0])
     asked = dict(path=str(pictures))
     assert client.get('/api/folders').json()['folders'] == ['deeper']
-    assert client.post('/api/folders', json=asked).json() == dict(added=3, known=0, refused=[])
+    assert client.post('/api/folders', json=asked).json() == dict(
+        added=3, changed=0, known=0, refused=[])
     assert client.post('/api/folders', json=asked).json()['known'] == 3
     assert client.post('/api/folders', json=asked | dict(recursive=True)).json()['added'] == 1
     assert [item['name'] for item in client.wait()][-1] == 'deeper/more.png'
+
+
+def test_a_file_that_has_changed_is_looked_at_again(client, pictures):
+    asked = dict(path=str(pictures))
+    client.post('/api/folders', json=asked)
+    items = client.wait()
+    client.edit(items[1]['id'], kind='delete', ids=[int(client.cells(items[1]['id'])['ids'][0])])
+    for number in range(2):
+        cv2.imwrite(str(pictures / f'dish {number}.png'), draw_discs(count=30, seed=5)[0])
+    problem = 'the file has changed since its cells were found'
+
+    answer = client.post('/api/export', json=dict(items='all', formats=['table']))
+    assert answer.headers[LEFT_OUT] == '2'
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        rows = list(csv.DictReader(archive.read('summary.csv').decode().splitlines()))
+    assert [problem in row['status'] for row in rows] == [True, True, False]
+    made = client.post('/api/training-data', json=dict(items='all')).json()
+    assert (made['images'], len(made['failed'])) == (1, 2)
+    for item, status in zip(items, (400, 400, 200), strict=True):  # the picture would not fit
+        tile = client.get(f'/api/items/{item["id"]}/frames/0/tiles/0/0/0')
+        assert tile.status_code == status, tile.text
+
+    answer = client.post('/api/folders', json=asked).json()
+    assert (answer['added'], answer['changed'], answer['known']) == (0, 1, 1)
+    assert len(answer['refused']) == 1
+    assert answer['refused'][0].startswith(f'dish 1.png: {problem}, and these are corrected')
+    items = client.wait()
+    assert [sum(item['facts']['counts']) for item in items] == [30, 11, 12]
+    client.post(f'/api/items/{items[1]["id"]}', json=dict(action='again'))
+    assert [sum(item['facts']['counts']) for item in client.wait()] == [30, 30, 12]
+    assert client.post('/api/folders', json=asked).json()['known'] == 3
 
 
 def test_a_folder_added_by_two_clicks_is_added_once(client, pictures, monkeypatch):

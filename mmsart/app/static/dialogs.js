@@ -105,9 +105,10 @@ export function setUpFolders({ reading, changed }) {
       const done = await postJson('/api/folders', { path: path.value, recursive: $('folder-recursive').checked, read: reading() });
       dialog.close();
       const parts = [`${done.added} pictures added`];
+      if (done.changed) parts.push(`${done.changed} looked at again, whose files have changed`);
       if (done.known) parts.push(`${done.known} were there already`);
       if (done.refused.length) parts.push(`${done.refused.length} refused: ${done.refused[0]}`);
-      if (done.known || done.refused.length) toast(parts.join('; '));
+      if (done.known || done.changed || done.refused.length) toast(parts.join('; '));
       changed();
     } catch (error) {
       $('folder-error').textContent = error.message;
