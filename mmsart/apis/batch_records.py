@@ -54,11 +54,8 @@ class BatchRecords:
                 come back.
         """
         path, series = _place(image, self._series)
-        target = _record_path(self._out, image.stem)
-        check_writable(target.parent)
-        with atomic_write(target) as temporary:
-            temporary.write_text(json.dumps(dict(
-                path=path, series=series, fingerprint=self._fingerprint(image), **record)))
+        _write_record(self._out, image.stem, dict(
+            path=path, series=series, fingerprint=self._fingerprint(image), **record))
 
     def others(self, images: Sequence[InputImage]) -> list[str]:
         """List the stems of results of other images."""
@@ -92,6 +89,48 @@ class BatchRecords:
             known = (0, 0)
         text = f'{self._settings} {os.path.realpath(image.path)} {image.series} {known}'
         return hashlib.sha256(os.fsencode(text)).hexdigest()
+
+
+def mark_results(out: Path, stem: str, files: Sequence[Path], row: Mapping[str, Any]) -> Path:
+    """Write a record by which files are known as results, though no batch can go on from it.
+
+    Args:
+        out: folder of the results.
+        stem: begin of the names of the files of one image.
+        files: of the image, in `out`.
+        row: of the summary.
+
+    Returns:
+        The record's file.
+    """
+    return _write_record(out, stem, dict(
+        path=None, series=None, row=row, files=[str(file.relative_to(out)) for file in files]))
+
+
+def without_results(images: Sequence[InputImage], *folders: str | os.PathLike,
+                    ) -> list[InputImage]:
+    """Leave out what earlier batches have written: folders and a shell's patterns hold it too.
+
+    Args:
+        images: at least one.
+        folders: of results, beside those that are found by the records in the images' own.
+
+    Raises:
+        UserError: nothing is left.
+    """
+    searched = {*map(Path, folders), *(folder for image in images for folder
+                                       in image.path.parents[:len(Path(image.name).parts)])}
+    written: set[str] = set().union(*map(results_in, searched))
+    left = [image for image in images if os.path.realpath(image.path) not in written]
+    if not left:
+        raise UserError(f'{images[0].path}: found a result of an earlier batch, expected an image')
+    return left
+
+
+def results_in(folder: Path) -> set[str]:
+    """Name the files that records in a folder call results, by their real paths."""
+    return {os.path.realpath(folder / name) for _, record in read_records(folder)
+            for name in record['files']}
 
 
 def read_records(out: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -153,6 +192,14 @@ def _place(image: InputImage, series: int | None) -> tuple[str, int | None]:
 
 def _record_path(out: Path, stem: str) -> Path:
     return out / OWN_FOLDER / f'{stem}.json'
+
+
+def _write_record(out: Path, stem: str, record: Mapping[str, Any]) -> Path:
+    path = _record_path(out, stem)
+    check_writable(path.parent)
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(record))
+    return path
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:

@@ -18,8 +18,8 @@ from mmsart import __version__
 from mmsart.apis.batch_records import (
     BatchRecords,
     check_same_images,
-    read_records,
     remove_results,
+    without_results,
 )
 from mmsart.apis.inference import CellSegmenter, Request, Segmentation
 from mmsart.apis.processes import processes, together
@@ -102,7 +102,7 @@ def predict_files(
     """
     options = options or PredictOptions()
     formats = _check_options(options)
-    images = _without_results(find_inputs(inputs, options.recursive, exclude=out), Path(out))
+    images = without_results(find_inputs(inputs, options.recursive, exclude=out), out)
     if options.all_series:
         images = with_series(images)
     with processes() as (rank, count):
@@ -128,21 +128,6 @@ def _check_options(options: PredictOptions) -> tuple[str, ...]:
         raise UserError(f'--numbers: found --save {",".join(formats)}, expected outlines or '
                         'overlay in it')
     return formats
-
-
-def _without_results(images: Sequence[InputImage], out: Path) -> list[InputImage]:
-    """Leave out what earlier batches have written: patterns of a shell stand for it too.
-
-    Their folders are known by the records in them, also where they are not that of this batch.
-    """
-    folders = {out, *(folder for image in images
-                      for folder in image.path.parents[:len(Path(image.name).parts)])}
-    written = {os.path.realpath(folder / name) for folder in folders
-               for _, record in read_records(folder) for name in record['files']}
-    left = [image for image in images if os.path.realpath(image.path) not in written]
-    if not left:
-        raise UserError(f'{images[0].path}: found a result of an earlier batch, expected an image')
-    return left
 
 
 def _check_folder(out: Path, options: PredictOptions, images: Sequence[InputImage]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mmsart.apis.batch_records import mark_results
 from mmsart.app.items import Facts, Item, open_item, results_of
 from mmsart.app.library import Library
 from mmsart.app.results import load_kept, save_kept
@@ -134,7 +135,8 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
               options: SaveOptions | None = None) -> list[UserError]:
     """Write items in some formats into a ZIP file, with a summary of all.
 
-    Unpacked, it is what ``mmsart predict`` writes; ``mmsart report`` finds pictures and colours.
+    Unpacked, it is what ``mmsart predict`` writes; ``mmsart report`` finds pictures and colours,
+    and who looks for images knows its files as results.
     An item whose file has gone, or cannot be read, is a row of the summary that says so; so is one
     that is removed or run again while others are written.
 
@@ -169,7 +171,8 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
                 with open_result(library, item, img_id) as result:
                     row = summarize_image(result, stem)
                     previews = write_previews(out / OWN_FOLDER, stem, result)
-                    files += save_result(result, out, stem, formats, options) + previews
+                    own = save_result(result, out, stem, formats, options) + previews
+                    files += [*own, mark_results(out, stem, own, row)]
                     classes.add(tuple(result.classes))
                     colours = _colours(result) | colours
             except UserError as error:

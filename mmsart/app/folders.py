@@ -1,10 +1,12 @@
 """Folders on this computer that the page may look into, and no others."""
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmsart.apis.batch_records import results_in, without_results
 from mmsart.imaging.inputs import find_inputs
 from mmsart.imaging.readers import IMAGE_SUFFIXES
 from mmsart.utils import UserError, missing, readable
@@ -83,6 +85,7 @@ class Folders:
         folder = self._folder(path)
         folders, images = [], []
         try:
+            results = results_in(folder)
             for entry in sorted(folder.iterdir(), key=lambda each: each.name.lower()):
                 if entry.name.startswith('.') or not self._admits(entry):
                     continue
@@ -90,7 +93,8 @@ class Folders:
                     name = readable(entry.name)
                     if find.casefold() in name.casefold():
                         folders.append(name)
-                elif entry.suffix.lower() in IMAGE_SUFFIXES:
+                elif (entry.suffix.lower() in IMAGE_SUFFIXES
+                      and os.path.realpath(entry) not in results):
                     images.append(readable(entry.name))
         except PermissionError as error:
             raise UserError(f'{path}: found a folder that may not be read, expected one that '
@@ -107,13 +111,14 @@ class Folders:
             recursive: also look into folders in it.
 
         Returns:
-            Files and what they go by: their path below the folder.
+            Files and what they go by: their path below the folder. Results of ``mmsart predict``
+            and of this page are left out.
 
         Raises:
             UserError: it is outside, or holds no image.
         """
         folder = self._folder(path)
-        found = find_inputs([folder], recursive)
+        found = without_results(find_inputs([folder], recursive))
         admitted = [(each.path, each.name) for each in found if self._admits(each.path)]
         if not admitted:
             raise UserError(f'{path}: found no image inside the folders that this page may read')

@@ -73,7 +73,7 @@ def read_truth(path: str | os.PathLike) -> dict[str, Truth]:
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: it is malformed, or two images have one name.
+        UserError: it is malformed, holds predictions, or two images have one name.
     """
     path = Path(path)
     if not path.is_file():
@@ -181,6 +181,10 @@ def _read_csv(path: Path) -> dict[str, Truth]:
 def _read_coco(path: Path) -> dict[str, Truth]:
     coco = read_coco(path)
     raise_all(find_problems(coco, with_boxes=False))
+    for each in coco.annotations:
+        if 'score' in each:
+            raise UserError(f'{path}: annotation {each["id"]}: found a score, as predictions have, '
+                            'expected truth')
     categories = {each['id']: each['name'] for each in coco.categories}
     cells_of = defaultdict(list)
     for each in coco.annotations:

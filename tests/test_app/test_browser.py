@@ -537,7 +537,8 @@ def test_folders_that_are_dropped_keep_their_names(page):
             readEntries: (_, fail) => fail(new Error('may not be read')) });
         const plates = folder('/plates', folder('/plates/p1', file('/plates/p1/A1.png')), locked,
             folder('/plates/p2', file('/plates/p2/A1.png'), file('/plates/p2/A2.png', false)),
-            file('/plates/notes.txt'), file('/plates/.hidden.png'));
+            file('/plates/notes.txt'), file('/plates/.hidden.png'), file('/plates/cells.csv'),
+            folder('/plates/out', file('/plates/out/A1.png'), folder('/plates/out/.mmsart')));
         const event = new Event('drop', { bubbles: true });
         event.dataTransfer = { items: [{ webkitGetAsEntry: () => plates }] };
         document.getElementById('drop').dispatchEvent(event);
@@ -545,9 +546,13 @@ def test_folders_that_are_dropped_keep_their_names(page):
     page.wait_for_function('() => document.querySelectorAll("#items li").length === 2')
     assert sorted(page.locator('#items .name').all_text_contents()) == [
         'plates/p1/A1.png', 'plates/p2/A1.png']
-    page.wait_for_selector('#refused-title:text("Not added: 3")')
+    page.wait_for_selector('#refused-title:text("Not added: 5")')
     assert sorted(page.locator('#refused-list li').all_text_contents()) == [
-        'files of other kinds .txt', 'plates/locked may not be read', 'plates/p2/A2.png gone']
+        'files of other kinds .txt',
+        'plates/cells.csv it is in a folder: drop it by itself to show it as truth',
+        'plates/locked may not be read',
+        'plates/out it is a folder of results: drop pictures that are in it by themselves',
+        'plates/p2/A2.png gone']
 
 
 def test_options_of_reading_are_remembered_and_understood(page):

@@ -385,6 +385,24 @@ def test_a_file_that_has_changed_is_looked_at_again(client, pictures):
     assert client.post('/api/folders', json=asked).json()['known'] == 3
 
 
+def test_results_in_a_folder_are_no_pictures(client, pictures):
+    asked = dict(path=str(pictures), recursive=True)
+    client.post('/api/folders', json=asked)
+    client.wait()
+    answer = client.post('/api/export', json=dict(
+        items='all', formats=['table', 'labels', 'overlay', 'coco']))
+    for folder in (pictures, pictures / 'results'):
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            archive.extractall(folder)
+    assert client.post('/api/folders', json=asked).json() == dict(
+        added=0, changed=0, known=3, refused=[])
+    listing = client.get('/api/folders', params=dict(path=str(pictures))).json()
+    assert listing['images'] == [f'dish {number}.png' for number in range(3)]
+    alone = client.post('/api/folders', json=dict(path=str(pictures / 'results')))
+    assert alone.status_code == 400
+    assert 'found a result of an earlier batch, expected an image' in alone.json()['detail']
+
+
 def test_a_folder_added_by_two_clicks_is_added_once(client, pictures, monkeypatch):
     slowly = count_megapixels
 
@@ -646,7 +664,7 @@ def test_pictures_of_one_name_are_told_apart_in_a_submission(client, pictures):
     ids = list(dict.fromkeys(row['id'] for row in rows))
     assert ids[:5] == [image.stem for image in find_inputs([pictures], recursive=True)]
     assert ids[3:] == ['p1/A1', 'p2/A1', 'A1', 'A1_000008', 'A1_000008_000008']
-    assert len(set(archive.namelist())) == len(archive.namelist()) == 2 * 8 + 3  # and previews
+    assert len(set(archive.namelist())) == len(archive.namelist()) == 3 * 8 + 3  # previews, records
 
 
 @pytest.mark.parametrize('names', [

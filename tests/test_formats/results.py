@@ -1,6 +1,10 @@
 """Random results for the tests of the formats: disjoint cells with holes and in pieces."""
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from mmsart.formats.coco import to_coco
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.structures.mask.cropped_masks import CroppedMasks
@@ -50,3 +54,11 @@ def plain_labels(frame: FrameResult) -> np.ndarray:
     for index, bitmap in enumerate(bitmaps_of(frame)):
         labels[bitmap] = index + 1
     return labels
+
+
+def true_coco(results: Sequence[ImageResult]) -> dict[str, Any]:
+    """Write results as somebody who has annotated them does: without scores."""
+    data = to_coco(results)
+    for each in data['annotations']:
+        del each['score']
+    return data

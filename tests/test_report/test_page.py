@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import shapely
 
-from mmsart.formats.coco import to_coco
 from mmsart.formats.summary import write_colours
 from mmsart.report.page import write_report
 from mmsart.report.results import read_results
@@ -18,7 +17,13 @@ from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.structures.mask.outlines import trace_outline
 from mmsart.utils import UserError
 from tests.run_tool import run_tool
-from tests.test_formats.results import CLASSES, bitmaps_of, make_frame, random_result
+from tests.test_formats.results import (
+    CLASSES,
+    bitmaps_of,
+    make_frame,
+    random_result,
+    true_coco,
+)
 from tests.test_report.folders import make_results, without_cells, write_folder
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which(
@@ -57,7 +62,7 @@ class Page(HTMLParser):
 def report(tmp_path, results, truth=None, **options):
     write_folder(tmp_path, results, failed=options.pop('failed', ()))
     if truth is not None:
-        (tmp_path / 'truth.json').write_text(json.dumps(to_coco(truth)))
+        (tmp_path / 'truth.json').write_text(json.dumps(true_coco(truth)))
     return Page(write_report(
         tmp_path, None if truth is None else tmp_path / 'truth.json', **options))
 

@@ -11,7 +11,7 @@ from mmsart.structures.detections import Detections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.mask.rle import bitmap_to_kaggle
 from mmsart.utils import MissingFileError, UserError
-from tests.test_formats.results import CLASSES, bitmaps_of, random_result
+from tests.test_formats.results import CLASSES, bitmaps_of, random_result, true_coco
 
 
 def bars(*spans):
@@ -65,9 +65,15 @@ def test_another_size_is_refused():
         compare(found(bars((0, 30))), Truth(other, ('a',)), ('a', 'b'))
 
 
+def test_predictions_are_no_truth(tmp_path):
+    (tmp_path / 'coco.json').write_text(json.dumps(to_coco([random_result(1)])))
+    with pytest.raises(UserError, match='annotation 1: found a score, as predictions have'):
+        read_truth(tmp_path / 'coco.json')
+
+
 def test_coco_annotations_come_back(tmp_path):
     result = random_result(1)
-    (tmp_path / 'truth.json').write_text(json.dumps(to_coco([result])))
+    (tmp_path / 'truth.json').write_text(json.dumps(true_coco([result])))
     [(name, truth)] = read_truth(tmp_path / 'truth.json').items()
     assert name == 'scene'
     assert truth.types == tuple(CLASSES[i] for i in result.frames[0].detections.labels)
@@ -90,7 +96,7 @@ def test_images_are_found_by_name_and_folder():
 
 
 def test_planes_of_stacks_are_left_out(tmp_path):
-    (tmp_path / 'truth.json').write_text(json.dumps(to_coco([random_result(1, num_t=2)])))
+    (tmp_path / 'truth.json').write_text(json.dumps(true_coco([random_result(1, num_t=2)])))
     assert read_truth(tmp_path / 'truth.json') == {}
 
 
@@ -120,7 +126,7 @@ def test_a_table_of_other_cell_types_is_truth_too(tmp_path):
 def test_malformed_truth_is_named(tmp_path):
     with pytest.raises(MissingFileError, match=r'none\.csv: no such file'):
         read_truth(tmp_path / 'none.csv')
-    data = to_coco([random_result(1)])
+    data = true_coco([random_result(1)])
     broken = {
         'text': 'no JSON', 'list': [1], 'lacking': {'images': []},
         'twice': data | {'images': data['images'] * 2},
@@ -139,7 +145,7 @@ def test_malformed_truth_is_named(tmp_path):
     (dict(id=1), 'annotation 1: id: found 1 twice'),
     (dict(bbox=None), None), (dict(area='?'), None), (dict(bbox=[9, 9, 1, 1]), None)])
 def test_each_true_cell_needs_a_mask_an_image_and_a_class_but_no_box(tmp_path, changes, problem):
-    data = to_coco([random_result(1)])
+    data = true_coco([random_result(1)])
     data['annotations'][2] |= changes
     path = tmp_path / 'truth.json'
     path.write_text(json.dumps(data))
@@ -151,7 +157,7 @@ def test_each_true_cell_needs_a_mask_an_image_and_a_class_but_no_box(tmp_path, c
 
 
 def test_crowds_and_what_is_ignored_are_no_true_cells(tmp_path):
-    data = to_coco([random_result(1)])
+    data = true_coco([random_result(1)])
     data['annotations'][0]['iscrowd'] = data['annotations'][2]['ignore'] = 1
     (tmp_path / 'truth.json').write_text(json.dumps(data))
     expected = np.delete(bitmaps_of(random_result(1).frames[0]), [0, 2], axis=0)

@@ -6,6 +6,7 @@ import { $, element, number, toast } from './dom.js';
 const AT_ONCE = 3; // uploads
 const MOST_SHOWN = 100; // files that are not added
 const TRUTH = ['.csv', '.json'];
+const OWN_FOLDER = '.mmsart'; // in a folder of results
 
 const ending = name => (/\.[^./]+$/.exec(name)?.[0] ?? '').toLowerCase();
 
@@ -61,17 +62,21 @@ export class Sending {
     const name = entry.fullPath.replace(/^\//, '');
     if (entry.name.startsWith('.')) return;
     if (entry.isFile) {
-      if (this.#takes(name)) found.push({ name, open: () => new Promise((resolve, reject) => entry.file(resolve, reject)) });
+      // Tables in folders are of many kinds, and one that is taken replaces the truth that is there.
+      if (TRUTH.includes(ending(name)) && name.includes('/')) this.#refuse(name, 'it is in a folder: drop it by itself to show it as truth');
+      else if (this.#takes(name)) found.push({ name, open: () => new Promise((resolve, reject) => entry.file(resolve, reject)) });
       else others.add(ending(name) || name);
       return;
     }
     try {
-      const reader = entry.createReader();
+      const reader = entry.createReader(), inside = [];
       for (;;) {
         const part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-        if (!part.length) return;
-        for (const each of part) await this.#list(each, found, others);
+        if (!part.length) break;
+        inside.push(...part);
       }
+      if (inside.some(each => each.name === OWN_FOLDER)) this.#refuse(name, 'it is a folder of results: drop pictures that are in it by themselves');
+      else for (const each of inside) await this.#list(each, found, others);
     } catch (error) {
       this.#refuse(name, error.message);
     }
