@@ -40,7 +40,7 @@ class Truths:
         # A stop may have left the one before: the newest is in force.
         for each in sorted(folder.glob('truth.*'), key=_changed)[-1:]:
             sent = read_truth(each)
-        self._index = TruthIndex(self._given | sent)
+        self._index = TruthIndex(sent | self._given)  # what is asked for now is newer
 
     def take(self, path: Path, suffix: str) -> int:
         """Take annotations that were sent, in place of those sent before.

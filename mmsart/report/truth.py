@@ -104,13 +104,14 @@ class TruthIndex:
             name: of the image, with its ending.
 
         Returns:
-            The truth of the same name and folders; else the only one of the same name in any
-            folder; else None.
+            The truth of the same name and folders; else the only one whose path is the end of the
+            image's, or the other way round; else None.
         """
         whole = _without_ending(name)
         if whole in self._truths:
             return self._truths[whole]
-        same = self._names.get(PurePath(whole).name, [])
+        same = [each for each in self._names.get(PurePath(whole).name, [])
+                if f'/{whole}'.endswith(f'/{each}') or f'/{each}'.endswith(f'/{whole}')]
         return self._truths[same[0]] if len(same) == 1 else None
 
 

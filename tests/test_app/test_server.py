@@ -1127,6 +1127,24 @@ def test_pictures_without_a_truth_say_why(client, done, tmp_path):
     assert (answer.status_code, '256 x 256' in answer.json()['detail']) == (400, True)
 
 
+def test_truth_that_is_asked_for_comes_before_that_of_an_earlier_time(tmp_path, write_table):
+    old = write_table([{'id': 'a'}, {'id': 'b'}], 'old') / 'train.csv'
+    new = write_table([{'id': 'a'}, {'id': 'a', 'annotation': '20 3'}], 'new') / 'train.csv'
+    again = shutil.copy(old, tmp_path / 'again.csv')
+    folder = tmp_path / 'w'
+    folder.mkdir()
+
+    def count(truths, name):
+        facts = SimpleNamespace(frames=1, height=8, width=10)
+        return len(truths.find(SimpleNamespace(name=name, facts=facts)).masks)
+
+    Truths(None, folder).take(old, '.csv')
+    truths = Truths(new, folder)
+    assert [count(truths, name) for name in ('a.png', 'b.png')] == [2, 1]
+    truths.take(Path(again), '.csv')  # but what is dropped now is newer still
+    assert count(truths, 'a.png') == 1
+
+
 def test_truth_gives_way_to_its_replacement_alone(tmp_path, write_table, monkeypatch):
     first = write_table([{'id': 'first'}], 'first') / 'train.csv'
     second = tmp_path / 'second.json'

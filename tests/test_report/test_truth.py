@@ -90,8 +90,12 @@ def test_images_are_found_by_name_and_folder():
     assert owner('a.png') == 'a'
     assert owner('plate/a.ome.tif') == 'plate/a'
     assert owner('b.tif') == 'plate/b'
-    assert owner('elsewhere/d.png') == 'c/d'
-    assert owner('elsewhere/a.png') is None  # it could be either
+    assert owner('elsewhere/a.png') == 'a'
+    assert owner('data/c/d.png') == 'c/d'
+    assert owner('elsewhere/d.png') is None  # of another plate
+    assert owner('d.png') == 'c/d'
+    assert owner('bc/d.png') is None
+    assert owner('data/plate/a.png') is None  # it could be either
     assert owner('e.png') is None
 
 
