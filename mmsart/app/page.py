@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import secrets
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,7 @@ class Page:
         self.library, self.pictures = Library(workspace), Pictures()
         self.worker = Worker(workspace, segmenter, self._take_back)
         self.counter = Counter(self.library)
+        self._start = secrets.token_hex(8)  # tells it from what answered at this address before
         self._uploads = asyncio.Semaphore(limits.uploads_at_once)
         self._adding = threading.Lock()  # of folders: each sees what the one before has added
 
@@ -68,8 +70,8 @@ class Page:
         Args:
             since: the version that the page knows; only what no version counts is told then.
         """
-        version = f'{self.workspace.version}.{self.truths.version}'
-        known = dict(version=version, paused=self.workspace.paused,
+        version = f'{self._start}.{self.workspace.version}.{self.truths.version}'
+        known = dict(version=version, start=self._start, paused=self.workspace.paused,
                      seconds_left=self.worker.seconds_left())
         if since == version:
             return known

@@ -723,6 +723,23 @@ def test_two_windows_do_not_cross(page, served):
     wait_for_cells(other, 11)
 
 
+def test_a_program_started_anew_is_loaded_anew(page):
+    drop_discs(page)
+
+    def of_another_start(route):
+        answer = route.fetch()
+        route.fulfill(json=answer.json() | dict(start='another'))
+
+    page.evaluate('() => { window.earlier = true; }')
+    page.route('**/api/state**', of_another_start)
+    page.wait_for_function('() => !window.earlier')
+    wait_for_cells(page, 12)
+    page.evaluate('() => { window.earlier = true; }')
+    with page.expect_response('**/api/state**'):
+        pass
+    assert page.evaluate('window.earlier')  # once
+
+
 def test_another_window_follows(page, served):
     other = two_windows(page, served[0])
     page.focus('#view')

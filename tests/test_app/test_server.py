@@ -76,6 +76,17 @@ def test_news_come_once(client, done):
     assert news['items'][0]['checked']
 
 
+def test_news_of_another_start_are_told_from_these(tmp_path):
+    told = []
+    for name in ('a', 'b', 'a'):
+        page = Page(Workspace(tmp_path / name), DiscSegmenter(), Folders([tmp_path]),
+                    Truths(None, tmp_path / name), Limits())
+        assert 'items' in page.state(told[-1]['version'] if told else '')
+        told.append(page.state(''))
+        assert 'items' not in page.state(told[-1]['version'])
+    assert len({each['start'] for each in told}) == 3
+
+
 def test_news_show_no_half_of_a_change(tmp_path, monkeypatch):
     """What changes an item while it is described has to wait."""
     workspace, to_plain, changes = Workspace(tmp_path / 'w'), Item.to_plain, []

@@ -31,6 +31,12 @@ async function poll() {
     const state = await getJson(`/api/state?since=${page.version}`);
     if (asked < page.answered) return; // overtaken by an answer to a later question
     page.answered = asked;
+    if (page.start && page.start !== state.start) { // started anew, perhaps with another workspace
+      page.start = state.start; // once, should the user stay for files on their way
+      location.reload();
+      return;
+    }
+    page.start = state.start;
     if (page.lost) { page.lost = false; $('toast').hidden = true; view.draw('picture'); }
     page.version = state.version;
     if (state.items) take(state);
