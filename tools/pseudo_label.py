@@ -60,12 +60,14 @@ def main(args: list[str] | None = None) -> int:
     skip = read_train_csv(options.skip, None).image_ids.tolist() if options.skip else ()
     process = PostProcessor(
         classes, **load_postprocess(options.postprocess or validation.postprocess, classes))
-    confidence = measure_confidence(validation.images, process, options.iou_thr)
+    confidence = measure_confidence(validation.images, process, options.iou_thr,
+                                    options.validation)
     for label, name in enumerate(classes):
         print(f'{name}: ' + (confidence[label].describe(options.min_precision)
                              if label in confidence else 'no cell on validation images'))
     counts = write_pseudo_labels(
-        options.out, saved.images, process, confidence, options.min_precision, skip)
+        options.out, saved.images, process, confidence, options.min_precision, skip,
+        options.predictions)
     found = '; '.join(f'{cells:,} cells of {name} on {images} images'
                       for name, (images, cells) in counts.items())
     print(f'{options.out}: {found or "no cell is sure enough"}')

@@ -8,6 +8,7 @@ from sklearn.isotonic import IsotonicRegression
 from mmsart.evaluation.functional import mask_ious, match_pairs
 from mmsart.postprocessing import PostProcessor
 from mmsart.structures.predictions import Predictions
+from mmsart.utils import UserError, named
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Confidence:
     Attributes:
         curve: from scores to the share of cells of such a score that hit.
         scores: float (N,), of the validation images' cells.
-        hits: bool (N,), whether each of them hits a true cell.
+        hits: bool (N,), whether each of them hits a true cell of its class.
         num_true: true cells on the validation images of this class.
     """
 
@@ -41,7 +42,7 @@ class Confidence:
 
 
 def measure_confidence(images: Sequence[Predictions], process: PostProcessor,
-                       iou_thr: float = 0.5) -> dict[int, Confidence]:
+                       iou_thr: float = 0.5, source: str = 'predictions') -> dict[int, Confidence]:
     """Learn the precision of final cells from their scores, for each class.
 
     A rising curve that fits the hits best (isotonic regression), so that nothing but the order of
@@ -50,23 +51,33 @@ def measure_confidence(images: Sequence[Predictions], process: PostProcessor,
     Args:
         images: predictions of images that the model was not trained on, with truth.
         process: the post-processing.
-        iou_thr: a cell is a hit if it has a partner at an IoU above this.
+        iou_thr: a cell is a hit if it has a partner of its class at an IoU above this.
+        source: what to call the predictions in a message, such as their file.
 
     Returns:
         By label; without the classes of which no cell was found.
+
+    Raises:
+        UserError: the true cells of an image are of several classes, or of none of these.
     """
     scores: dict[int, list[np.ndarray]] = {}
     hits: dict[int, list[np.ndarray]] = {}
     num_true: dict[int, int] = {}
     for image in images:
         assert image.truth is not None, f'image {image.img_id}: expected its truth'
+        if image.cell_type not in process.classes and len(image.truth):
+            raise UserError(
+                f'{source}: image {image.img_id}: found true cells of several classes, or of '
+                f'others, expected one of {named(process.classes)}, as a train.csv holds one '
+                'cell_type per image')
         final = process(image.detections)
         rows, _ = match_pairs(mask_ious(final.masks.to_runs(), image.truth.to_runs()), iou_thr)
         hit = np.isin(np.arange(len(final)), rows)
         for label in np.unique(final.labels).tolist():
             mine = final.labels == label
             scores.setdefault(label, []).append(final.scores[mine])
-            hits.setdefault(label, []).append(hit[mine])
+            right = process.classes[label] == image.cell_type
+            hits.setdefault(label, []).append(hit[mine] & right)
         if image.cell_type in process.classes:
             label = process.classes.index(image.cell_type)
             num_true[label] = num_true.get(label, 0) + len(image.truth)

@@ -106,6 +106,33 @@ def test_weights_that_are_none(write_table, weight):
         read_train_csv(root / 'train.csv')
 
 
+def test_a_hit_has_the_right_class():
+    """Of four found cells on true ones two are called by another class's name."""
+    seen = image('v', [0.2, 0.4, 0.6, 0.8], [1, 1, 1, 1])
+    seen.detections.labels = np.array([0, CORT, 0, CORT])
+    confidence = measure_confidence([seen], PostProcessor(CLASSES))
+    assert confidence[CORT].hits.tolist() == [True, True]
+    assert confidence[0].hits.tolist() == [False, False]
+    assert (confidence[CORT].num_true, confidence[0].num_true) == (4, 0)
+
+
+def test_images_of_several_classes_are_refused(files):
+    mixed, truth = image('m', [0.9, 0.9]), image('w', [0.9], [1])
+    mixed.detections.labels = np.array([0, CORT])
+    truth.cell_type = ''
+    save_predictions(files / 'mixed.pkl', [image('a', [0.9]), mixed], CLASSES)
+    save_predictions(files / 'truth.pkl', [truth], CLASSES)
+    for new, val, message in (
+            ('mixed', 'val', 'mixed.pkl: image m: found cells of shsy5y, cort, expected one class'),
+            ('new', 'truth', 'truth.pkl: image w: found true cells of several classes')):
+        code, _, err = run_tool(
+            'pseudo_label', files / f'{new}.pkl', '--validation', files / f'{val}.pkl', '--out',
+            files / 'pseudo.csv')
+        assert code == 2
+        assert message in err
+        assert not (files / 'pseudo.csv').exists()
+
+
 @pytest.mark.parametrize(('options', 'message'), [
     (['--min-precision', '1'], '--min-precision: found 1.0, expected a number in [0, 1)'),
     (['--validation', 'new.pkl'], 'new.pkl: image a: no truth')])
