@@ -13,14 +13,26 @@ class CroppedCopyPaste(CopyPaste):
     """Paste cells of one image into another; mmdet's `CopyPaste` for `CroppedMasks`.
 
     The result is mmdet's, except that the image keeps its dtype where mmdet makes it int64.
-    Arguments are those of mmdet's transform.
+    Weights of cells go along; where one image has some, those of the other weigh 1. Arguments are
+    those of mmdet's transform.
     """
+
+    def _select_object(self, results: dict) -> dict:
+        """Leave a random choice of the source's instances, with all that stands beside them."""
+        chosen = self._get_selected_inds(len(results['gt_masks']))
+        for key in ('gt_bboxes', 'gt_masks'):
+            results[key] = results[key][chosen]
+        keep(results, chosen)
+        return results
 
     def _copy_paste(self, dst_results: dict, src_results: dict) -> dict:
         """Put the source's instances over the destination's and drop what they hide."""
         source = src_results['gt_masks']
         if not len(source):
             return dst_results
+        if 'gt_weights' in dst_results or 'gt_weights' in src_results:
+            for results in (dst_results, src_results):
+                results.setdefault('gt_weights', np.ones(len(results['gt_masks']), np.float32))
         pasted = source.union()
         masks = dst_results['gt_masks'].erase(pasted)
         old_boxes = dst_results['gt_bboxes']

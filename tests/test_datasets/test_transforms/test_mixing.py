@@ -34,6 +34,29 @@ def test_copy_paste_of_nothing_changes_nothing():
     assert_equal_results(pasted, {**make_results(0)})
 
 
+@pytest.mark.parametrize('weighted', [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize('selected', [True, False])
+def test_pasted_cells_keep_their_weights(weighted, selected):
+    """Cells of an image without weights weigh 1: true labels joined with less sure ones."""
+    results, source = (make_results(seed, cells=14) for seed in (0, 50))
+    results['mix_results'] = [source]
+    expected = {}
+    for each, has, low in ((results, weighted[0], 0.2), (source, weighted[1], 0.6)):
+        count = len(each['gt_bboxes_labels'])
+        # The label tells which cell it was.
+        each['gt_bboxes_labels'] = np.arange(count) + len(expected)
+        weights = np.linspace(low, low + 0.1, count, dtype=np.float32)
+        if has:
+            each['gt_weights'] = weights
+        expected |= dict(zip(each['gt_bboxes_labels'].tolist(),
+                             weights if has else np.ones(count, np.float32), strict=True))
+    pasted = run(dict(type='CroppedCopyPaste', selected=selected, max_num_pasted=9),
+                 crop_masks(results), 1)
+    labels = pasted['gt_bboxes_labels'].tolist()
+    assert min(labels) < 14 <= max(labels)  # some of both images
+    assert pasted['gt_weights'].tolist() == [expected[label] for label in labels]
+
+
 @pytest.mark.parametrize('seed', range(8))
 def test_random_erasing_as_mmdet(seed):
     options = dict(n_patches=(1, 4), ratio=(0.1, 0.4))
