@@ -5,15 +5,24 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmdet.registry import HOOKS, LOOPS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, VISUALIZERS
+from mmdet.registry import (
+    HOOKS,
+    LOOPS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    TRANSFORMS,
+    VISUALIZERS,
+)
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import RUNNERS, Registry
 from torch import nn
 
 from mmsart.apis.checks import check_section
+from mmsart.datasets.nested import is_wrapper, walk_datasets
 from mmsart.engine.runner.grouped_constructor import quiet_log
-from mmsart.engine.runner.stages import read_stages
+from mmsart.engine.runner.stages import read_stages, wrapper_problem
 from mmsart.utils import UserError, as_user_error
 
 LARGEST_SEED = 2**32 - 1  # of numpy
@@ -54,7 +63,8 @@ def check_schedule(cfg: Config, model: nn.Module) -> None:
         model: built from it; its optimizers are built once, and thrown away.
 
     Raises:
-        UserError: a length, an interval or a stage is wrong, or an optimizer cannot be built.
+        UserError: a length, an interval or a stage is wrong, or an optimizer or a stage's transform
+            cannot be built.
     """
     check_section(cfg, 'train_cfg')
     _check_kind(cfg, 'train_cfg', cfg.train_cfg, LOOPS)
@@ -72,6 +82,8 @@ def check_schedule(cfg: Config, model: nn.Module) -> None:
         raise UserError(f'{cfg.filename}: {error}') from error
     for number, stage in enumerate(stages):
         _check_optimizer(cfg, f'train_cfg.stages.{number}.', vars(stage), model)
+        if stage.pipeline is not None:
+            _check_pipeline(cfg, f'{cfg.filename}: train_cfg.stages.{number}.', stage.pipeline)
 
 
 def _check_randomness(cfg: Config) -> None:
@@ -113,6 +125,18 @@ def _check_optimizer(cfg: Config, place: str, holder: Any, model: nn.Module) -> 
     for number, each in enumerate(
             schedulers if isinstance(schedulers, list | tuple) else [schedulers]):
         _check_kind(cfg, f'{place}param_scheduler.{number}', each, PARAM_SCHEDULERS)
+
+
+def _check_pipeline(cfg: Config, place: str, pipeline: Any) -> None:
+    """Check the transforms of a stage, which are built when it begins, hours later."""
+    for dataset in walk_datasets(cfg.get('train_dataloader')):
+        if is_wrapper(dataset) and 'pipeline' in dataset:
+            raise UserError(place + wrapper_problem(dataset['type']))
+    if not isinstance(pipeline, list | tuple):
+        raise UserError(f'{place}pipeline: found {pipeline!r}, expected a list of transforms')
+    for number, step in enumerate(pipeline):
+        with as_user_error(f'{place}pipeline.{number}'):
+            TRANSFORMS.build(copy.deepcopy(step))
 
 
 def _check_kind(cfg: Config, place: str, part: Any, registry: Registry) -> Any:

@@ -2,9 +2,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+INNER = ('dataset', 'datasets')
+"""Keys under which a data set has those that it wraps."""
 
-def find_datasets(loader: Any) -> Iterator[Any]:
-    """Walk through a data loader's config, yielding its data sets without their wrappers.
+
+def walk_datasets(loader: Any) -> Iterator[Any]:
+    """Walk through a data loader's config, yielding its data sets and their wrappers.
 
     Args:
         loader: the config of a data loader; nothing comes of one that is no dict.
@@ -15,7 +18,19 @@ def find_datasets(loader: Any) -> Iterator[Any]:
         if isinstance(part, list | tuple):
             parts += part
         elif isinstance(part, Mapping):
-            inner = [part[key] for key in ('dataset', 'datasets') if key in part]
-            parts += inner
-            if not inner:
-                yield part
+            yield part
+            parts += [part[key] for key in INNER if key in part]
+
+
+def find_datasets(loader: Any) -> Iterator[Any]:
+    """Walk through a data loader's config, yielding its data sets without their wrappers.
+
+    Args:
+        loader: the config of a data loader; nothing comes of one that is no dict.
+    """
+    return (part for part in walk_datasets(loader) if not is_wrapper(part))
+
+
+def is_wrapper(config: Mapping[str, Any]) -> bool:
+    """Tell whether the config of a data set wraps others."""
+    return any(key in config for key in INNER)

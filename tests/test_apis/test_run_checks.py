@@ -61,6 +61,17 @@ def test_settings(parts, problem):
      "train_cfg.stages.1.optim_wrapper.optimizer.type: found 'Nope', expected a name in the"),
     (dict(train_cfg=dict(max_epochs=1), optim_wrapper=SGD, param_scheduler=[dict(type='Nope')]),
      "param_scheduler.0.type: found 'Nope', expected a name in the registry"),
+    (dict(train_cfg=dict(stages=[STAGE, dict(STAGE, name='two', pipeline=[dict(type='Nope')])])),
+     'train_cfg.stages.1.pipeline.0: KeyError: '),
+    (dict(train_cfg=dict(stages=[dict(STAGE, pipeline=dict(type='RandomFlip', prob=0.5))])),
+     'train_cfg.stages.0.pipeline: found {'),
+    (dict(train_cfg=dict(stages=[dict(STAGE, pipeline=[dict(type='RandomFlip', prob=0.5)])]),
+          train_dataloader=dict(dataset=dict(type='RepeatDataset', dataset=dict(pipeline=[])))),
+     None),
+    (dict(train_cfg=dict(stages=[dict(STAGE, pipeline=[dict(type='RandomFlip', prob=0.5)])]),
+          train_dataloader=dict(dataset=dict(
+              type='MultiImageMixDataset', pipeline=[], dataset=dict(pipeline=[])))),
+     'train_cfg.stages.0.pipeline: found MultiImageMixDataset among the training data'),
 ])
 def test_schedules(parts, problem):
     cfg, model = Config(parts, cfg_text=' ', filename='config.py'), nn.Linear(1, 1)

@@ -4,7 +4,7 @@ import copy
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmengine.registry import TRANSFORMS
+from mmengine.registry import DATASETS, TRANSFORMS
 from torch import nn
 
 from mmsart.engine.hooks.val_loss_hook import ValLossHook
@@ -195,6 +195,33 @@ def test_pipeline_of_a_stage(tmp_path, workers):
     runner.register_hook(Watch())
     runner.train()
     assert zeros == [False] * 4 + [True] * 4 + [False] * 4
+
+
+def test_a_pipeline_that_cannot_be_built_stops_the_run_at_its_start(tmp_path):
+    stages = toy_run.stages(pipeline=[dict(type='Nope')])
+    runner = toy_run.build(tmp_path, train_cfg=dict(type='StagedTrainLoop', stages=stages))
+    with pytest.raises(UserError, match=r'train_cfg\.stages\[1\]\.pipeline: .*Nope'):
+        runner.train()
+    assert runner.iter == 0
+
+
+@DATASETS.register_module()
+class ToyMixer(toy_run.ToyDataset):
+    """Wraps a data set and has transforms itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.dataset = toy_run.ToyDataset()
+
+
+def test_a_pipeline_is_refused_where_a_wrapper_has_one_too(tmp_path):
+    loader = toy_run.config(tmp_path)['train_dataloader']
+    loader.update(dataset=dict(type='ToyMixer'))
+    runner = toy_run.build(
+        tmp_path, train_dataloader=loader, train_cfg=dict(
+            type='StagedTrainLoop', stages=toy_run.stages(pipeline=[dict(type='ToyZeros')])))
+    with pytest.raises(UserError, match=r'stages\[1\]\.pipeline: found ToyMixer among the tra'):
+        runner.train()
 
 
 def test_averaged_model_of_a_stage(tmp_path):

@@ -13,14 +13,15 @@ from mmengine.registry import LOOPS
 from mmengine.runner import BaseLoop
 from torch import nn
 
+from mmsart.datasets.nested import is_wrapper
 from mmsart.engine.hooks.stage_hook import StageEMAHook, StageHook
 from mmsart.engine.runner.freezing import describe_trainable, set_trainable, sum_trainable
 from mmsart.engine.runner.random_state import preserve_random_state, set_random_state
 from mmsart.engine.runner.rank_check import check_ranks_agree
 from mmsart.engine.runner.resume_check import check_epoch_length
 from mmsart.engine.runner.seeded_data import SeededBatchSampler, seeded_dataloader
-from mmsart.engine.runner.stages import Stage, read_stages
-from mmsart.utils import UserError
+from mmsart.engine.runner.stages import Stage, read_stages, wrapper_problem
+from mmsart.utils import UserError, as_user_error
 from mmsart.utils.bare_model import bare_model
 
 
@@ -69,6 +70,7 @@ class StagedTrainLoop(BaseLoop):
         self.outer_random_state: dict | None = None
         self._gradients: dict = {}
         self._own_pipelines = [(data, data.pipeline) for data in _leaf_datasets(self.dataloader)]
+        self._check_wrappers()
         if hasattr(self.dataloader.dataset, 'metainfo'):
             runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
         runner.register_hook(StageHook())
@@ -245,11 +247,21 @@ class StagedTrainLoop(BaseLoop):
                         f'train_cfg.stages[{stage_number}].param_scheduler[{number}].begin: found '
                         f'{begin}, expected less than {end}, its end or that of the stage')
 
+    def _check_wrappers(self) -> None:
+        """Refuse to guess whose transforms a stage's pipeline replaces: a wrapper may have some."""
+        for number, stage in enumerate(self.stages):
+            for dataset, _ in self._own_pipelines if stage.pipeline is not None else ():
+                if is_wrapper(vars(dataset)):
+                    problem = wrapper_problem(type(dataset).__name__)
+                    raise UserError(f'train_cfg.stages[{number}].{problem}')
+
     def _check_later_stages(self) -> None:
         """Build what could not be built when its stage begins, hours later."""
         runner = self.runner
         current = runner.optim_wrapper
         for number, stage in enumerate(self.stages[self.stage_index + 1:], self.stage_index + 1):
+            with as_user_error(f'train_cfg.stages[{number}].pipeline'):
+                Compose(copy.deepcopy(stage.pipeline))
             try:
                 runner.optim_wrapper = runner.build_optim_wrapper(
                     copy.deepcopy(stage.optim_wrapper))

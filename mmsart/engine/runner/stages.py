@@ -22,7 +22,7 @@ class Stage:
         trainable: regular expressions; a parameter whose name *begins* with a match learns.
         frozen: regular expressions that except parameters from `trainable`.
         param_scheduler: configs of schedulers, counted from the start of the stage.
-        pipeline: data pipeline during the stage; None is the dataset's own.
+        pipeline: data pipeline during the stage, in the place of the data sets'; None is their own.
         ema: config of an averaged model (``dict(type='ExpMomentumEMA', momentum=1e-3)``).
         val_interval: epochs (or iterations) between validations; None is the loop's or, in a
             stage of `max_iters`, only at its end.
@@ -137,3 +137,14 @@ def read_stages(configs: list[dict]) -> list[Stage]:
     if len(set(names)) < len(names):
         raise UserError(f'train_cfg.stages: expected unique names, found {names}')
     return stages
+
+
+def wrapper_problem(kind: str) -> str:
+    """Say why a stage has no pipeline where a data set wraps another and has transforms itself.
+
+    Args:
+        kind: name of the wrapper's class, such as ``MultiImageMixDataset``.
+    """
+    return (f'pipeline: found {kind} among the training data, which has transforms of its own '
+            'besides those of the data set that it wraps, expected none where a stage replaces '
+            'them')
