@@ -28,7 +28,7 @@ from mmsart.apis.checks import (
 )
 from mmsart.apis.config import LOADERS, find_metric, find_metrics
 from mmsart.apis.dataset_checks import find_unreadable_together
-from mmsart.apis.mask_checks import check_mask_loading
+from mmsart.apis.mask_checks import check_mask_loading, check_mask_mixing
 from mmsart.apis.run_checks import check_schedule, check_settings
 from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, find_begun, hold_work_dir
 from mmsart.apis.zoo_model import take_zoo_model
@@ -126,8 +126,9 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
     check_loggers(cfg)
     _draw_final_cells(cfg)
     model = check_model(cfg, loaders)
-    check_mask_loading(cfg, model)
     check_schedule(cfg, model)
+    check_mask_loading(cfg, model)
+    check_mask_mixing(cfg)
     if validating:
         keep_masks_to_cut(cfg.model, settings)
     if amp:

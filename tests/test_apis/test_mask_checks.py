@@ -4,7 +4,7 @@ from mmengine.config import Config
 from torch import nn
 
 import mmsart.registration  # noqa: F401
-from mmsart.apis.mask_checks import check_mask_loading
+from mmsart.apis.mask_checks import check_mask_loading, check_mask_mixing
 from mmsart.utils import UserError
 
 OURS = dict(type='LoadCroppedAnnotations')
@@ -76,3 +76,24 @@ def test_the_loss_on_validation_images_needs_them_too(hook, shared, place):
     else:
         with pytest.raises(UserError, match=f'{place}: found no transform that loads masks'):
             check_mask_loading(cfg, Learner())
+
+
+@pytest.mark.parametrize(('name', 'options'), [
+    ('Mosaic', {}), ('MixUp', dict(ratio_range=(0.5, 1)))])
+def test_mixing_that_leaves_masks_behind_is_refused(name, options):
+    def mixed(kind, *steps):
+        return Config(dict(train_dataloader=dict(dataset=dict(
+            type='MultiImageMixDataset', pipeline=[dict(type=kind, **options), PACK],
+            dataset=dict(type='SyntheticDataset', pipeline=[IMAGE, *steps])))))
+
+    with pytest.raises(UserError, match=rf'train_dataloader\.dataset\.pipeline: found {name}, .*'
+                                        rf'expected Cached{name}'):
+        check_mask_mixing(mixed(name, OURS))
+    check_mask_mixing(mixed(name, STOCK))
+    check_mask_mixing(mixed(f'Cached{name}', OURS))
+
+
+def test_mixing_that_cuts_masks_is_refused():
+    wide = config(OURS, dict(type='CachedMixUp', img_scale=(64, 64)))
+    with pytest.raises(UserError, match=r'ratio_range \(0\.5, 1\.5\), which cuts masks'):
+        check_mask_mixing(wide)

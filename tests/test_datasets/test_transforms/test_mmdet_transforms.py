@@ -97,24 +97,11 @@ def test_unchanged(config, seed):
     assert_equal_results(run(config, crop_masks(results), seed), run(config, results, seed))
 
 
-@pytest.mark.parametrize('config', [
-    dict(type='Mosaic', img_scale=(64, 64)),
-    dict(type='MixUp', img_scale=(64, 64), ratio_range=(0.8, 1.6)),
-], ids=lambda config: config['type'])
-@pytest.mark.parametrize('seed', range(6))
-def test_mixing_unchanged(config, seed):
-    results = make_results(seed, size=(64, 64))
-    number = 3 if config['type'] == 'Mosaic' else 1
-    results['mix_results'] = [make_results(seed + 100 * i, size=(64, 64)) for i in range(1, 4)]
-    results['mix_results'] = results['mix_results'][:number]
-    assert_equal_results(run(config, crop_masks(results), seed), run(config, results, seed))
-
-
 @pytest.mark.parametrize('name', ['CachedMosaic', 'CachedMixUp'])
 @pytest.mark.parametrize('seed', range(3))
 def test_cached_mixing_unchanged(name, seed):
     scale = dict(img_scale=(64, 64)) | (
-        dict(ratio_range=(0.8, 1.6)) if name == 'CachedMixUp' else {})
+        dict(ratio_range=(0.8, 1.0)) if name == 'CachedMixUp' else {})
     outputs = []
     for convert in (crop_masks, copy.deepcopy):
         random.seed(seed)
@@ -125,6 +112,14 @@ def test_cached_mixing_unchanged(name, seed):
     for ours, stock in zip(*outputs, strict=True):
         np.testing.assert_array_equal(ours['gt_masks'].to_ndarray(), stock['gt_masks'].masks)
         assert torch.equal(ours['gt_bboxes'].tensor, stock['gt_bboxes'].tensor)
+        # Each mask fills its box, or what a border left of it, up to a pixel of resizing.
+        bounds, boxes = ours['gt_masks'].get_bboxes('hbox').tensor, ours['gt_bboxes'].tensor
+        assert len(bounds) == len(boxes)
+        there = torch.from_numpy(ours['gt_masks'].areas > 0)
+        outward = torch.tensor([-1, -1, 1, 1]) * (bounds - boxes)
+        assert there.float().mean() > 0.8  # a border leaves some box without a pixel of its mask
+        assert outward[there].max() <= 1.5
+        assert outward[there].median() >= -1
 
 
 @pytest.mark.parametrize('seed', range(3))
