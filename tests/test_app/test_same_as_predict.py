@@ -1,6 +1,7 @@
 """The page and `mmsart predict` give the same files, with a network and in tiles."""
 import csv
 import io
+import json
 import zipfile
 
 import cv2
@@ -35,8 +36,13 @@ def test_the_same_files(checkpoint, tmp_path):
     assert answer.status_code == 200, answer.text
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     names = [name for name in archive.namelist() if name != 'summary.csv']
-    assert len(names) == 2 * (len(FORMATS) + 1) + 4  # previews and colours too
-    for name in names:
+    records = [name for name in names if name.startswith('.mmsart/') and name.endswith('.json')]
+    assert len(names) == 2 * (len(FORMATS) + 2) + 4  # previews, records and colours too
+    for name in records:
+        one, other = (set(json.loads(text)['files']) for text in (
+            archive.read(name), (tmp_path / 'out' / name).read_bytes()))
+        assert one == other
+    for name in set(names).difference(records):
         assert archive.read(name) == (tmp_path / 'out' / name).read_bytes(), name
     ours, theirs = (list(csv.DictReader(io.StringIO(text))) for text in (
         archive.read('summary.csv').decode(), (tmp_path / 'out/summary.csv').read_text()))
