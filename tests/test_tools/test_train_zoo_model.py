@@ -38,12 +38,13 @@ def make(tmp_path):
     stand_in.write_text(STAND_IN.format(python=sys.executable))
     stand_in.chmod(0o755)
 
-    def run(*arguments, stop='nowhere'):
+    def run(*arguments, stop='nowhere', facts=''):
         calls.write_text('')
         done = subprocess.run(
             ['bash', ROOT / 'tools/train_zoo_model.sh', *arguments], check=False,
             capture_output=True, text=True,
-            env={**os.environ, 'PYTHON': str(stand_in), 'CALLS': str(calls), 'STOP': stop})
+            env={**os.environ, 'PYTHON': str(stand_in), 'CALLS': str(calls), 'STOP': stop,
+                 'FACTS': str(facts)})
         return done.returncode, done.stderr, [
             shlex.split(line) for line in calls.read_text().splitlines()]
     return run
@@ -86,8 +87,11 @@ def test_started_again_it_goes_on_where_it_was(make, tmp_path):
 
 
 def test_options_are_those_of_all_trainings_and_the_test(make, tmp_path):
-    code, err, calls = make(NAME, tmp_path / 'out', 'a.b=1', "c=['x y']")
+    (tmp_path / 'own.json').write_text('{}')
+    code, err, calls = make(
+        NAME, tmp_path / 'out', 'a.b=1', "c=['x y']", facts=tmp_path / 'own.json')
     assert code == 0, err
+    assert calls[-1][3:5] == ['--facts', str(tmp_path / 'own.json')]
     given = [(parse_train if tool == 'train.py' else parse_test)(arguments).cfg_options
              for tool, *arguments in calls if tool in ('train.py', 'test.py')]
     assert len(given) == 4
@@ -97,6 +101,7 @@ def test_options_are_those_of_all_trainings_and_the_test(make, tmp_path):
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     ([], 'usage: tools/train_zoo_model.sh NAME OUT'), ([NAME], 'usage: '),
+    ([NAME, 'OUT', 'a.b=1'], 'a.b=1: found options and no FACTS, expected FACTS=FILE.json with'),
     (['nothing', 'OUT'], 'configs/sartorius/nothing.py: no such file, expected the recipe of noth'),
     (['cascade_r50', 'OUT'], 'cascade_r50_pretrain.py: no such file, expected the recipe of'),
     (['cascade_lite2', 'OUT'], 'cascade_lite2.facts.json: no such file, expected the recipe of')])
