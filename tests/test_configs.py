@@ -1,6 +1,7 @@
 """Every leaf config: it builds, says what it is, and has no trap in it."""
 import ast
 import copy
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.dataset import Compose
+from torch import nn
 
 from mmsart.apis.checks import data_classes
 from mmsart.apis.config import find_metrics, load_config
+from mmsart.apis.run_checks import check_schedule
 from mmsart.datasets.nested import find_datasets
 from mmsart.models.detectors.members import member_configs
 
@@ -38,6 +41,30 @@ WEIGHTED = [path for path in LEAVES if train_pipeline(path)[-1].type == 'PackWei
 @pytest.fixture(scope='module', params=LEAVES, ids=lambda path: path.stem)
 def leaf(request):
     return request.param, load(request.param)
+
+
+def test_the_schedule_ends_as_it_is_meant_to(leaf):
+    """What a slip of the pen in a schedule would do is seen hours later, if at all."""
+    path, cfg = leaf
+    check_schedule(cfg, nn.Linear(1, 1))
+    images = 96 if path.parent.name == 'demo' else 485  # of the generated and the report's data
+    length = images // cfg.train_dataloader.batch_size
+    stages = cfg.train_cfg.get('stages')
+    if stages:
+        iters = [each.get('max_iters') or each.max_epochs * length for each in stages]
+        by_epoch = stages[-1].get('max_epochs') is not None
+        end = sum(each.max_epochs for each in stages) if by_epoch else sum(iters)
+        assert cfg.train_cfg.get('val_begin', 1) <= end
+        assert len({each.name for each in stages}) == len(stages)
+    for stage in stages or [dict(cfg, max_epochs=cfg.train_cfg.max_epochs)]:
+        optimizer = stage['optim_wrapper']['optimizer']
+        assert 0 < optimizer['lr'] <= (1e-2 if optimizer['type'] == 'SGD' else 2e-3)
+        total = {True: stage.get('max_epochs') or math.inf,
+                 False: stage.get('max_iters') or stage['max_epochs'] * length}
+        for each in stage.get('param_scheduler') or []:
+            last = total[each.get('by_epoch', True)]
+            assert each.get('begin', 0) < each.get('end', last) <= last
+            assert max(each.get('milestones', [each.get('step_size', 0)])) < last
 
 
 def test_there_are_leaves():
