@@ -81,9 +81,12 @@ def load(path):
 LOW = {bits: low(bits) for bits in (1, 2, 4, 10, 12, 14)}
 PALETTE = Image.fromarray(RGB).quantize(16)
 SHAPE = dict(photometric='minisblack')
+UPRIGHT = Image.Exif()
+UPRIGHT[0x112] = 1  # an orientation that turns nothing
 RIGHT = {
     'grey.png': (pillow(GREY), GREY), 'rgb.png': (pillow(RGB), RGB),
     'rgba.png': (pillow(RGBA), RGBA[..., :3]), 'bits.png': (pillow(BITS), BITS * 255),
+    'upright.png': (pillow(GREY, exif=UPRIGHT), GREY),
     'palette.png': (PALETTE.save, np.asarray(PALETTE.convert('RGB'))),
     '1bit.png': (png(LOW[1], 1), LOW[1] * 255), '2bit.png': (png(LOW[2], 2), LOW[2] * 85),
     '4bit.png': (png(LOW[4], 4), LOW[4] * 17),

@@ -121,21 +121,6 @@ def test_counts_cover_all_stages(two_stages, tmp_path):
     assert (runner.epoch, runner.iter) == (4, 16)
 
 
-def test_warm_up_is_the_reports(tmp_path):
-    stages = [dict(name='heads', max_epochs=200, trainable=['head'],
-                   optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
-                   param_scheduler=[dict(type='LinearLR', start_factor=1 / 500, by_epoch=False,
-                                         begin=0, end=500)])]
-    runner = toy_run.build(tmp_path, train_cfg=dict(type='StagedTrainLoop', stages=stages))
-    runner.train_loop._enter_stage(0)
-    [scheduler], optimizer = runner.param_schedulers, runner.optim_wrapper.optimizer
-    for step in range(520):
-        expected = 1e-3 * min((step + 1) / 500, 1)
-        assert optimizer.param_groups[0]['lr'] == pytest.approx(expected, rel=1e-12), step
-        optimizer.step()
-        scheduler.step()
-
-
 def test_equal_seeds_give_equal_losses(two_stages, tmp_path):
     _, again = train(tmp_path / 'a')
     _, other = train(tmp_path / 'b', randomness=dict(seed=8))

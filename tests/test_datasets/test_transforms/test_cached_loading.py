@@ -109,9 +109,3 @@ def test_another_size_than_the_datasets_is_refused(tmp_path):
 def test_a_file_that_is_gone_keeps_its_name(tmp_path):
     with pytest.raises(MissingFileError, match=r'gone\.png: no such file, expected an image'):
         LoadCachedImage(max_mb=1)(dict(img_path=str(tmp_path / 'gone.png')))
-
-
-def test_16_bits_are_refused_in_training_too(tmp_path):
-    cv2.imwrite(str(tmp_path / 'deep.png'), np.full((9, 13), 4000, np.uint16))
-    with pytest.raises(UserError, match=r'deep\.png: found more than 8 bits per channel'):
-        LoadCachedImage(max_mb=1)(dict(img_path=str(tmp_path / 'deep.png')))
