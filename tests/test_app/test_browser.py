@@ -408,6 +408,8 @@ def test_notes_are_counted_in_the_list_and_stand_open(page, served):
     drop_discs(page)
     page.wait_for_selector('#items .what:text-is("12 cells · ⚠ 2 notes")')
     page.wait_for_selector('#notes li:text-is("the picture is dark")')
+    notes, panel = (page.locator(name).bounding_box() for name in ('#notes', '.panel'))
+    assert notes['y'] + notes['height'] < panel['y'] + panel['height']  # without scrolling
 
 
 def test_everything_by_keyboard(page):
