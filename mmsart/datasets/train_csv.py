@@ -72,6 +72,12 @@ class TrainTable:
     def __len__(self) -> int:
         return len(self.image_ids)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its cell types: the competition's in their order, then others by name."""
+        found = set(self.cell_types.tolist())
+        return (*(name for name in CLASSES if name in found), *sorted(found - set(CLASSES)))
+
     def instances(self, image: int) -> slice:
         """Return the rows of one image.
 

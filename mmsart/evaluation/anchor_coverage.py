@@ -1,9 +1,11 @@
 """How well the anchors of a detector cover the cells of a data set, class by class."""
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from mmdet.datasets import BaseDetDataset
 from mmdet.registry import TASK_UTILS
 
 from mmsart.datasets.input_size import input_size
@@ -13,6 +15,39 @@ from mmsart.evaluation.functional.anchor_recall import Level, best_anchor_ious, 
 BINS = np.linspace(0, 1, 11)
 Coverage = dict[str, tuple[np.ndarray, np.ndarray]]
 """By class: best IoU of each box, and number of anchors at or above the positive threshold."""
+
+
+@dataclass(frozen=True)
+class TrueBoxes:
+    """The boxes of a data set.
+
+    Attributes:
+        names: str (N,), the class of each.
+        sizes: int64 (N, 2), (h, w) in pixels of the image that it lies in.
+        bboxes: float64 (N, 4), xyxy in pixels.
+    """
+
+    names: np.ndarray
+    sizes: np.ndarray
+    bboxes: np.ndarray
+
+    @classmethod
+    def from_table(cls, table: TrainTable) -> 'TrueBoxes':
+        """Take all boxes of a ``train.csv``."""
+        counts = np.diff(table.splits)
+        return cls(np.repeat(table.cell_types, counts), np.repeat(table.sizes, counts, axis=0),
+                   table.bboxes.astype(np.float64))
+
+    @classmethod
+    def from_datasets(cls, datasets: Iterable[BaseDetDataset]) -> 'TrueBoxes':
+        """Take the boxes of mmdet's data sets, without those to ignore."""
+        found = [(dataset.metainfo['classes'][each['bbox_label']],
+                  (sample['height'], sample['width']), each['bbox'])
+                 for dataset in datasets for sample in dataset.data_list
+                 for each in sample['instances'] if not each.get('ignore_flag')]
+        names, sizes, bboxes = zip(*found, strict=True) if found else ((), (), ())
+        return cls(np.array(names, str), np.array(sizes, np.int64).reshape(-1, 2),
+                   np.array(bboxes, np.float64).reshape(-1, 4))
 
 
 def anchor_levels(model: Mapping[str, Any], height: int, width: int) -> list[Level]:
@@ -35,12 +70,12 @@ def anchor_levels(model: Mapping[str, Any], height: int, width: int) -> list[Lev
         for anchors, stride in zip(generator.base_anchors, generator.strides, strict=True)]
 
 
-def measure_coverage(table: TrainTable, model: Mapping[str, Any],
+def measure_coverage(boxes: TrueBoxes, model: Mapping[str, Any],
                      pipeline: list[Mapping[str, Any]]) -> Coverage:
     """Compare all boxes of a data set with the anchors that would be laid over their images.
 
     Args:
-        table: of the data set, with at least one box.
+        boxes: of the data set, at least one.
         model: config of a detector with an RPN.
         pipeline: transforms of a test, for the size of the network's input.
 
@@ -49,19 +84,19 @@ def measure_coverage(table: TrainTable, model: Mapping[str, Any],
     """
     threshold = model['train_cfg']['rpn']['assigner']['pos_iou_thr']
     found: Coverage = {}
-    for name in dict.fromkeys(table.cell_types.tolist()):
-        of_class = table.cell_types == name
+    for name in dict.fromkeys(boxes.names.tolist()):
+        of_class = boxes.names == name
         parts = []
-        for size in np.unique(table.sizes[of_class], axis=0).tolist():
-            chosen = np.flatnonzero(of_class & (table.sizes == size).all(1))
+        for size in np.unique(boxes.sizes[of_class], axis=0).tolist():
+            chosen = of_class & (boxes.sizes == size).all(1)
             new_size = input_size(pipeline, *size)
             levels = anchor_levels(model, *new_size)
-            boxes = _input_boxes(table, new_size, chosen)
-            parts.append((best_anchor_ious(boxes, levels),
-                          count_anchors(boxes, levels, threshold)))
+            scale = np.array([new_size[1] / size[1], new_size[0] / size[0]])  # to the input's frame
+            scaled = boxes.bboxes[chosen] * np.tile(scale, 2)
+            parts.append((best_anchor_ious(scaled, levels),
+                          count_anchors(scaled, levels, threshold)))
         ious, good = map(np.concatenate, zip(*parts, strict=True))
-        if len(ious):
-            found[name] = (ious, good)
+        found[name] = (ious, good)
     ious, good = map(np.concatenate, zip(*found.values(), strict=True))
     return {**found, 'all': (ious, good)}
 
@@ -83,18 +118,6 @@ def format_coverage(coverage: Coverage, assigner: Mapping[str, Any]) -> str:
         f'{"":10}' + ''.join(f'{low:5.1f}-{low + 0.1:.1f}'[-8:] for low in BINS[:-1])]
     lines += [_histogram_line(name, ious) for name, (ious, _) in coverage.items()]
     return '\n'.join(lines)
-
-
-def _input_boxes(table: TrainTable, new_size: tuple[int, int], chosen: np.ndarray) -> np.ndarray:
-    """Scale the boxes of images of one size to the network's input.
-
-    Returns:
-        (N, 4) float64 xyxy.
-    """
-    height, width = table.sizes[chosen[0]]
-    scale = np.array([new_size[1] / width, new_size[0] / height])
-    boxes = [table.bboxes[table.instances(image)] for image in chosen]
-    return np.concatenate(boxes) * np.tile(scale, 2)
 
 
 def _histogram_line(name: str, ious: np.ndarray) -> str:

@@ -1,19 +1,17 @@
 """Figures of a data set: classes, cells per image, areas, samples with their masks."""
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmsart.datasets.classes import CLASSES, PALETTE
 from mmsart.datasets.image_file import read_grey
 from mmsart.datasets.train_csv import TrainTable
+from mmsart.structures.image_result import class_colours
 from mmsart.utils import atomic_write
 from mmsart.visualization.draw import draw_instances
-
-_COLOURS = [tuple(value / 255 for value in colour) for colour in PALETTE]
 
 
 def write_data_figures(table: TrainTable, image_folder: str | os.PathLike,
@@ -60,15 +58,15 @@ def draw_class_distribution(table: TrainTable) -> Figure:
     figure = Figure(figsize=(8, 3.2), layout='constrained')
     axes = figure.subplots(1, 2)
     counts = np.diff(table.splits)
-    of_class = [table.cell_types == name for name in CLASSES]
-    _bars(axes[0], [int(chosen.sum()) for chosen in of_class], 'images')
-    _bars(axes[1], [int(counts[chosen].sum()) for chosen in of_class], 'cells')
+    of_class = {name: table.cell_types == name for name in table.classes}
+    _bars(axes[0], {name: int(chosen.sum()) for name, chosen in of_class.items()}, 'images')
+    _bars(axes[1], {name: int(counts[chosen].sum()) for name, chosen in of_class.items()}, 'cells')
     return figure
 
 
-def _bars(ax: Axes, values: Sequence[int], title: str) -> None:
-    bars = ax.bar(CLASSES, values, color=_COLOURS)
-    ax.bar_label(bars, [f'{value:,}' for value in values])
+def _bars(ax: Axes, values: Mapping[str, int], title: str) -> None:
+    bars = ax.bar(list(values), list(values.values()), color=_colours(len(values)))
+    ax.bar_label(bars, [f'{value:,}' for value in values.values()])
     ax.set_title(title)
     ax.margins(y=0.15)
     ax.spines[['top', 'right']].set_visible(False)
@@ -84,7 +82,7 @@ def draw_cell_counts(table: TrainTable) -> Figure:
         A figure of one histogram a class, mean and maximum in the titles.
     """
     counts = np.diff(table.splits)
-    values = [counts[table.cell_types == name] for name in CLASSES]
+    values = {name: counts[table.cell_types == name] for name in table.classes}
     return _histograms(values, 'cells in an image', 'images', log=False)
 
 
@@ -98,14 +96,15 @@ def draw_areas(table: TrainTable) -> Figure:
         A figure of one histogram a class over a logarithmic axis.
     """
     owner = np.repeat(table.cell_types, np.diff(table.splits))
-    values = [table.areas[owner == name] for name in CLASSES]
+    values = {name: table.areas[owner == name] for name in table.classes}
     return _histograms(values, 'area of a cell, pixels', 'cells', log=True)
 
 
-def _histograms(values: Sequence[np.ndarray], xlabel: str, ylabel: str, log: bool) -> Figure:
-    figure = Figure(figsize=(10, 3), layout='constrained')
-    axes = figure.subplots(1, len(CLASSES))
-    for ax, name, numbers, colour in zip(axes, CLASSES, values, _COLOURS, strict=True):
+def _histograms(values: Mapping[str, np.ndarray], xlabel: str, ylabel: str, log: bool) -> Figure:
+    figure = Figure(figsize=(1 + 3 * len(values), 3), layout='constrained')
+    axes = figure.subplots(1, len(values), squeeze=False)[0]
+    for ax, (name, numbers), colour in zip(
+            axes, values.items(), _colours(len(values)), strict=True):
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)
         ax.spines[['top', 'right']].set_visible(False)
@@ -141,7 +140,7 @@ def draw_samples(table: TrainTable, image_folder: str | os.PathLike, samples: in
     """
     rng = np.random.default_rng(seed)
     chosen: list[int] = []
-    for name in CLASSES:
+    for name in table.classes:
         of_class = np.flatnonzero(table.cell_types == name)
         chosen += sorted(rng.permutation(of_class)[:samples].tolist())
     figure = Figure(figsize=(14, 5.4 * max(len(chosen), 1)), layout='constrained')
@@ -156,6 +155,10 @@ def draw_samples(table: TrainTable, image_folder: str | os.PathLike, samples: in
     for ax in axes.ravel():
         ax.set_axis_off()
     return figure
+
+
+def _colours(number: int) -> list[tuple[float, ...]]:
+    return [tuple(value / 255 for value in colour) for colour in class_colours(number)]
 
 
 def _read_grey(table: TrainTable, image: int, folder: Path) -> np.ndarray:

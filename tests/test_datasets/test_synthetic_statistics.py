@@ -43,6 +43,9 @@ def test_tool_prints_columns(tmp_path, capsys):
     assert lines[0] == 'cort'
     assert lines[1].split() == ['images', '1.000', '1.000']
     assert data_statistics(tmp_path / 'a').keys() == {'cort'}
+    table = tmp_path / 'a' / 'train.csv'
+    table.write_text(table.read_text().replace('cort', 'round'))
+    assert data_statistics(tmp_path / 'a').keys() == {'round'}
 
 
 def test_missing_image_is_one_line(write_table, capsys):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.structures.bbox import bbox_overlaps
 
 from mmsart.evaluation.functional.anchor_recall import best_anchor_ious, count_anchors
+from tests.coco_cells import write_coco_cells
 from tools.analysis_tools.anchor_recall import main
 
 HEADER = ('id,annotation,width,height,cell_type,plate_time,sample_date,sample_id,'
@@ -18,7 +21,7 @@ model = dict(
         type='AnchorGenerator', scales=[2], ratios=[1.0], strides=[4])),
     train_cfg=dict(rpn=dict(assigner=dict(pos_iou_thr=0.7, min_pos_iou=0.3))))
 test_dataloader = dict(dataset=dict(
-    data_root='{root}', ann_file='train.csv', pipeline=[
+    type='SartoriusDataset', data_root='{root}', ann_file='train.csv', pipeline=[
         dict(type='LoadImageFromFile'), dict(type='Resize', scale_factor={scale})]))
 """
 
@@ -65,6 +68,27 @@ def test_table(tmp_path, capsys, scale, row):
     assert not any('astro' in line for line in lines)  # its image has no cell
     assert next(line for line in lines if line and line[0] == 'cort')[1:] == row
     assert [line[0] for line in lines if line].count('all') == 2
+
+
+def test_classes_of_any_name(tmp_path, capsys):
+    run(tmp_path, 1.0)
+    table = tmp_path / 'train.csv'
+    table.write_text(table.read_text().replace('cort', 'round'))
+    capsys.readouterr()
+    assert main([str(tmp_path / 'config.py')]) == 0
+    assert next(line.split()[1] for line in capsys.readouterr().out.splitlines()
+                if line.startswith('round')) == '2'
+
+
+def test_boxes_of_a_coco_data_set(tmp_path, capsys):
+    write_coco_cells(tmp_path)
+    (tmp_path / 'config.py').write_text(CONFIG.format(root=tmp_path, scale=1.0).replace(
+        "type='SartoriusDataset'", "type='CheckedCocoDataset', data_prefix=dict(img='images'), "
+        "metainfo=dict(classes=('cell',))").replace('train.csv', 'val.json'))
+    assert main([str(tmp_path / 'config.py')]) == 0
+    count = len(json.loads((tmp_path / 'val.json').read_text())['annotations'])
+    assert next(line.split()[1] for line in capsys.readouterr().out.splitlines()
+                if line.startswith('cell')) == str(count)
 
 
 def test_bad_input(tmp_path, capsys):

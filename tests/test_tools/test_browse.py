@@ -2,6 +2,7 @@ import cv2
 import pytest
 
 from mmsart.datasets.synthetic.sample_folder import SamplePlan, write_sample_dataset
+from mmsart.datasets.train_csv import read_train_csv
 from tools.analysis_tools.browse import main
 
 
@@ -18,6 +19,15 @@ def test_four_pictures(tmp_path, data, monkeypatch, capsys):
     assert names == ['areas', 'cells_per_image', 'class_distribution', 'samples']
     for line in capsys.readouterr().out.split():
         assert cv2.imread(line).std() > 5
+
+
+def test_classes_of_any_name(tmp_path, data):
+    table = data / 'train.csv'
+    table.write_text(table.read_text().replace('shsy5y', 'round').replace('astro', 'cell').replace(
+        'cort', 'cell'))
+    assert read_train_csv(table, None).classes == ('cell', 'round')
+    assert main(['--data-root', str(data), '--out', str(tmp_path / 'out')]) == 0
+    assert len(list((tmp_path / 'out').iterdir())) == 4
 
 
 def test_missing_data_is_one_line(tmp_path, capsys):

@@ -35,21 +35,49 @@ def read_detector(path: str) -> Any:
     return config
 
 
+def read_boxes(config: Any, truth: str | None) -> Any:
+    """Read all boxes of a ``train.csv``, or those of the images that a config tests.
+
+    Args:
+        config: of a detector.
+        truth: a table to read in place of the config's data.
+
+    Returns:
+        The `TrueBoxes`.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    from mmdet.registry import DATASETS
+
+    from mmsart.apis.dataset_checks import check_datasets
+    from mmsart.datasets.sartorius import SartoriusDataset
+    from mmsart.datasets.train_csv import read_train_csv
+    from mmsart.evaluation.anchor_coverage import TrueBoxes
+
+    dataset = config.test_dataloader.dataset
+    kind: Any = DATASETS.get(dataset.type)
+    if truth is None and not (isinstance(kind, type) and issubclass(kind, SartoriusDataset)):
+        return TrueBoxes.from_datasets(check_datasets(config, 'test_dataloader'))
+    table = truth or Path(dataset.get('data_root', '')) / dataset.get('ann_file', '')
+    return TrueBoxes.from_table(read_train_csv(table, classes=None))
+
+
 @cli_main
 def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
     import_mmdet()
-    from mmsart.datasets.train_csv import read_train_csv
+    from mmsart.datasets.nested import find_datasets
     from mmsart.evaluation.anchor_coverage import format_coverage, measure_coverage
 
     config = read_detector(options.config)
-    dataset = config.test_dataloader.dataset
-    table = read_train_csv(
-        options.truth or Path(dataset.get('data_root', '')) / dataset.get('ann_file', ''))
-    if not len(table.bboxes):
-        raise UserError(f'{table.path}: no cells, expected some to cover with anchors')
-    coverage = measure_coverage(table, config.model, dataset.pipeline)
+    boxes = read_boxes(config, options.truth)
+    if not len(boxes.bboxes):
+        raise UserError(f'{options.truth or options.config}: no cells, expected some to cover with '
+                        'anchors')
+    pipeline = next(find_datasets(config.test_dataloader)).pipeline
+    coverage = measure_coverage(boxes, config.model, pipeline)
     print(format_coverage(coverage, config.model.train_cfg.rpn.assigner))
     return 0
 

@@ -35,7 +35,7 @@ def main(args: list[str] | None = None) -> int:
         raise UserError(f'--samples {options.samples} --seed {options.seed}: expected at least '
                         'one sample and a seed of 0 to 2**32 - 1')
     root = Path(options.data_root or os.environ.get('SARTORIUS_ROOT') or 'data/sartorius')
-    table = read_train_csv(root / 'train.csv')
+    table = read_train_csv(root / 'train.csv', None)
     paths = write_data_figures(table, root / 'train', options.out, options.samples, options.seed)
     for path in paths:
         print(path)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.image_file import read_grey
 from mmsart.datasets.train_csv import TrainTable, read_train_csv
 from mmsart.utils.errors import UserError, raise_all
@@ -79,9 +78,9 @@ def data_statistics(root: str | os.PathLike, limit: int = 40) -> dict[str, dict[
     Raises:
         UserError: the table or an image cannot be read.
     """
-    table = read_train_csv(Path(root) / 'train.csv')
+    table = read_train_csv(Path(root) / 'train.csv', None)
     result, errors = {}, []
-    for name in CLASSES:
+    for name in table.classes:
         images = np.flatnonzero((table.cell_types == name) & (np.diff(table.splits) > 0))
         if not len(images):
             continue
