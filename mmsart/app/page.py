@@ -51,6 +51,7 @@ class Page:
         pictures: of their frames.
         worker: works through the queue.
         counter: counts cells in the background.
+        start: tells this server from those that were at its address before.
     """
 
     def __init__(self, workspace: Workspace, segmenter: Segmenter, folders: Folders,
@@ -60,7 +61,7 @@ class Page:
         self.library, self.pictures = Library(workspace), Pictures()
         self.worker = Worker(workspace, segmenter, self._take_back)
         self.counter = Counter(self.library)
-        self._start = secrets.token_hex(8)  # tells it from what answered at this address before
+        self.start = secrets.token_hex(8)
         self._uploads = asyncio.Semaphore(limits.uploads_at_once)
         self._adding = threading.Lock()  # of folders: each sees what the one before has added
 
@@ -70,8 +71,8 @@ class Page:
         Args:
             since: the version that the page knows; only what no version counts is told then.
         """
-        version = f'{self._start}.{self.workspace.version}.{self.truths.version}'
-        known = dict(version=version, start=self._start, paused=self.workspace.paused,
+        version = f'{self.start}.{self.workspace.version}.{self.truths.version}'
+        known = dict(version=version, start=self.start, paused=self.workspace.paused,
                      seconds_left=self.worker.seconds_left())
         if since == version:
             return known

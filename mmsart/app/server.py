@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -33,6 +33,9 @@ from mmsart.utils import UserError, readable
 
 STATIC = Path(__file__).parent / 'static'
 BINARY = 'application/octet-stream'
+START = 'x-start'
+"""The header that says which server a page means, see :attr:`Page.start`."""
+
 LEFT_OUT = 'x-left-out'
 """The header that says how many images could not be written into a ZIP file."""
 
@@ -71,8 +74,14 @@ def create_app(
         await run_in_threadpool(page.counter.end)
         await run_in_threadpool(page.worker.end)
 
-    app = FastAPI(title='mmsart', lifespan=lifespan, docs_url=None, redoc_url=None,
-                  openapi_url=None)
+    def check_start(request: Request) -> None:
+        # Another workspace has other pictures under the same ids.
+        if (request.headers.get(START) or page.start) != page.start:
+            raise ConflictError('found a page from before mmsart app was started anew, expected '
+                                'one that is loaded again: please try again in a moment')
+
+    app = FastAPI(title='mmsart', dependencies=[Depends(check_start)], lifespan=lifespan,
+                  docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard, token=token, hosts=hosts, limits=limits)
     app.add_exception_handler(UserError, _answer_user_error)
     app.add_exception_handler(ConflictError, _answer_conflict)

@@ -728,9 +728,13 @@ def test_two_windows_do_not_cross(page, served):
 def test_a_program_started_anew_is_loaded_anew(page):
     drop_discs(page)
 
+    told = []
+
     def of_another_start(route):
         answer = route.fetch()
-        route.fulfill(json=answer.json() | dict(start='another'))
+        other = {} if told else dict(start='another')
+        told.append(other)
+        route.fulfill(json=answer.json() | other)
 
     page.evaluate('() => { window.earlier = true; }')
     page.route('**/api/state**', of_another_start)

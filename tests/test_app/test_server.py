@@ -29,7 +29,7 @@ from mmsart.app.items import Item
 from mmsart.app.limits import Limits
 from mmsart.app.page import Page
 from mmsart.app.results import load_kept
-from mmsart.app.server import LEFT_OUT, create_app
+from mmsart.app.server import LEFT_OUT, START, create_app
 from mmsart.app.sheets import Sheets
 from mmsart.app.wire import encode_cells
 from mmsart.app.workspace import Workspace
@@ -85,6 +85,21 @@ def test_news_of_another_start_are_told_from_these(tmp_path):
         told.append(page.state(''))
         assert 'items' not in page.state(told[-1]['version'])
     assert len({each['start'] for each in told}) == 3
+
+
+def test_what_is_meant_for_another_start_is_not_done(client, done):
+    address, cells = f'/api/items/{done}', client.cells(done)
+    delete = dict(kind='delete', ids=[int(cells['ids'][0])], revision=cells['revision'])
+    asked = (('POST', f'{address}/frames/0/edits', delete), ('POST', address, dict(action='check')),
+             ('POST', '/api/queue', dict(action='clear')), ('DELETE', address, None))
+    for method, path, body in asked:
+        answer = client.request(method, path, json=body, headers={START: 'another'})
+        assert (answer.status_code, 'started anew' in answer.json()['detail']) == (409, True), path
+    item = client.state()['items'][0]
+    assert (item['edits'], item['checked']) == (0, False)
+    for method, path, body in asked[:2]:
+        answer = client.request(method, path, json=body, headers={START: client.state()['start']})
+        assert answer.status_code == 200, path
 
 
 def test_news_show_no_half_of_a_change(tmp_path, monkeypatch):

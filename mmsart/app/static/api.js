@@ -22,12 +22,17 @@ async function ask(path, options) {
   return answer(response);
 }
 
+// What is asked of a server's pictures is not meant for another one at the same address, whose
+// pictures have the same numbers.
+let start = '';
+export const meanServer = value => { start = value; };
+
 const asJson = body => ({
-  method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  method: 'POST', headers: { 'content-type': 'application/json', 'x-start': start }, body: JSON.stringify(body) });
 
 export const getJson = async path => (await ask(path)).json();
 export const postJson = async (path, body = {}) => (await ask(path, asJson(body))).json();
-export const remove = async path => (await ask(path, { method: 'DELETE' })).json();
+export const remove = async path => (await ask(path, { method: 'DELETE', headers: { 'x-start': start } })).json();
 export const getBlock = async path => (await ask(path)).arrayBuffer();
 export const postForBlock = async (path, body = {}) => (await ask(path, asJson(body))).arrayBuffer();
 export const postForFile = async (path, body = {}) => {

@@ -1,6 +1,6 @@
 // The page: what is shown, and what happens when.
 
-import { getBlock, getJson, postForBlock, postJson } from './api.js';
+import { getBlock, getJson, meanServer, postForBlock, postJson } from './api.js';
 import { Cells } from './cells.js';
 import { Changes } from './changes.js';
 import { css, gradient } from './colours.js';
@@ -37,6 +37,7 @@ async function poll() {
       return;
     }
     page.start = state.start;
+    meanServer(state.start);
     if (page.lost) { page.lost = false; $('toast').hidden = true; view.draw('picture'); }
     page.version = state.version;
     if (state.items) take(state);
