@@ -170,7 +170,7 @@ const showTruth = guarded(async () => {
   showTruthLegend();
   if (view.panes.length !== beside) view.fit();
   const { score, met, missed, extra } = truth.header;
-  $('truth-text').textContent = `Score ${score.toFixed(3)} as in the competition: TP / (TP + FP + FN), averaged over IoUs from .50 to .95. At an IoU of one half ${met} met, ${missed} missed, ${extra} extra.`;
+  $('truth-text').textContent = `Score ${score.toFixed(3)} as in the competition: met / (met + missed + extra), averaged over IoUs from .50 to .95. At an IoU of .50 ${met} met, ${missed} missed, ${extra} extra.`;
 });
 
 // Thresholds and corrections
