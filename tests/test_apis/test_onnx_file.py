@@ -23,8 +23,8 @@ onnxruntime = pytest.importorskip('onnxruntime')
 
 def cells():
     """Another image than the one that an export traces and compares, RGB of unlike channels."""
-    grey = generate_image('cort', np.random.default_rng(3), *SIZE, num_cells=6).image
-    return torch.from_numpy(np.stack([grey, grey // 2, 255 - grey]))
+    grey = generate_image('shsy5y', np.random.default_rng(3), *SIZE, num_cells=20).image
+    return torch.from_numpy(np.stack([grey, grey // 2 + 64, grey // 4 + 96]))
 
 
 @pytest.fixture(scope='module')
