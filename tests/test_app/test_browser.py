@@ -782,7 +782,8 @@ def test_corrections_under_way_are_made_on_their_own_picture(page, served):
     held[0].continue_()
     page.wait_for_selector('#items .what:text-is("10 cells · corrected")')
     wait_for_cells(page, 9)
-    assert page.evaluate('() => dispatchEvent(new Event("beforeunload", { cancelable: true }))')
+    page.wait_for_function(  # the list may know before the last correction is answered
+        '() => dispatchEvent(new Event("beforeunload", { cancelable: true }))')
     page.keyboard.press('k')
     wait_for_cells(page, 10)
     page.keyboard.press('Control+Shift+z')
