@@ -39,7 +39,7 @@ install-ops: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --maxfail 30
 
 $(SAMPLE)/train.csv: | $(VENV)/.installed
 	$(BIN)/python tools/dataset_converters/make_sample_dataset.py $(SAMPLE) \

@@ -1,5 +1,7 @@
 """Shared by all tests: one thread a process, small annotation tables."""
 import os
+import shutil
+import tempfile
 from contextlib import contextmanager
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -21,6 +23,14 @@ settings.register_profile(  # a busy machine is no failure
 settings.register_profile(  # what fails comes of a change, not of chance
     'same', settings.get_profile('search'), derandomize=True)
 settings.load_profile('same')
+
+
+def pytest_sessionstart(session):
+    """End at once where the disk is all but full: every test with files would fail by itself."""
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < 1:
+        pytest.exit(f'{folder}: 1 GB free is needed for the tests, found {free:.1f} GB', 2)
 
 
 @contextmanager

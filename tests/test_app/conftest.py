@@ -34,7 +34,8 @@ class Client(TestClient):
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             items = self.state()['items']
-            if items and until(items):
+            assert items, 'no picture to wait for: it was not added'
+            if until(items):
                 return items
             time.sleep(0.01)
         raise AssertionError(f'still {items}')

@@ -27,7 +27,8 @@ if tool == 'train.py':
     (folder / 'last_checkpoint').write_text(str(folder / 'last.pth'))
 elif tool == 'tune_postprocess.py':
     pathlib.Path(after['--out']).write_text('{{}}')
-raise SystemExit(130 if os.environ.get('STOP', 'nowhere') in after.get('--work-dir', '') else 0)
+stopped = pathlib.Path(after.get('--work-dir', '')).name == os.environ['STOP']
+raise SystemExit(130 if stopped else 0)
 """
 
 
