@@ -3,6 +3,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
@@ -17,6 +18,18 @@ from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError, atomic_write, missing
 
 STRIP_BYTES = 1 << 18  # of pixels, before compression: little to decode for a part of a large image
+
+
+class NumberedMasks(NamedTuple):
+    """The cells of a label image.
+
+    Attributes:
+        numbers: whole numbers (N,) of the image's dtype, at least 1 and rising.
+        masks: N masks, none of them empty.
+    """
+
+    numbers: np.ndarray
+    masks: PatchMasks
 
 
 def paint_labels(masks: PatchMasks, dtype: type[np.integer] = np.int32) -> np.ndarray:
@@ -67,16 +80,15 @@ def write_label_image(path: str | os.PathLike, result: ImageResult) -> None:
                   **options(axes, result))
 
 
-def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], PatchMasks]:
+def read_label_image(path: str | os.PathLike) -> dict[tuple[int, int], NumberedMasks]:
     """Read the cells of a label image, whoever wrote it.
 
     Args:
         path: a TIFF of whole numbers, one page or a stack, or a grey PNG of 8 or 16 bits.
 
     Returns:
-        The masks of each frame by its time and depth, both from 0, in that order; pages of which
-        the file does not say what they are count as times. Mask i has the pixels of value i + 1,
-        and is empty where a number is left out.
+        The cells of each frame by its time and depth, both from 0, in that order; pages of which
+        the file does not say what they are count as times.
 
     Raises:
         MissingFileError: there is no such file.
@@ -126,22 +138,30 @@ def _read_png(path: Path) -> tuple[str, np.ndarray]:
     return 'YXS'[:labels.ndim], labels
 
 
-def find_masks(labels: np.ndarray) -> PatchMasks:
+def find_masks(labels: np.ndarray) -> NumberedMasks:
     """Cut the cells out of a label image.
 
     Args:
         labels: (height, width) whole numbers; those below 1 are background.
 
     Returns:
-        As many masks as the highest number; mask i has the pixels of value i + 1.
+        A mask for each number that occurs.
     """
     height, width = labels.shape
-    boxes, patches = [], []
-    for index, place in enumerate(ndimage.find_objects(labels), start=1):
-        rows, columns = place or (slice(0, 0), slice(0, 0))
-        boxes.append((columns.start, rows.start, columns.stop, rows.stop))
-        patches.append(labels[rows, columns] == index)
-    return PatchMasks.from_patches(patches, np.array(boxes), height, width)
+    if labels.max() > labels.size:  # `find_objects` takes memory by the highest number
+        values, ranks = np.unique(labels, return_inverse=True)
+        background = np.count_nonzero(values < 1)
+        masks = find_masks(ranks.reshape(height, width) + 1 - background).masks
+        return NumberedMasks(values[background:], masks)
+    numbers, boxes, patches = [], [], []
+    for number, place in enumerate(ndimage.find_objects(labels), start=1):
+        if place is not None:
+            rows, columns = place
+            numbers.append(number)
+            boxes.append((columns.start, rows.start, columns.stop, rows.stop))
+            patches.append(labels[place] == number)
+    return NumberedMasks(np.array(numbers, labels.dtype),
+                         PatchMasks.from_patches(patches, np.array(boxes), height, width))
 
 
 def _imagej_options(axes: str, result: ImageResult) -> dict:

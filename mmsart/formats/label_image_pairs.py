@@ -112,11 +112,8 @@ def _read_masks(picture: Path, labels: Path) -> PatchMasks:
     if pixels.shape != size:
         raise UserError(f'{labels}: found {pixels.shape[0]} x {pixels.shape[1]} pixels (height x '
                         f'width), expected {size[0]} x {size[1]} as in {picture.name}')
-    # There may be few cells of very large numbers, and a mask for each that is left out.
-    numbers, ranks = np.unique(pixels, return_inverse=True)
-    background = np.count_nonzero(numbers <= 0)
-    masks = find_masks(ranks.reshape(size) + 1 - background)
-    _check_one_cell_each(labels, numbers[background:].tolist(), masks, background > 0)
+    numbers, masks = find_masks(pixels)
+    _check_one_cell_each(labels, numbers.tolist(), masks, bool((pixels <= 0).any()))
     return masks
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmsart.formats.cell_table import CELLPROFILER_NAMES
-from mmsart.formats.label_image import read_label_image
+from mmsart.formats.label_image import NumberedMasks, read_label_image
 from mmsart.formats.names import OWN_FOLDER, SUMMARY_FILE
 from mmsart.formats.saving import SAVERS
 from mmsart.formats.summary import DONE
@@ -90,7 +90,7 @@ class ResultImage:
         """
         path = self.file('labels')
         planes = read_label_image(path)
-        first = planes[0, 0]
+        first = planes[0, 0].masks
         if (first.height, first.width) != self.size or len(planes) != self.row['frames']:
             raise UserError(
                 f'{path}: found {len(planes)} frames of {first.width} x {first.height} '
@@ -98,27 +98,29 @@ class ResultImage:
                 f'{SUMMARY_FILE}')
         last_t, last_z = list(planes)[-1]
         frames = []
-        for (t, z), masks in planes.items():
+        for (t, z), numbered in planes.items():
             suffix = frame_suffix(t, z, (last_t + 1, last_z + 1))
             preview = self.folder / OWN_FOLDER / f'{self.row["stem"]}{suffix}.jpg'
             chosen = self.cells[(self.cells['t'] == t) & (self.cells['z'] == z)]
             frames.append(ResultFrame(
-                t, z, self._detections(masks, chosen), preview if preview.is_file() else None))
+                t, z, self._detections(numbered, chosen), preview if preview.is_file() else None))
         return frames
 
-    def _detections(self, masks: PatchMasks, cells: pd.DataFrame) -> Detections:
+    def _detections(self, numbered: NumberedMasks, cells: pd.DataFrame) -> Detections:
         table = self.file('table')
-        if len(cells) < len(masks) or not np.array_equal(
+        numbers, masks = numbered
+        highest = numbers.max(initial=0)
+        if len(cells) < highest or not np.array_equal(
                 cells['label'], np.arange(1, len(cells) + 1)):
-            raise UserError(f'{table}: found {len(cells)} cells, expected {len(masks)} in '
+            raise UserError(f'{table}: found {len(cells)} cells, expected {highest} in '
                             f'the order of their labels, as {self.file("labels").name} has them')
         unknown = set(cells['class']) - set(self.classes)
         if unknown:
             raise UserError(f'{table}: found the class {unknown.pop()!r}, expected one of '
                             f'{", ".join(self.classes)}')
-        if len(cells) > len(masks):  # the last cells share all their pixels with better ones
+        if len(cells) > len(masks):  # some share all their pixels with better ones
             boxes = np.zeros((len(cells), 4), np.int32)
-            boxes[:len(masks)] = masks.boxes
+            boxes[numbers - 1] = masks.boxes
             masks = PatchMasks(masks.data, boxes, masks.height, masks.width)
         labels = cells['class'].map({name: i for i, name in enumerate(self.classes)})
         return Detections(cells['score'].to_numpy(), labels.to_numpy(int), masks, masks.boxes,

@@ -1,10 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 from skimage.io import imread
 
-from mmsart.formats.label_image import paint_labels, read_label_image, write_label_image
+from mmsart.formats.label_image import find_masks, paint_labels, read_label_image, write_label_image
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import FrameResult, ImageResult
 from mmsart.structures.mask.cropped_masks import CroppedMasks
@@ -90,14 +92,39 @@ def test_masks_come_back(tmp_path, num_t, num_z):
     write_label_image(tmp_path / 'x.tif', result)
     frames = read_label_image(tmp_path / 'x.tif')
     assert list(frames) == [(frame.t, frame.z) for frame in result.frames]
-    for masks, frame in zip(frames.values(), result.frames, strict=True):
+    for (numbers, masks), frame in zip(frames.values(), result.frames, strict=True):
+        assert numbers.tolist() == list(range(1, len(frame.detections) + 1))
         np.testing.assert_array_equal(masks.to_ndarray(), bitmaps_of(frame))
 
 
-def test_left_out_numbers_are_empty_masks(tmp_path):
-    tifffile.imwrite(tmp_path / 'x.tif', np.array([[0, 3, 3], [1, 0, 0]], np.uint8))
-    [masks] = read_label_image(tmp_path / 'x.tif').values()
-    assert masks.areas.tolist() == [1, 0, 2]
+@pytest.mark.parametrize(('dtype', 'highest'), [
+    ('uint8', 3), ('int32', 3), ('uint32', 4_000_000_000), ('uint64', 2**64 - 1),
+    ('int64', 2**63 - 1)])
+def test_there_is_a_mask_for_each_number_that_occurs(tmp_path, dtype, highest):
+    labels = np.array([[0, highest, highest], [1, 0, 0]], dtype)
+    if labels.dtype.kind == 'i':
+        labels[1, 2] = -5  # background, too
+    tifffile.imwrite(tmp_path / 'x.tif', labels)
+    [(numbers, masks)] = read_label_image(tmp_path / 'x.tif').values()
+    assert numbers.tolist() == [1, highest]
+    np.testing.assert_array_equal(masks.to_ndarray(), [labels == 1, labels == highest])
+
+
+@pytest.mark.parametrize('labels', [np.full((2, 3), 7), np.zeros((2, 3), int)])
+def test_without_background_or_without_cells(labels):
+    numbers, masks = find_masks(labels)
+    assert numbers.tolist() == sorted({7} & set(labels.ravel().tolist()))
+    assert masks.areas.tolist() == [labels.size] * len(numbers)
+
+
+def test_memory_does_not_follow_the_numbers():
+    labels = np.zeros((64, 64), np.uint32)
+    labels[3, 5], labels[9, 9] = 40_000_000, 2
+    tracemalloc.start()
+    find_masks(labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 def test_what_is_no_label_image(tmp_path):
@@ -129,7 +156,7 @@ def test_a_page_that_was_taken_out_of_a_stack(tmp_path):
     labels = np.eye(8, dtype=np.uint16)
     tifffile.imwrite(tmp_path / 'x.tif', labels, description='ImageJ=1.53t\nimages=4\nslices=4\n',
                      metadata=None)
-    masks, = read_label_image(tmp_path / 'x.tif').values()
+    (_, masks), = read_label_image(tmp_path / 'x.tif').values()
     assert masks.areas.tolist() == [8]
 
 
@@ -137,7 +164,7 @@ def test_a_png_of_any_size(tmp_path, monkeypatch):
     """As of a mosaic, which Pillow takes for an attack."""
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 8)
     Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / 'x.png')
-    masks, = read_label_image(tmp_path / 'x.png').values()
+    (_, masks), = read_label_image(tmp_path / 'x.png').values()
     assert masks.areas.tolist() == [8]
     (tmp_path / 'x.png').write_bytes((tmp_path / 'x.png').read_bytes()[:50])
     with pytest.raises(UserError, match=r'x.png: cannot be read, expected a whole PNG file'):

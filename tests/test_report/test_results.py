@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 
 from mmsart.report.results import read_results
 from mmsart.utils import MissingFileError, UserError
@@ -85,4 +86,25 @@ def test_tables_of_others_are_named(tmp_path, name, old, new, problem):
     assert old in text
     (tmp_path / name).write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=problem):
+        read_results(tmp_path).images[0].frames()
+
+
+def test_a_number_without_pixels_is_an_empty_mask(tmp_path):
+    """As of a cell that shares all its pixels with better ones."""
+    write_folder(tmp_path, make_results(1))
+    path = tmp_path / 'stem 0_masks.tif'
+    labels = tifffile.imread(path)
+    tifffile.imwrite(path, np.where(labels == 2, 0, labels))
+    [frame] = read_results(tmp_path).images[0].frames()
+    expected = [labels == number for number in range(1, len(frame.detections) + 1)]
+    expected[1] = np.zeros_like(labels)
+    np.testing.assert_array_equal(frame.detections.masks.to_ndarray(), expected)
+
+
+def test_a_label_of_no_row_is_named(tmp_path):
+    write_folder(tmp_path, make_results(1))
+    path = tmp_path / 'stem 0_masks.tif'
+    labels = tifffile.imread(path).astype(np.uint32)
+    tifffile.imwrite(path, np.where(labels == 2, 4_000_000_000, labels))
+    with pytest.raises(UserError, match='found 7 cells, expected 4000000000 in the order'):
         read_results(tmp_path).images[0].frames()
