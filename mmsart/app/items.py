@@ -112,6 +112,8 @@ class Item:
         digest: of an uploaded file's bytes.
         results: folder of its detections and corrections inside its own; each run has another one.
         read_before: how the file was read for results that stand until a new run is through.
+        next_settings: thresholds that were set while it was in the queue, for what is found there;
+            None where there are none, and those of before stay.
     """
 
     id: str
@@ -134,6 +136,20 @@ class Item:
     digest: str = ''
     results: str = ''
     read_before: dict[str, Any] = field(default_factory=dict)
+    next_settings: dict[str, Any] | None = None
+
+    def wait_again(self, read: dict[str, Any]) -> None:
+        """Wait for a run, from its beginning where one is under way.
+
+        What was found and corrected before stands again if nothing comes of it.
+
+        Args:
+            read: options of reading.
+        """
+        if not self.in_queue:
+            self.read_before = self.read
+        self.read, self.state, self.error, self.progress = read, WAITING, '', 0.0
+        self.runs += 1
 
     def give_back(self) -> bool:
         """Return to the results from before a run that came to nothing, if there are any."""
@@ -149,9 +165,19 @@ class Item:
         return as_read_options(self.read)
 
     @property
+    def in_queue(self) -> bool:
+        """Whether it waits, or is looked at."""
+        return self.state in (WAITING, RUNNING)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether a hand has done something to its cells that a new run would lose."""
+        return bool(self.edits or self.checked)
+
+    @property
     def holds_work(self) -> bool:
-        """Whether a hand has done something to it that running it again would not bring back."""
-        return bool(self.edits or self.settings or self.checked)
+        """Whether a hand has done something to it."""
+        return bool(self.corrected or self.settings)
 
     def to_plain(self) -> dict[str, Any]:
         """Describe the item as plain data; what is in it belongs to the item."""

@@ -1,7 +1,7 @@
 """The cells of items as they stand: kept detections, thresholds and corrections together."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any
@@ -79,18 +79,8 @@ class Library:
             UserError: a setting cannot be changed, or is out of range.
         """
         facts = results_of(item)
-        changed, source = item.settings if settings is None else settings, f'{item.name}: settings'
-        for name in changed:
-            if name not in CHANGEABLE:
-                raise UserError(f'{source}: found {name!r}, expected one of '
-                                f'{", ".join(CHANGEABLE)}')
-        complete = complete_config({**facts.postprocess, **changed}, facts.classes, source)
-        for cls, thr in complete['score_thr'].items():
-            lowest = facts.postprocess['score_thr'][cls] * facts.keep
-            if thr < lowest * (1 - 1e-6):
-                raise UserError(f'{source}: score_thr.{cls}: found {thr:g}, expected at least '
-                                f'{lowest:g}: detections below were not kept')
-        return complete
+        return complete_settings(item.settings if settings is None else settings,
+                                 facts.classes, facts.postprocess, facts.keep, item.name)
 
     def change_settings(self, item: Item, settings: dict[str, Any]) -> None:
         """Let other thresholds choose an item's cells from now on.
@@ -102,15 +92,19 @@ class Library:
         Raises:
             UserError: a setting is wrong.
         """
+        self.take_settings(item, settings)
+        for frame in self._sheets.kept(item):  # these are at hand
+            self.count(item, frame)
+        self.ask_for_counts(item)
+
+    def take_settings(self, item: Item, settings: dict[str, Any]) -> None:
+        """Write thresholds down as :meth:`change_settings` does, and leave its cells uncounted."""
         complete = self.settings(item, settings)
         with self.workspace.update(item):
             facts = results_of(item)
             item.settings = {name: complete[name] for name in settings
                              if complete[name] != facts.postprocess[name]}
             facts.frame_counts = [None] * facts.frames
-        for frame in self._sheets.kept(item):  # these are at hand
-            self.count(item, frame)
-        self.ask_for_counts(item)
 
     def count(self, item: Item, frame: int) -> None:
         """Count the cells of a frame, where they have not been since thresholds changed.
@@ -195,6 +189,33 @@ class Library:
         """
         with self.workspace.changed:
             return self.settings(item), results_of(item).frame_counts
+
+
+def complete_settings(changed: Mapping[str, Any], classes: Sequence[str],
+                      postprocess: Mapping[str, Any], keep: float, name: str) -> dict[str, Any]:
+    """Complete changes of a model's settings of post-processing.
+
+    Args:
+        changed: by name.
+        classes: names in label order.
+        postprocess: complete settings of the model.
+        keep: share of its score thresholds down to which detections are kept.
+        name: what messages call the image.
+
+    Raises:
+        UserError: a setting cannot be changed, or is out of range.
+    """
+    source = f'{name}: settings'
+    for each in changed:
+        if each not in CHANGEABLE:
+            raise UserError(f'{source}: found {each!r}, expected one of {", ".join(CHANGEABLE)}')
+    complete = complete_config({**postprocess, **changed}, classes, source)
+    for cls, thr in complete['score_thr'].items():
+        lowest = postprocess['score_thr'][cls] * keep
+        if thr < lowest * (1 - 1e-6):
+            raise UserError(f'{source}: score_thr.{cls}: found {thr:g}, expected at least '
+                            f'{lowest:g}: detections below were not kept')
+    return complete
 
 
 def _apply(sheet: Sheet, corrections: Corrections, settings: dict[str, Any]) -> Detections:

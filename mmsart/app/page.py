@@ -19,9 +19,10 @@ from mmsart import __version__
 from mmsart.app.admission import count_megapixels
 from mmsart.app.comparison import Truths
 from mmsart.app.counter import Counter
+from mmsart.app.errors import ConflictError
 from mmsart.app.folders import Folders
-from mmsart.app.items import DONE, RUNNING, STOPPED, WAITING, Item
-from mmsart.app.library import CHANGEABLE, Library
+from mmsart.app.items import DONE, STOPPED, Item, results_of
+from mmsart.app.library import CHANGEABLE, Library, complete_settings
 from mmsart.app.limits import Limits
 from mmsart.app.pictures import TILE, Pictures
 from mmsart.app.wire import encode_cells
@@ -59,7 +60,7 @@ class Page:
         self.workspace, self.folders, self.truths = workspace, folders, truths
         self.limits = limits
         self.library, self.pictures = Library(workspace), Pictures()
-        self.worker = Worker(workspace, segmenter, self._take_back)
+        self.worker = Worker(workspace, segmenter, self._take_back, self._take_over)
         self.counter = Counter(self.library)
         self.start = secrets.token_hex(8)
         self._uploads = asyncio.Semaphore(limits.uploads_at_once)
@@ -258,33 +259,63 @@ class Page:
     def _look_again(self, item: Item, megapixels: float) -> None:
         """Put an item into the queue anew whose file has changed, unless work would be lost."""
         with self.workspace.changed:  # nobody begins to correct it meanwhile
-            if item.holds_work:
+            if item.corrected:
                 raise UserError(f'{item.name}: the file has changed since its cells were found, '
-                                'and these are corrected, checked or have thresholds of their '
-                                'own; run it again to find those of the new file')
+                                'and these are corrected or checked; run it again to find those '
+                                'of the new file')
             item.megapixels = megapixels
             self.run_again(item)
 
-    def run_again(self, item: Item, read: dict[str, Any] | None = None) -> None:
-        """Put an item into the queue anew.
+    def run_again(self, item: Item) -> None:
+        """Put an item into the queue anew, see :meth:`Item.wait_again`."""
+        with self.workspace.update(item):
+            item.wait_again(item.read)
+        self._forget(item)  # only now: what is asked for meanwhile would bring the old ones back
 
-        What was found and corrected stands again if nothing comes of it.
+    def read_anew(self, ids: Any, changes: Mapping[str, Any], lost: Any) -> int:
+        """Put items into the queue anew with other options of reading, all of them or none.
+
+        An item that is in the queue begins anew, if its options change.
 
         Args:
-            item: that is not in the queue.
-            read: options of reading in place of its own.
+            ids: of :meth:`items`; those of items that are gone are passed over.
+            changes: options of reading by name, see :func:`~mmsart.app.requests.read_changes`;
+                the others stay as they are.
+            lost: revisions, by id, of the items whose corrections and check marks the user has
+                given up.
+
+        Returns:
+            How many wait for a new run.
 
         Raises:
-            UserError: it is in the queue.
+            ConflictError: one is corrected or checked, and that was not given up.
+            UserError: a request is malformed, or one is too large as it is to be read.
+            NotFoundError: all are gone.
         """
-        with self.workspace.update(item):
-            if item.state in (WAITING, RUNNING):
-                raise UserError(f'{item.name}: found it in the queue, expected an image that is '
-                                'not')
-            item.read_before, item.read = item.read, item.read if read is None else read
-            item.state, item.error, item.progress = WAITING, '', 0.0
-            item.runs += 1
-        self._forget(item)  # only now: what is asked for meanwhile would bring the old ones back
+        if not isinstance(lost, dict):
+            raise UserError(f'lost: found {lost!r}, expected revisions by id')
+        sizes = {item.id: count_megapixels(Path(item.path), item.name, self.limits,
+                                           changes['series'])
+                 for item in self.items(ids, gone=True)} if 'series' in changes else {}
+        with self.workspace.changed:  # nobody begins to correct one meanwhile
+            chosen = []
+            for item in self.items(ids, gone=True):
+                read = {name: value for name, value in {**item.read, **changes}.items()
+                        if value is not None}
+                if item.in_queue and read == item.read:
+                    continue
+                if item.corrected and not item.in_queue and lost.get(item.id) != item.revision:
+                    raise ConflictError(
+                        f'{item.name}: found corrections or a check mark that were not asked '
+                        'about, expected none: they are counted now, please look again')
+                chosen.append((item, read))
+            with self.workspace.update_together([item for item, _ in chosen]):
+                for item, read in chosen:
+                    item.wait_again(read)
+                    item.megapixels = sizes.get(item.id, item.megapixels)
+        for item, _ in chosen:
+            self._forget(item)  # as above
+        return len(chosen)
 
     def run_stopped_again(self) -> None:
         """Put all items into the queue anew that were taken out of it."""
@@ -296,7 +327,7 @@ class Page:
     def stop(self, item: Item) -> None:
         """Take an item out of the queue, if it is there."""
         with self.workspace.changed:
-            if item.state in (WAITING, RUNNING):  # the worker may have finished it meanwhile
+            if item.in_queue:  # the worker may have finished it meanwhile
                 with self.workspace.update(item):
                     item.state, item.progress = STOPPED, 0.0
                     given_back = item.give_back()
@@ -306,7 +337,27 @@ class Page:
     def _take_back(self, item: Item) -> None:
         """Go on with an item whose earlier results stand again, since a new run came to nothing."""
         self.pictures.forget(item)  # they are as that run has read them
+        if item.next_settings is not None:
+            with self.workspace.update(item):
+                self._take_settings(item, item.next_settings)
         self.library.ask_for_counts(item)
+
+    def _take_over(self, item: Item) -> None:
+        """Let the thresholds that were set before a run choose among what it has found."""
+        wanted = item.settings if item.next_settings is None else item.next_settings
+        item.settings = {}
+        self._take_settings(item, wanted)
+        self.library.ask_for_counts(item)
+
+    def _take_settings(self, item: Item, wanted: dict[str, Any]) -> None:
+        """Let thresholds choose that may have been set upon cells of another model."""
+        item.next_settings = None
+        try:
+            if wanted != item.settings:
+                self.library.take_settings(item, wanted)
+        except UserError as error:
+            results_of(item).warnings += (
+                f'thresholds that were set before are not in force: {error}',)
 
     def cells(self, item: Item, frame: int, settings: Any = None) -> bytes:
         """Write the cells of a frame, and what can be undone, as the page reads them.
@@ -355,7 +406,7 @@ class Page:
         """Change the thresholds of items.
 
         Args:
-            items: with results.
+            items: with results, or in the queue: those take them when they are done.
             settings: by name.
 
         Returns:
@@ -367,12 +418,25 @@ class Page:
         refused = []
         for item in items:
             try:
+                with self.workspace.changed:
+                    if item.in_queue:
+                        self._keep_for_later(item, settings)
+                        continue
                 self.library.change_settings(item, settings)
             except UserError as error:
                 refused.append(str(error))
         if refused and len(refused) == len(items):
             raise UserError(refused[0])
         return refused
+
+
+    def _keep_for_later(self, item: Item, settings: dict[str, Any]) -> None:
+        """Keep thresholds for what will be found in an item of the queue."""
+        segmenter = self.worker.segmenter
+        complete_settings(settings, segmenter.source.classes, segmenter.source.postprocess,
+                          segmenter.keep or 1.0, item.name)
+        with self.workspace.update(item):
+            item.next_settings = settings
 
 
 def _as_key(read: Mapping[str, Any]) -> str:

@@ -91,6 +91,24 @@ def read_options(given: Any) -> dict[str, Any]:
     return options
 
 
+def read_changes(given: Any) -> dict[str, Any]:
+    """Check changes of options of reading.
+
+    Args:
+        given: as for :func:`read_options`; None or an empty text takes an option back.
+
+    Returns:
+        All of them, with None for those that are taken back.
+
+    Raises:
+        UserError: an option is unknown, or wrong for any file.
+    """
+    options = read_options(given)
+    if unknown := sorted(set(given) - set(READ_OPTIONS)):
+        raise UserError(f'read: found {unknown[0]!r}, expected one of {", ".join(READ_OPTIONS)}')
+    return {name: options.get(name) for name in given}
+
+
 def _finite(text: str) -> float:
     """Read a number; what JSON cannot hold could be kept, but never answered."""
     value = float(text)

@@ -20,11 +20,10 @@ from mmsart.app.errors import ConflictError, NotFoundError, describe_full_disk
 from mmsart.app.exports import measure, write_zip
 from mmsart.app.folders import Folders
 from mmsart.app.guard import Guard
-from mmsart.app.items import RUNNING, WAITING
 from mmsart.app.limits import Limits
 from mmsart.app.page import Page
 from mmsart.app.pictures import BLANK
-from mmsart.app.requests import parse_json, read_json, read_options
+from mmsart.app.requests import parse_json, read_changes, read_json, read_options
 from mmsart.app.training_data import write_training_data
 from mmsart.app.worker import Segmenter
 from mmsart.app.workspace import Workspace
@@ -174,12 +173,20 @@ def _add_queue(app: FastAPI, page: Page) -> None:
             await run_in_threadpool(page.run_stopped_again)
         elif action == 'clear':
             for item in workspace.items():
-                if item.state not in (WAITING, RUNNING):
+                if not item.in_queue:
                     await run_in_threadpool(page.remove, item)
         else:
             raise UserError(f'action: found {action!r}, expected pause, resume, cancel, '
                             'again or clear')
         return dict(version=workspace.version)
+
+    @app.post('/api/reread')
+    async def reread(request: Request) -> dict[str, Any]:
+        asked = await read_json(request, page.limits)
+        again = await run_in_threadpool(
+            page.read_anew, asked.get('items'), read_changes(asked.get('read', {})),
+            asked.get('lost', {}))
+        return dict(version=workspace.version, again=again)
 
     @app.post('/api/items/{item_id}')
     async def change_item(item_id: str, request: Request) -> dict[str, Any]:
@@ -187,14 +194,11 @@ def _add_queue(app: FastAPI, page: Page) -> None:
         action = asked.get('action')
         if action == 'cancel':
             page.stop(item)
-        elif action == 'again':
-            read = read_options(asked['read']) if 'read' in asked else None
-            await run_in_threadpool(page.run_again, item, read)
         elif action in ('check', 'uncheck'):
             with workspace.update(item):
                 item.checked = action == 'check'
         else:
-            raise UserError(f'action: found {action!r}, expected cancel, again, check or uncheck')
+            raise UserError(f'action: found {action!r}, expected cancel, check or uncheck')
         return page.describe(item)
 
     @app.delete('/api/items/{item_id}')

@@ -55,12 +55,14 @@ class Worker(threading.Thread):
         workspace: with the queue.
         segmenter: finds the cells; told to keep detections.
         given_back: called with an item whose earlier results stand again, since a new run failed.
+        found: called with an item that is done now, while the workspace is locked.
     """
 
     def __init__(self, workspace: Workspace, segmenter: Segmenter,
-                 given_back: Callable[[Item], None]) -> None:
+                 given_back: Callable[[Item], None], found: Callable[[Item], None]) -> None:
         super().__init__(name='mmsart queue', daemon=True)
-        self.workspace, self.segmenter, self._given_back = workspace, segmenter, given_back
+        self.workspace, self.segmenter = workspace, segmenter
+        self._given_back, self._found = given_back, found
         self._ending = False
         self._seconds_per_megapixel: float | None = None
 
@@ -139,8 +141,9 @@ class Worker(threading.Thread):
             with self.workspace.update(item):
                 if item.state == RUNNING:  # else it was stopped, and perhaps asked for anew
                     item.facts, item.results, item.progress, item.state = facts, results, 1.0, DONE
-                    item.edits, item.checked, item.settings = 0, False, {}
+                    item.edits, item.checked = 0, False
                     item.revision += 1
+                    self._found(item)
         self.workspace.tidy(item)
 
     def _rest(self, item: Item) -> None:

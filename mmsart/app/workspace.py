@@ -7,8 +7,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,27 @@ class Workspace:
             if item is not None and save and item.id in self._items:
                 item.changed = time.time()
                 self.save(item)
+
+    @contextmanager
+    def update_together(self, items: Sequence[Item]) -> Iterator[None]:
+        """Change items as :meth:`update` does, all of them or, if one cannot be written, none.
+
+        Args:
+            items: that are changed.
+        """
+        with self.changed:
+            before = [vars(item).copy() for item in items]
+            try:
+                yield
+                for item in items:
+                    with self.update(item):
+                        pass
+            except BaseException:
+                for item, values in zip(items, before, strict=True):
+                    vars(item).update(values)
+                    with suppress(OSError):  # a full disk may hold this back, too
+                        self.save(item)
+                raise
 
     def next_waiting(self) -> Item | None:
         """Return the first item that waits, or None."""

@@ -40,6 +40,9 @@ class Client(TestClient):
             time.sleep(0.01)
         raise AssertionError(f'still {items}')
 
+    def reread(self, *ids, lost=None, **read):
+        return self.post('/api/reread', json=dict(items=ids, lost=lost or {}, read=read))
+
     def cells(self, item_id, frame=0, **asked):
         return decode(self.post(f'/api/items/{item_id}/frames/{frame}/cells', json=asked))
 

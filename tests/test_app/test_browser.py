@@ -585,6 +585,75 @@ def test_options_of_reading_are_remembered_and_understood(page):
     assert items[0]['read'] == dict(pixel_size=0.65)
 
 
+def test_a_wrong_pixel_size_is_put_right_for_all(page, served):
+    reads = '''() => fetch('/api/state').then(answer => answer.json())
+        .then(({ items }) => items.map(item => item.read))'''
+    page.click('#open-reading')
+    page.fill('#read-pixel', '6.5')
+    page.fill('#read-axes', 'YX')
+    page.press('#read-pixel', 'Enter')
+    for number, name in enumerate(('a.png', 'b.png', 'c.png')):
+        drop(page, name, draw_discs()[0])
+        page.wait_for_function('count => [...document.querySelectorAll(".what")].filter('
+                               'each => each.textContent === "12 cells").length > count',
+                               arg=number)
+    wait_for_cells(page, 12)
+    page.click('#items li:nth-child(2) [aria-label^="Find"]')
+    assert page.input_value('#read-pixel') == '6.5'  # as it was read
+    page.fill('#read-axes', '')
+    page.press('#read-axes', 'Enter')
+    page.wait_for_selector('#reading-dialog', state='hidden')
+    page.wait_for_function('() => fetch("/api/state").then(answer => answer.json())'
+                           '.then(({ items }) => items[1].runs === 1)')
+    page.wait_for_function('() => [...document.querySelectorAll(".what")].every('
+                           'each => each.textContent === "12 cells")')
+    page.focus('#view')
+    page.keyboard.press('.')
+    page.keyboard.press('Delete')
+    page.wait_for_selector('#items .what:text-is("11 cells · corrected")')
+    page.click('#reread-all')
+    page.wait_for_selector('#reading-what:text-is("2 pictures will be looked at anew.")')
+    assert (page.input_value('#read-pixel'), page.input_value('#read-axes')) == ('6.5', '')
+    assert page.get_attribute('#read-axes', 'placeholder') == 'differs; empty leaves it'
+    assert page.locator('#reading-scope').is_hidden()  # nothing waits
+    page.fill('#read-pixel', '0.65')
+    page.check('#reading-later')
+    page.click('#reading-ok:text-is("Find anew")')
+    page.wait_for_selector('#open-reading:text("Reading: YX, 0.65 µm …")')
+    wrong = dict(pixel_size=6.5, axes='YX')
+    assert page.evaluate(reads) == [
+        wrong, dict(pixel_size=0.65), dict(pixel_size=0.65, axes='YX')]
+
+    served[1].gate.clear()
+    drop(page, 'd.png', draw_discs()[0])
+    page.wait_for_selector('#items li:nth-child(4) .what:has-text("looking")')
+    page.click('#reread-all')
+    page.check('#reading-worked')
+    page.wait_for_selector('#reading-ok:text-is("Find anew and lose them")')
+    page.check('#reading-waiting')
+    page.wait_for_selector('#reading-what:text-is('
+                           '"1 still in the queue will be read with what is changed here.")')
+    page.fill('#read-pixel', '')
+    page.click('#reading-ok:text-is("Find anew")')
+    page.wait_for_selector('#reading-dialog', state='hidden')
+    assert page.evaluate(reads)[2:] == [dict(pixel_size=0.65, axes='YX'), dict(axes='YX')]
+
+
+def test_what_is_lost_is_counted_once_more_where_another_window_works(page, served):
+    other = two_windows(page, served[0])
+    page.click('#items [aria-label^="Find"]')
+    page.wait_for_selector('#reading-ok:text-is("Find anew")')
+    other.focus('#view')
+    other.keyboard.press('.')
+    other.keyboard.press('Delete')
+    wait_for_cells(other, 11)
+    page.click('#reading-ok')
+    page.wait_for_selector('#reading-error:has-text("corrections or a check mark")')
+    page.wait_for_selector('#reading-what:has-text("1 correction will be lost")')
+    page.allowed_errors = 1  # the browser writes down what was refused
+    other.close()
+
+
 def test_thresholds_for_all_spare_what_is_checked(page, served):
     for number, name in enumerate(('a.png', 'b.png', 'c.png')):
         drop(page, name, draw_discs()[0])
@@ -610,10 +679,12 @@ def test_thresholds_for_all_spare_what_is_checked(page, served):
     drop(page, 'd.png', draw_discs(seed=1)[0])
     page.wait_for_selector('#items li:nth-child(4) .what:has-text("looking")')
     page.click('#settings-all')
-    page.wait_for_selector('#confirm-text:has-text("1 still in the queue gets the model\'s")')
+    page.wait_for_selector('#confirm-text:has-text("1 still in the queue takes these")')
     page.check('#confirm-option')
     page.click('#confirm-yes')
     page.wait_for_selector('#items li:nth-child(2) .what:text-is("0 cells · ✓ checked")')
+    served[1].gate.set()
+    page.wait_for_selector('#items li:nth-child(4) .what:text-is("0 cells")')
 
 
 def test_running_again_asks_and_can_be_cancelled(page, served):
@@ -625,9 +696,9 @@ def test_running_again_asks_and_can_be_cancelled(page, served):
     page.keyboard.press('c')
     page.wait_for_selector('#items .what:text-is("11 cells · corrected · ✓ checked")')
     served[1].gate.clear()
-    page.click('#items [aria-label^="Run"]')
-    page.wait_for_selector('#confirm-text:has-text("corrections and the check mark of before")')
-    page.click('#confirm-yes')
+    page.click('#items [aria-label^="Find"]')
+    page.wait_for_selector('#reading-what:has-text("1 correction and the check mark will be lost")')
+    page.click('#reading-ok:text-is("Find anew and lose them")')
     page.wait_for_selector('#items .what:has-text("looking")')
     page.click('#items [aria-label^="Cancel"]')
     page.wait_for_selector('#items .what:text-is("11 cells · corrected · ✓ checked")')
@@ -818,7 +889,8 @@ def test_a_picture_that_is_run_again_is_read_again(page):
             or ('thumbnail' in request.url and thumbnails.add(request.url)))
     drop_discs(page)
     assert (len(tiles), len(thumbnails)) == (1, 1)
-    page.click('#items [aria-label^="Run"]')
+    page.click('#items [aria-label^="Find"]')
+    page.click('#reading-ok')
     page.wait_for_function("""async () => (await fetch('/api/state').then(answer => answer.json()))
         .items.every(item => item.runs === 1 && item.state === 'done')""")
     page.wait_for_timeout(1500)  # news come every second

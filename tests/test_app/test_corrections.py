@@ -334,7 +334,7 @@ def test_no_window_corrects_what_another_one_has_corrected(client, done):
 
 def test_no_window_corrects_cells_of_before_a_new_run(client, done):
     seen = client.cells(done)
-    client.post(f'/api/items/{done}', json=dict(action='again')).raise_for_status()
+    client.reread(done).raise_for_status()
     client.wait()
     found = client.cells(done)
     answer = client.post(f'/api/items/{done}/frames/0/edits', json=dict(

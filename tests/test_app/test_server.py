@@ -45,7 +45,7 @@ from mmsart.structures.image_result import OKABE_ITO
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.utils import UserError
 from tests.test_app.conftest import PATIENCE, Client, decode, png
-from tests.test_app.fakes import CLASSES, DiscSegmenter, draw_discs
+from tests.test_app.fakes import CLASSES, POSTPROCESS, DiscSegmenter, draw_discs
 
 
 def test_files_go_through_the_queue(client):
@@ -166,10 +166,10 @@ def test_pause_cancel_and_run_again(client, segmenter):
     assert [item['state'] for item in items] == ['stopped', 'waiting', 'waiting']
     client.post('/api/queue', json=dict(action='resume'))
     assert [item['state'] for item in client.wait()] == ['stopped', 'done', 'done']
-    client.post(f'/api/items/{first}', json=dict(action='again'))
+    client.reread(first)
     assert [item['state'] for item in client.wait()] == ['done'] * 3
     segmenter.gate.clear()
-    client.post(f'/api/items/{first}', json=dict(action='again'))
+    client.reread(first)
     client.post('/api/queue', json=dict(action='cancel'))
     assert client.wait()[0]['state'] == 'done'  # with what was found before
 
@@ -185,21 +185,22 @@ def test_what_was_found_stands_until_a_new_run_is_through(client, segmenter, pic
     client.post(url, json=dict(action='check'))
     before, cells = client.wait(lambda items: items[0]['checked'])[0], client.cells(item['id'])
     segmenter.gate.clear()
-    client.post(url, json=dict(action='again', read=dict(pixel_size=2.0))).raise_for_status()
+    lost = {item['id']: before['revision']}
+    client.reread(item['id'], lost=lost, pixel_size=2.0).raise_for_status()
     client.wait(lambda items: items[0]['state'] == 'running')
     if end == 'cancel':
         client.post(url, json=dict(action='cancel')).raise_for_status()
     if end == 'failure':
         segmenter.stream = lambda requests, watch=None: iter([(None, UserError('no disc'))])
         client.post('/api/queue', json=dict(action='cancel'))
-        client.post(url, json=dict(action='again', read=dict(pixel_size=2.0))).raise_for_status()
+        client.reread(item['id'], lost=lost, pixel_size=2.0).raise_for_status()
     segmenter.gate.set()
     after = client.wait()[0]
     assert after['state'] == 'done'
     work, again = ('edits', 'checked', 'settings', 'read'), client.cells(item['id'])
     if end == 'success':
-        assert [after[name] for name in work] == [0, False, {}, dict(pixel_size=2.0)]
-        assert again['edits'] == []
+        assert [after[name] for name in work] == [0, False, thresholds, dict(pixel_size=2.0)]
+        assert (again['edits'], again['count']) == ([], cells['count'] + 1)
     else:
         assert [after[name] for name in work] == [before[name] for name in work]
         assert after['error'] == ('no disc' if end == 'failure' else '')
@@ -222,8 +223,7 @@ def test_a_picture_looks_as_before_when_a_new_run_comes_to_nothing(client, segme
 
     assert grey() == 200
     segmenter.gate.clear()
-    client.post(url, json=dict(action='again', read=dict(channel=1, normalize='none'))
-                ).raise_for_status()
+    client.reread(before['id'], channel=1).raise_for_status()
     during = client.wait(lambda items: items[0]['state'] == 'running')[0]
     assert grey() == 20
     if end == 'cancel':
@@ -258,14 +258,14 @@ def test_all_that_were_cancelled_run_again_but_once(client, segmenter, monkeypat
     run_again, others = Page.run_again, []
 
     def be_overtaken(page, item):
-        others.append(threading.Thread(target=lambda: run_again(page, item), daemon=True))
-        others[-1].start()
-        others[-1].join(0.2)  # it waits, or is first
+        if not others:
+            others.append(threading.Thread(target=page.run_stopped_again, daemon=True))
+            others[-1].start()
+            others[-1].join(0.2)  # it waits, or is first
         run_again(page, item)
 
     with monkeypatch.context() as patch:
         patch.setattr(Page, 'run_again', be_overtaken)
-        patch.setattr(threading, 'excepthook', lambda _: None)  # who comes second is refused
         answer = client.post('/api/queue', json=dict(action='again'))
         for other in others:
             other.join(PATIENCE)
@@ -274,9 +274,150 @@ def test_all_that_were_cancelled_run_again_but_once(client, segmenter, monkeypat
     assert [(item['state'], item['runs']) for item in client.wait()] == [('done', 1)] * 2
 
 
+def test_all_are_read_in_another_way(client, segmenter, pictures):
+    client.post('/api/folders', json=dict(path=str(pictures), read=dict(channel=0, pixel_size=2)))
+    client.wait()
+    segmenter.gate.clear()
+    client.add('waits.png', png(draw_discs()[0]), read='{"channel": 0, "pixel_size": 2}')
+    client.add('right.png', png(draw_discs()[0]), read='{"channel": 0, "pixel_size": 0.5}')
+    ids = [item['id'] for item in client.wait(lambda items: items[3]['state'] == 'running')]
+    assert client.reread(*ids, 'gone', pixel_size=0.5).json()['again'] == 4
+    items = client.state()['items']
+    assert [item['read'] for item in items] == [dict(channel=0, pixel_size=0.5)] * 5
+    assert [item['runs'] for item in items] == [1, 1, 1, 1, 0]  # the last one waits as it should
+    client.post('/api/queue', json=dict(action='cancel'))
+    items = client.wait()
+    assert [(item['state'], item['read']['pixel_size']) for item in items] == [
+        *[('done', 2)] * 3, *[('stopped', 0.5)] * 2]  # what stands was read as before
+    segmenter.gate.set()
+    client.reread(*ids, pixel_size=None, channel='').raise_for_status()
+    assert [(item['state'], item['read']) for item in client.wait()] == [('done', {})] * 5
+
+
+def test_what_is_looked_at_is_begun_anew(client, segmenter):
+    segmenter.gate.clear()
+    client.add('discs.png', png(draw_discs()[0]), read='{"pixel_size": 2}')
+    item = client.wait(lambda items: items[0]['state'] == 'running')[0]['id']
+    client.reread(item, pixel_size=0.5).raise_for_status()
+    segmenter.gate.set()
+    item, = client.wait()
+    assert (item['state'], item['read'], item['results']) == (
+        'done', dict(pixel_size=0.5), 'run_1')
+
+
+@pytest.mark.parametrize('work', ['correct', 'check'])
+def test_reading_anew_loses_only_what_was_asked_about(client, pictures, work):
+    client.post('/api/folders', json=dict(path=str(pictures)))
+    ids = [item['id'] for item in client.wait()]
+    dict(correct=correct, check=check)[work](client, ids[1])
+    before = client.state()['items']
+    seen = before[1]['revision']
+    for lost in ({}, {ids[1]: seen - 1}, {ids[0]: seen}):
+        answer = client.reread(*ids, lost=lost, pixel_size=0.5)
+        assert (answer.status_code, 'dish 1.png' in answer.json()['detail']) == (409, True)
+        assert client.state()['items'] == before  # none of them
+    client.reread(ids[0], ids[2], pixel_size=0.5).raise_for_status()
+    assert [item['read'] for item in client.wait()] == [
+        dict(pixel_size=0.5), {}, dict(pixel_size=0.5)]
+    client.reread(*ids, lost={ids[1]: seen}, pixel_size=2).raise_for_status()
+    after = client.wait()
+    assert [item['read'] for item in after] == [dict(pixel_size=2)] * 3
+    assert (after[1]['edits'], after[1]['checked']) == (0, False)
+
+
+def test_all_or_none_are_read_anew(client, pictures, tmp_path, monkeypatch):
+    client.post('/api/folders', json=dict(path=str(pictures)))
+    before = client.wait()
+    save, saved = Workspace.save, []
+
+    def fail_at_the_second(workspace, item):
+        saved.append(item.id)
+        if len(saved) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(workspace, item)
+
+    monkeypatch.setattr(Workspace, 'save', fail_at_the_second)
+    answer = client.reread(*[item['id'] for item in before], pixel_size=0.5)
+    assert answer.status_code == 507
+    work = ('state', 'read', 'runs', 'results')
+    for items in (client.state()['items'],
+                  [vars(item) for item in Workspace(tmp_path / 'workspace').items()]):
+        assert [[item[name] for name in work] for item in items] == [
+            [item[name] for name in work] for item in before]
+
+
+@pytest.mark.parametrize(('asked', 'problem'), [
+    (dict(read=dict(pixel=1)), 'pixel'), (dict(read=dict(pixel=None)), 'pixel'),
+    (dict(read=dict(pixel_size=-1)), 'found -1'), (dict(read=[]), 'read'),
+    (dict(lost=[]), 'lost'), (dict(items='some'), 'items')])
+def test_reading_anew_in_no_way_is_refused(client, done, asked, problem):
+    answer = client.post('/api/reread', json=dict(items=[done]) | asked)
+    assert (answer.status_code, problem in answer.json()['detail']) == (400, True), answer.json()
+    assert client.state()['items'][0]['runs'] == 0
+
+
+def test_another_image_of_a_file_is_no_way_around_the_limits(tmp_path):
+    tifffile.imwrite(tmp_path / 'two.tif', np.zeros((64, 64), np.uint8))
+    tifffile.imwrite(tmp_path / 'two.tif', np.zeros((128, 128), np.uint8), append=True)
+    app = create_app(Workspace(tmp_path / 'w'), DiscSegmenter(), folders=[tmp_path],
+                     limits=Limits(pixels=64 * 64))
+    with Client(app) as client:
+        client.post('/api/folders', json=dict(path=str(tmp_path), read=dict(series=0)))
+        item, = client.wait()
+        answer = client.reread(item['id'], series=1)
+        assert (answer.status_code, 'megapixels' in answer.json()['detail']) == (400, True)
+        assert client.state()['items'] == [item]
+
+
+def test_thresholds_reach_what_is_in_the_queue(client, segmenter, done):
+    strict = dict(score_thr=dict(round=0.7, long=0.7))
+    segmenter.gate.clear()
+    for name in ('second.png', 'third.png'):
+        client.add(name, png(draw_discs()[0]))
+    ids = [item['id'] for item in client.wait(lambda items: items[1]['state'] == 'running')]
+    for settings, status in ((strict, 200), (dict(score_thr=dict(round=0.1, long=0.1)), 400)):
+        answer = client.post('/api/settings', json=dict(settings=settings, items=ids))
+        assert answer.status_code == status
+    client.post(f'/api/items/{ids[2]}', json=dict(action='cancel'))
+    segmenter.gate.set()
+    client.wait()
+    client.post('/api/queue', json=dict(action='again'))
+    counted = client.wait(lambda items: all(
+        item['state'] == 'done' and item['facts']['counted'] for item in items))
+    assert [item['settings'] for item in counted] == [strict] * 3
+    count = client.cells(done)['count']
+    assert 0 < count < 12
+    assert [sum(item['facts']['counts']) for item in counted] == [count] * 3
+
+
+def test_thresholds_reach_a_new_run_or_what_stands_without_it(client, segmenter, done):
+    segmenter.gate.clear()
+    client.reread(done).raise_for_status()
+    client.wait(lambda items: items[0]['state'] == 'running')
+    strict = dict(score_thr=dict(round=0.7, long=0.7))
+    client.post('/api/settings', json=dict(settings=strict, items=[done])).raise_for_status()
+    assert client.state()['items'][0]['settings'] == {}
+    client.post('/api/queue', json=dict(action='cancel'))
+    item, = client.wait(lambda items: items[0]['facts']['counted'])
+    assert (item['state'], item['settings'], item['next_settings']) == ('done', strict, None)
+    assert sum(item['facts']['counts']) == client.cells(done)['count'] < 12
+
+
+def test_thresholds_that_do_not_fit_another_model_are_named(client, segmenter, done):
+    client.post('/api/settings', json=dict(
+        settings=dict(score_thr=dict(round=0.3, long=0.3)), items=[done])).raise_for_status()
+    segmenter.source.postprocess = complete_config(
+        POSTPROCESS | dict(score_thr=dict(round=0.8, long=0.8)), CLASSES)
+    client.reread(done).raise_for_status()
+    item, = client.wait()
+    assert item['settings'] == {}
+    note, = item['facts']['warnings']
+    assert note.startswith('thresholds that were set before are not in force: discs.png')
+
+
 def test_a_run_leaves_one_set_of_results(client, tmp_path, done):
     for _ in range(2):
-        client.post(f'/api/items/{done}', json=dict(action='again'))
+        client.reread(done)
         client.wait()
     end = time.monotonic() + PATIENCE
     while len(found := list((tmp_path / f'workspace/items/{done}').glob('run_*'))) != 1:
@@ -295,9 +436,9 @@ def test_run_again_right_after_a_cancel(client, segmenter, watched):
         for request in requests:
             if not asked:
                 item = client.state()['items'][0]['id']
-                for action in ('cancel', 'again'):
-                    asked.append(client.post(f'/api/items/{item}', json=dict(
-                        action=action, read=dict(pixel_size=2.0))).status_code)
+                cancel = dict(action='cancel')
+                asked.append(client.post(f'/api/items/{item}', json=cancel).status_code)
+                asked.append(client.reread(item, pixel_size=2.0).status_code)
                 yield from stream([request], watch if watched else None)
             else:
                 asked.append(request.read.pixel_size)
@@ -346,7 +487,7 @@ def test_a_file_that_cannot_be_read_fails_alone(client):
     assert '--axes' in stack['error']
     thumbnail = client.get(f'/api/items/{stack["id"]}/thumbnail')
     assert (thumbnail.status_code, thumbnail.headers['cache-control']) == (200, 'no-store')
-    client.post(f'/api/items/{stack["id"]}', json=dict(action='again', read=dict(axes='TYX')))
+    client.reread(stack['id'], axes='TYX')
     stack = client.wait()[0]
     assert stack['state'] == 'done'
     assert stack['facts']['frames'] == 5
@@ -406,7 +547,8 @@ def test_a_file_that_has_changed_is_looked_at_again(client, pictures):
     assert answer['refused'][0].startswith(f'dish 1.png: {problem}, and these are corrected')
     items = client.wait()
     assert [sum(item['facts']['counts']) for item in items] == [30, 11, 12]
-    client.post(f'/api/items/{items[1]["id"]}', json=dict(action='again'))
+    lost = {items[1]['id']: items[1]['revision']}
+    client.reread(items[1]['id'], lost=lost).raise_for_status()
     assert [sum(item['facts']['counts']) for item in client.wait()] == [30, 30, 12]
     assert client.post('/api/folders', json=asked).json()['known'] == 3
 
@@ -769,7 +911,7 @@ def test_a_picture_that_goes_while_others_are_written_is_left_out_alone(
             for item in (ids[0], ids[2]):
                 segmenter.gate.clear()
                 answer = (client.delete(f'/api/items/{item}') if action == 'remove' else
-                          client.post(f'/api/items/{item}', json=dict(action='again')))
+                          client.reread(item))
                 answer.raise_for_status()
         return summarize_image(result, stem)
 
@@ -896,7 +1038,7 @@ def test_results_beside_the_record_stay_until_a_new_run(tmp_path):
     (folder / 'item.json').write_text(json.dumps(record | dict(results='')))
     with Client(make_app()) as client:
         assert client.cells(item)['count'] == 12
-        client.post(f'/api/items/{item}', json=dict(action='again')).raise_for_status()
+        client.reread(item).raise_for_status()
         client.wait()
     assert sorted(path.name for path in folder.iterdir()) == ['item.json', 'run_1', 'source.png']
 
@@ -1012,7 +1154,7 @@ def choose(client, item):
 
 def run_again_later(client, item):
     client.post('/api/queue', json=dict(action='pause'))
-    client.post(f'/api/items/{item}', json=dict(action='again')).raise_for_status()
+    client.reread(item).raise_for_status()
 
 
 @pytest.mark.parametrize('work', [correct, check, choose, run_again_later])

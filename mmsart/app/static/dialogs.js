@@ -1,16 +1,7 @@
-// Dialogs: export, folders, options of reading, keys.
+// Dialogs: export, folders, keys.
 
 import { getJson, postForFile, postJson } from './api.js';
-import { $, element, guarded, number, remember, remembered, toast } from './dom.js';
-
-// Enter in a dialog is its first button, the primary one; it closes the dialog once it has succeeded.
-function onSubmit(dialog, action) {
-  dialog.querySelector('form').addEventListener('submit', event => {
-    event.preventDefault();
-    action();
-  });
-  dialog.querySelector('.close').addEventListener('click', () => dialog.close());
-}
+import { $, element, guarded, number, onSubmit, toast } from './dom.js';
 
 // `settled()` waits until what is shown stands on the server, too.
 export function setUpExport({ current, items, settled }) {
@@ -116,65 +107,6 @@ export function setUpFolders({ reading, changed }) {
       $('folder-add').disabled = false;
     }
   });
-}
-
-const READING = 'mmsart-reading'; // in the browser's memory
-const FIELDS = {
-  channel: { id: 'read-channel' }, axes: { id: 'read-axes' }, series: { id: 'read-series', expected: 'a whole number from 0' },
-  pixel_size: { id: 'read-pixel', expected: 'micrometres' } };
-const LIMITS = ['read-low', 'read-high'];
-
-// Options of reading, for all that is added or for one picture that could not be read without.
-export function setUpReading({ changed }) {
-  const dialog = $('reading-dialog');
-  let options = remembered(READING) ?? {}, item = null;
-  function show(values, text) {
-    for (const [name, { id }] of Object.entries(FIELDS)) $(id).value = values[name] ?? '';
-    const limits = Array.isArray(values.normalize) ? values.normalize : ['', ''];
-    LIMITS.forEach((id, k) => { $(id).value = limits[k]; });
-    $('reading-text').textContent = text;
-    $('reading-error').textContent = '';
-    dialog.showModal();
-  }
-  // What is not understood is named: a number with a comma has the value '' for a page.
-  function collect() {
-    const made = {}, label = id => dialog.querySelector(`[for="${id}"]`).textContent;
-    for (const [name, { id, expected }] of Object.entries(FIELDS)) {
-      const input = $(id), value = input.value.trim();
-      if (!input.validity.valid) throw new Error(`${label(id)}: found ${value || 'no number'}, expected ${expected}`);
-      if (value) made[name] = expected ? Number(value) : value;
-    }
-    for (const id of LIMITS) if (!$(id).validity.valid) throw new Error(`${label(id)}: found no number, expected a grey value`);
-    const limits = LIMITS.map(id => $(id).value).filter(value => value !== '');
-    if (limits.length === 1) throw new Error('Black at, White at: found one of them, expected both or none');
-    if (limits.length) made.normalize = limits.map(Number);
-    return made;
-  }
-  function showOptions() {
-    const { channel, axes, series, pixel_size: um, normalize } = options;
-    const parts = [channel && `channel ${channel}`, axes, series !== undefined && `series ${series}`, um && `${um} µm`, normalize && `grey ${normalize.join(' to ')}`].filter(Boolean);
-    $('open-reading').textContent = parts.length ? `Reading: ${parts.join(', ')} …` : 'Reading…';
-    $('open-reading').title = parts.length ? `How files are read that are added from now on: ${parts.join(', ')}` : 'Channel, axes, pixel size';
-  }
-  showOptions();
-  $('open-reading').addEventListener('click', () => { item = null; show(options, 'For pictures that are added from now on, until they are changed here. Leave empty what the files say themselves.'); });
-  onSubmit(dialog, async () => {
-    try {
-      const made = collect();
-      if (item) await postJson(`/api/items/${item.id}`, { action: 'again', read: made });
-      else options = made;
-      dialog.close();
-    } catch (error) {
-      $('reading-error').textContent = error.message;
-      return;
-    }
-    remember(READING, options);
-    showOptions();
-    changed();
-  });
-  return {
-    reading: () => options,
-    reread: failed => { item = failed; show(failed.read, failed.error); } };
 }
 
 const KEYS = [

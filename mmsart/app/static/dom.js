@@ -35,6 +35,15 @@ export const guarded = action => async (...given) => {
   }
 };
 
+// Enter in a dialog is its first button, the primary one; it closes the dialog once it has succeeded.
+export function onSubmit(dialog, action) {
+  dialog.querySelector('form').addEventListener('submit', event => {
+    event.preventDefault();
+    action();
+  });
+  dialog.querySelector('.close').addEventListener('click', () => dialog.close());
+}
+
 // Ask before something is done; with an option, `$('confirm-option').checked` says whether it is wanted.
 export function confirmed(text, yes = 'Remove', option = '') {
   const dialog = $('confirm-dialog');
@@ -67,6 +76,7 @@ export function remember(name, value) {
 }
 
 export const number = value => value.toLocaleString('en');
+export const counted = (count, what) => `${number(count)} ${what}${count === 1 ? '' : 's'}`;
 
 // Call one after another, in the order of the calls; the action must not fail.
 export function inTurn(action) {

@@ -6,11 +6,12 @@ import { Changes } from './changes.js';
 import { css, gradient } from './colours.js';
 import { setUpContrast } from './contrast.js';
 import { Decide } from './decide.js';
-import { setUpExport, setUpFolders, setUpHelp, setUpReading, showFormats } from './dialogs.js';
+import { setUpExport, setUpFolders, setUpHelp, showFormats } from './dialogs.js';
 import { $, confirmed, duration, element, guarded, latest, number, toast } from './dom.js';
 import { drawHistogram } from './histogram.js';
 import { Pyramid } from './pyramid.js';
 import { Queue, toDo } from './queue.js';
+import { setUpReading } from './reading.js';
 import { Sending } from './sending.js';
 import { setUpTheme } from './theme.js';
 import { Tools } from './tools.js';
@@ -240,7 +241,7 @@ function showEmpty(item) {
       element('p', {}, 'Their outlines appear one picture after another. Move the sliders, correct what is wrong, export. Nothing leaves this computer.'));
   } else if (item?.state === 'failed') {
     box.append(element('h2', {}, 'This picture could not be read'), element('p', {}, item.error),
-      element('button', { type: 'button', onclick: () => reading.reread(item) }, 'Read it another way…'));
+      element('button', { type: 'button', onclick: () => reading.reread(item.id) }, 'Read it another way…'));
   } else if (item && item.state !== 'done') {
     const text = { waiting: 'Waiting for its turn', running: `Looking for cells … ${Math.round(100 * item.progress)} %`, stopped: 'Cancelled' }[item.state];
     box.append(element('h2', {}, text), element('p', {}, item.name));
@@ -328,6 +329,7 @@ function summarize(cells, item) {
     rows.push(['covered', `${(100 * covered).toFixed(1)} %`]);
     rows.push(['mean score', (cells.scores.reduce((sum, score) => sum + score, 0) / cells.count).toFixed(2)]);
   }
+  if (um) rows.push(['pixel size', `${Number(um.toPrecision(4))} µm`]);
   if (um) rows.push(['per mm²', number(Math.round(1e6 * cells.count / (cells.width * cells.height * um * um)))]);
   if (item.facts.seconds) rows.push(['took', duration(item.facts.seconds)]);
   return rows;
@@ -397,7 +399,7 @@ function showHover(row, trueRow, x, y) {
 
 // Wiring
 
-const reading = setUpReading({ changed: poll });
+const reading = setUpReading({ items: () => page.items, settled: () => changes.all(), changed: poll });
 const sending = new Sending({ reading: reading.reading, changed: poll, shown: () => queue.showProgress() });
 const queue = new Queue({ open, reread: reading.reread, changed: poll, sending });
 const tools = new Tools(view, { edit, onSelect: () => showSelected(), onHover: showHover, say, label: () => Math.max(0, $('class').selectedIndex) });
@@ -430,14 +432,14 @@ $('truth').addEventListener('change', async () => {
 $('settings-all').addEventListener('click', guarded(async () => {
   const settings = structuredClone(decide.settings), others = page.items.filter(item => item.state === 'done' && item.id !== page.id);
   const open = others.filter(item => !item.checked), checked = others.length - open.length;
-  const queued = page.items.filter(toDo).length, later = queued ? ` ${number(queued)} still in the queue ${queued === 1 ? 'gets' : 'get'} the model's thresholds: apply these again when ${queued === 1 ? 'it is' : 'they are'} done.` : '';
-  if (!others.length) { toast(`There is no other picture that is done.${later}`); return; }
+  const queued = page.items.filter(toDo), later = queued.length ? ` ${number(queued.length)} still in the queue ${queued.length === 1 ? 'takes' : 'take'} these thresholds when done.` : '';
+  if (!others.length && !later) { toast('There is no other picture.'); return; }
   const one = open.length === 1, unchecked = checked ? (one ? ' that is not checked' : ' that are not checked') : '';
   const question = open.length
     ? `Use these thresholds for ${number(open.length)} other picture${one ? '' : 's'}${unchecked}? ${one ? 'Its own' : 'Their own'} are replaced.`
-    : 'All other pictures are checked.';
+    : others.length ? 'All other pictures that are done are checked.' : 'No other picture is done.';
   if (!await confirmed(question + later, 'Apply', checked && `also for ${number(checked)} that ${checked === 1 ? 'is' : 'are'} checked`)) return;
-  const chosen = $('confirm-option').checked ? others : open;
+  const chosen = [...($('confirm-option').checked ? others : open), ...queued];
   if (chosen.length) changes.keep('all', settings, chosen.map(item => item.id));
 }));
 $('settings-reset').addEventListener('click', guarded(async () => {

@@ -6,8 +6,8 @@ import { $, confirmed, duration, element, guarded, number } from './dom.js';
 export const toDo = item => ['waiting', 'running'].includes(item.state);
 
 export class Queue {
-  // `open(id)` shows a picture, `reread(item)` asks how to read it, `changed()` asks for news, and
-  // `sending` says what is on its way.
+  // `open(id)` shows a picture, `reread(id)` asks how to read it and finds its cells anew, `changed()`
+  // asks for news, and `sending` says what is on its way.
   constructor({ open, reread, changed, sending }) {
     Object.assign(this, { open, reread, changed, sending });
     this.items = [];
@@ -37,6 +37,7 @@ export class Queue {
     const stopped = this.items.filter(item => item.state === 'stopped').length;
     $('progress').hidden = !left.length && !sending;
     $('clear').hidden = left.length === this.items.length;
+    $('reread-all').hidden = this.items.length < 2;
     $('run-stopped').hidden = !stopped;
     $('run-stopped').textContent = stopped === 1 ? 'Run the cancelled one' : `Run ${stopped} cancelled`;
     const parts = [];
@@ -88,7 +89,7 @@ export class Queue {
     const bar = element('progress', { max: '1', 'aria-hidden': 'true' });
     const button = element('button', { type: 'button', class: 'item', onclick: () => this.open(first.id) }, thumb, element('span', {}, name, what, bar));
     const stop = element('button', { type: 'button', title: 'Cancel or remove', onclick: guarded(() => this.#drop(first.id)) }, '✕');
-    const again = element('button', { type: 'button', title: 'Run again', onclick: guarded(() => this.#again(first.id)) }, '↻');
+    const again = element('button', { type: 'button', title: 'Find the cells anew, read in another way if you like', onclick: () => this.reread(first.id) }, '↻');
     const root = element('li', {}, button, element('span', { class: 'side' }, stop, again));
     return {
       root, show: (item, current) => {
@@ -104,7 +105,7 @@ export class Queue {
         bar.hidden = item.state !== 'running';
         bar.value = item.progress;
         stop.setAttribute('aria-label', `${toDo(item) ? 'Cancel' : 'Remove'} ${item.name}`);
-        again.setAttribute('aria-label', `Run ${item.name} again`);
+        again.setAttribute('aria-label', `Find the cells of ${item.name} anew`);
         again.hidden = toDo(item);
       } };
   }
@@ -118,20 +119,6 @@ export class Queue {
     }
     this.changed();
   }
-
-  async #again(id) {
-    const item = this.items.find(each => each.id === id), lost = worked(item);
-    if (lost && !await confirmed(`Find the cells of ${item.name} anew? When they are found, ${lost} of before are lost.`, 'Find anew')) return;
-    if (item.state === 'failed') { this.reread(item); return; }
-    await postJson(`/api/items/${id}`, { action: 'again' });
-    this.changed();
-  }
-}
-
-// What a hand has done to a picture, in words.
-function worked({ edits, settings, checked }) {
-  const parts = [edits && 'corrections', Object.keys(settings).length && 'thresholds', checked && 'the check mark'].filter(Boolean);
-  return [parts.slice(0, -1).join(', '), parts.at(-1)].filter(Boolean).join(' and ');
 }
 
 function describe(item) {
