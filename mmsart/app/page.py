@@ -337,9 +337,10 @@ class Page:
     def _take_back(self, item: Item) -> None:
         """Go on with an item whose earlier results stand again, since a new run came to nothing."""
         self.pictures.forget(item)  # they are as that run has read them
-        if item.next_settings is not None:
-            with self.workspace.update(item):
-                self._take_settings(item, item.next_settings)
+        with self.workspace.changed:
+            if item.state == DONE and item.next_settings is not None:  # else it waits once more
+                with self.workspace.update(item):
+                    self._take_settings(item, item.next_settings)
         self.library.ask_for_counts(item)
 
     def _take_over(self, item: Item) -> None:

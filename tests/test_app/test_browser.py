@@ -629,7 +629,7 @@ def test_a_wrong_pixel_size_is_put_right_for_all(page, served):
     page.wait_for_selector('#items li:nth-child(4) .what:has-text("looking")')
     page.click('#reread-all')
     page.check('#reading-worked')
-    page.wait_for_selector('#reading-ok:text-is("Find anew and lose them")')
+    page.wait_for_selector('#reading-ok:text-is("Find anew anyway")')
     page.check('#reading-waiting')
     page.wait_for_selector('#reading-what:text-is('
                            '"1 still in the queue will be read with what is changed here.")')
@@ -698,7 +698,7 @@ def test_running_again_asks_and_can_be_cancelled(page, served):
     served[1].gate.clear()
     page.click('#items [aria-label^="Find"]')
     page.wait_for_selector('#reading-what:has-text("1 correction and the check mark will be lost")')
-    page.click('#reading-ok:text-is("Find anew and lose them")')
+    page.click('#reading-ok:text-is("Find anew anyway")')
     page.wait_for_selector('#items .what:has-text("looking")')
     page.click('#items [aria-label^="Cancel"]')
     page.wait_for_selector('#items .what:text-is("11 cells · corrected · ✓ checked")')
@@ -739,6 +739,20 @@ def test_frames_have_the_numbers_of_tables(page):
     page.focus('#view')
     page.keyboard.press('PageDown')
     page.wait_for_selector('#frame-text:text-is("2 of 3 (t 1)")')
+
+
+def test_a_stack_that_is_read_as_channels_has_one_frame(page):
+    drop_stack(page, 5)
+    page.focus('#view')
+    page.keyboard.press('PageDown')
+    page.wait_for_selector('#frame-text:text-is("2 of 5 (t 1)")')
+    page.click('#items [aria-label^="Find"]')
+    page.fill('#read-axes', 'CYX')
+    page.fill('#read-channel', '0')
+    page.press('#read-channel', 'Enter')
+    page.wait_for_selector('#stack', state='hidden')
+    page.wait_for_selector('#items .what:text-is("4 cells")')
+    wait_for_cells(page, 4)
 
 
 def test_a_stroke_that_ends_while_cells_are_loaded_erases_nothing(page):

@@ -117,6 +117,7 @@ function follow() {
 async function showFrame(frame, keepPlace) {
   const item = done();
   if (!item) return;
+  frame = Math.min(frame, item.facts.frames - 1); // read in another way, it may have fewer
   page.frame = frame;
   const ask = ++page.ask;
   view.classColours = item.facts.colours;

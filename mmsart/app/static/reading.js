@@ -103,7 +103,7 @@ export function setUpReading({ items, settled, changed }) {
     $('reading-what').textContent = parts.filter(Boolean).join(' ');
     $('reading-what').className = lost.length ? 'error' : '';
     $('reading-ok').className = lost.length ? 'danger' : 'primary';
-    $('reading-ok').textContent = lost.length ? 'Find anew and lose them' : ids ? 'Find anew' : 'OK';
+    $('reading-ok').textContent = lost.length ? 'Find anew anyway' : ids ? 'Find anew' : 'OK';
     $('reading-ok').disabled = Boolean(ids) && !again.length;
   }
 
