@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mmsart.apis.methods import describe_model
 from mmsart.apis.models import find_source
 from mmsart.apis.predictor import MAX_DETECTIONS, Crop, Found, Predictor
 from mmsart.evaluation.familiarity import Traits, describe_unlike, image_traits
 from mmsart.formats.cell_table import cell_table
 from mmsart.formats.label_image import paint_labels
+from mmsart.formats.methods import now
 from mmsart.formats.overlay import draw_overlay
 from mmsart.formats.saving import DEFAULT_FORMATS, SaveOptions, save_result
 from mmsart.imaging import Normalization, image_id, name_id
@@ -173,6 +175,11 @@ class CellSegmenter:
         keep: share of the score thresholds down to which detections are kept in
             :attr:`Segmentation.kept`, for other thresholds to choose from; None keeps none.
 
+    Attributes:
+        source: the model before it was built.
+        method: plain data on the model and how it looks at images, see
+            :func:`mmsart.apis.methods.describe_model`.
+
     Raises:
         MissingFileError: there is no such model.
         UserError: an option is wrong, or the files of the model do not fit together.
@@ -201,6 +208,8 @@ class CellSegmenter:
         self.keep = keep
         self._predictor = Predictor(
             self.source, self.device, batch_size, 1.0 if keep is None else keep)
+        # At once: the file of the weights may be another one later.
+        self.method = describe_model(self.source, self._predictor.model, self.device, batch_size)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -408,7 +417,8 @@ class _OpenImage:
             pixel_size_source=stack.pixel_size.source if stack.pixel_size else '',
             display_range=stack.display_range,
             seconds=time.perf_counter() - self.started, warnings=[*stack.warnings, *self._notes()],
-            num_channels=stack.num_channels, normalization=stack.normalization,
+            num_channels=stack.num_channels, axes=stack.file_axes, channel=stack.channel,
+            scaling=stack.normalization.source, date=now(), normalization=stack.normalization,
             caps=tuple(sorted(self._caps)),
             stack=file,
             kept=tuple(self._kept[number] for number in sorted(self._kept)))

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ class ModelSource:
         postprocess_source: in words, where they come from.
         tiles: for large images.
         facts: what the zoo says of the model; empty for others.
+        config: file of the model's config, or where else that stands.
+        cfg_options: ``KEY=VALUE`` strings that changed it.
     """
 
     name: str
@@ -85,11 +88,18 @@ class ModelSource:
     postprocess_source: str
     tiles: Tiles
     facts: dict[str, Any]
+    config: str = ''
+    cfg_options: tuple[str, ...] = ()
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the file of the weights."""
+        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
 
     def fingerprint(self) -> str:
         """Return a hash of all that decides what the model finds."""
         what = dict(
-            weights=hashlib.sha256(self.weights.read_bytes()).hexdigest(), model=self.model,
+            weights=self.weights_sha256, model=self.model,
             pipeline=self.pipeline, classes=self.classes, postprocess=self.postprocess,
             tiles=vars(self.tiles))
         text = json.dumps(what, sort_keys=True, default=str)
@@ -186,8 +196,9 @@ def _from_zoo(zoo: ZooModel, postprocess: str | None) -> ModelSource:
     cfg = read_literal_config(zoo.config.read_text(), str(zoo.config))
     classes = tuple(zoo.settings['classes'])
     settings, source = choose_postprocess(cfg, str(zoo.weights), classes, postprocess)
-    return _make_source(zoo.name, zoo.weights, cfg, cfg.test_pipeline, classes,
+    made = _make_source(zoo.name, zoo.weights, cfg, cfg.test_pipeline, classes,
                         zoo.settings.get('palette'), settings, source, zoo.settings)
+    return replace(made, config=str(zoo.config))
 
 
 def _from_checkpoint(
@@ -213,8 +224,9 @@ def _from_checkpoint(
     known = meta.get('dataset_meta') or {}
     classes = tuple(known.get('classes') or data_classes(cfg, 'test_dataloader'))
     settings, source = choose_postprocess(cfg, checkpoint, classes, postprocess)
-    return _make_source(Path(checkpoint).stem, Path(checkpoint), cfg, data.pipeline, classes,
+    made = _make_source(Path(checkpoint).stem, Path(checkpoint), cfg, data.pipeline, classes,
                         known.get('palette'), settings, source, {})
+    return replace(made, config=config or 'carried by the weights', cfg_options=tuple(cfg_options))
 
 
 def _make_source(

@@ -23,7 +23,8 @@ from mmsart.apis.batch_records import (
 )
 from mmsart.apis.inference import CellSegmenter, Request, Segmentation
 from mmsart.apis.processes import processes, together
-from mmsart.formats.names import OWN_FOLDER, SUMMARY_FILE
+from mmsart.formats.methods import describe_method, read_methods, write_methods
+from mmsart.formats.names import METHODS_FILE, OWN_FOLDER, SUMMARY_FILE
 from mmsart.formats.preview import preview_paths, write_previews
 from mmsart.formats.saving import (
     DEFAULT_FORMATS,
@@ -112,6 +113,7 @@ def predict_files(
             check_disjoint(segmenter.source.postprocess, '--save submission')
         together(rank, lambda: _prepare_folder(Path(out), options, images))
         batch = _Batch(segmenter, Path(out), options, formats)
+        together(rank, lambda: batch.begin(images))
         batch.run(images[rank::count])
         problems = together(rank, lambda: batch.finish(images))
     if problems and rank == 0:  # one voice is enough
@@ -134,21 +136,23 @@ def _check_folder(out: Path, options: PredictOptions, images: Sequence[InputImag
     """Refuse a folder that is in use, unless the user says what to do with it.
 
     Raises:
-        UserError: there are files and no option, or a batch of other pictures, which is to go on,
-            has results of the same names.
+        UserError: there are files and no option; or a batch is to go on that is one of other
+            pictures with the same names, or whose methods cannot be read.
     """
     if out.is_dir() and any(out.iterdir()) and not (options.resume or options.overwrite):
         raise UserError(f'{out}: found files in the folder, expected an empty one, --resume or '
                         '--overwrite')
     if options.resume:
         check_same_images(out, images)
+        read_methods(out)
 
 
 def _prepare_folder(out: Path, options: PredictOptions, images: Sequence[InputImage]) -> None:
     """Make the folder, without earlier results that are to be overwritten or have another name."""
     remove_results(out, None if options.overwrite else images, options.read.series)
     if options.overwrite:
-        for name in (SUMMARY_FILE, *(name for names, _ in MERGED.values() for name in names)):
+        merged = (name for names, _ in MERGED.values() for name in names)
+        for name in (SUMMARY_FILE, METHODS_FILE, *merged):
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / OWN_FOLDER, ignore_errors=True)
     check_writable(out)
@@ -165,6 +169,18 @@ class _Batch:
             version=__version__, model=segmenter.source.fingerprint(), read=vars(options.read),
             save=sorted(options.save), details=vars(options.details)))
         self._started = time.perf_counter()
+
+    def begin(self, images: Sequence[InputImage]) -> None:
+        """Write how all images are looked at; what is known of earlier ones' results stays."""
+        source, read = self.segmenter.source, self.options.read
+        method = describe_method(self.segmenter.method, source.postprocess, vars(read))
+        others = set(self._records.others(images))
+        methods = [(method, [image.stem for image in images])]
+        for each in read_methods(self.out):
+            stems = [stem for stem in each.pop('images') if stem in others]
+            if stems:
+                methods.append((each, stems))
+        write_methods(self.out, methods)
 
     def run(self, images: Sequence[InputImage]) -> None:
         """Look at the images that are not done yet."""

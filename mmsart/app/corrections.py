@@ -13,6 +13,7 @@ import numpy as np
 from mmsart.postprocessing.overlap import remove_overlap, score_order
 from mmsart.postprocessing.seams import SAME_IOU, boxes_meet
 from mmsart.structures.detections import Detections
+from mmsart.structures.image_result import CHANGED, DRAWN, FOUND, MADE
 from mmsart.structures.mask.intersections import intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.mask.patches import Box
@@ -20,6 +21,9 @@ from mmsart.utils import UserError, atomic_write
 
 FIRST_ID = 1 << 24
 """Of cells that a hand has made; what a detector finds counts from 0."""
+
+DELETE = 'delete'
+"""Kind of a correction that leaves nothing of cells."""
 
 OVERLAP_SETTINGS = ('nms_iou_thr', 'max_lost_share', 'min_area', 'pieces')
 """Settings of post-processing that say what becomes of a mask below a better one."""
@@ -35,6 +39,7 @@ class Cell:
         score: 1 for what was drawn; corrected cells keep theirs.
         box: half-open xyxy in the image.
         patch: uint8, as large as the box.
+        origin: ids of what a detector has found and this was made from; none of what was drawn.
     """
 
     id: int
@@ -42,6 +47,7 @@ class Cell:
     score: float
     box: Box
     patch: np.ndarray
+    origin: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,31 @@ class Corrections:
         whole = Detections.cat([kept, own], found.img_id)
         return whole[score_order(whole.scores)]
 
+    def origins(self) -> dict[int, tuple[int, ...]]:
+        """Tell for each cell that a hand has made which found ones it comes from."""
+        return {cell.id: cell.origin for edit in self.edits for cell in edit.added}
+
+    def describe(self, cells: Detections, found: Detections) -> tuple[np.ndarray, int]:
+        """Tell what a hand has done to a frame.
+
+        Args:
+            cells: of :meth:`apply`.
+            found: what these corrections were put upon.
+
+        Returns:
+            int8 (N,), of each cell the place in :data:`~mmsart.structures.image_result.MADE` of how
+            it came about; and how many found cells were deleted, with nothing left of them.
+        """
+        assert cells.ids is not None
+        assert found.ids is not None
+        ids, origins = cells.ids.tolist(), self.origins()
+        ways = [FOUND if each < FIRST_ID else CHANGED if origins[each] else DRAWN for each in ids]
+        deleted = {each for edit in self.edits[:self.done] if edit.kind == DELETE
+                   for cell_id in edit.removed for each in origins.get(cell_id, (cell_id,))}
+        left = {each for cell_id in ids for each in origins.get(cell_id, ())}
+        removed = deleted.difference(left).intersection(found.ids.tolist())
+        return np.array([MADE.index(way) for way in ways], np.int8), len(removed)
+
     def save(self, path: Path) -> None:
         """Write the corrections as JSON."""
         plain = dict(done=self.done, edits=[dict(
@@ -193,11 +224,13 @@ def _meeting(cells: Detections, better: PatchMasks, rules: Sequence[Mapping[str,
 
 def _cell_to_plain(cell: Cell) -> dict[str, Any]:
     bits = base64.b64encode(np.packbits(cell.patch).tobytes()).decode('ascii')
-    return dict(id=cell.id, label=cell.label, score=cell.score, box=list(cell.box), bits=bits)
+    return dict(id=cell.id, label=cell.label, score=cell.score, box=list(cell.box), bits=bits,
+                origin=list(cell.origin))
 
 
 def _cell_from_plain(plain: dict[str, Any]) -> Cell:
     x1, y1, x2, y2 = plain['box']
     bits = np.frombuffer(base64.b64decode(plain['bits']), np.uint8)
     patch = np.unpackbits(bits, count=(x2 - x1) * (y2 - y1)).reshape(y2 - y1, x2 - x1)
-    return Cell(plain['id'], plain['label'], plain['score'], (x1, y1, x2, y2), patch)
+    return Cell(plain['id'], plain['label'], plain['score'], (x1, y1, x2, y2), patch,
+                tuple(plain.get('origin', ())))

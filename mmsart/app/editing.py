@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mmsart.app.corrections import Cell, Corrections, Edit
+from mmsart.app.corrections import DELETE, Cell, Corrections, Edit
 from mmsart.app.shapes import fill_polygon, meets_line, paint_stroke, split_patch
 from mmsart.postprocessing.seams import unite_patches
 from mmsart.structures.detections import Detections
@@ -28,7 +28,7 @@ class Editor:
 
     Args:
         cells: as they are shown, with ids.
-        corrections: so far, for ids that are new.
+        corrections: so far, for ids that are new and for where cells come from.
         classes: names in label order.
         disjoint: whether no two cells may share a pixel.
     """
@@ -39,7 +39,7 @@ class Editor:
         self._cells, self._classes, self._disjoint = cells, classes, disjoint
         self._size = cells.masks.height, cells.masks.width
         self._rows = {int(cell_id): row for row, cell_id in enumerate(cells.ids)}
-        self._next = corrections.next_id()
+        self._next, self._origins = corrections.next_id(), corrections.origins()
 
     def make(self, request: dict[str, Any]) -> Edit:
         """Make a correction.
@@ -62,7 +62,7 @@ class Editor:
         return kinds[kind](request)
 
     def _delete(self, request: dict[str, Any]) -> Edit:
-        return Edit('delete', self._ids(request))
+        return Edit(DELETE, self._ids(request))
 
     def _relabel(self, request: dict[str, Any]) -> Edit:
         label = self._label(request)
@@ -73,7 +73,7 @@ class Editor:
                             'expected some of another')
         return Edit('change class', tuple(map(self._id, rows)), tuple(
             self._cell(label, float(self._cells.scores[row]), self._cells.masks.patch(row),
-                       self._box(row)) for row in rows))
+                       self._box(row), [row]) for row in rows))
 
     def _merge(self, request: dict[str, Any]) -> Edit:
         ids = self._ids(request)
@@ -84,7 +84,8 @@ class Editor:
         patch, box = unite_patches([self._cells.masks.patch(row) for row in rows],
                                    self._cells.masks.boxes[rows])
         return Edit('merge', ids, (self._cell(
-            int(self._cells.labels[best]), float(self._cells.scores[best]), patch, _box(box)),))
+            int(self._cells.labels[best]), float(self._cells.scores[best]), patch, _box(box),
+            rows),))
 
     def _split(self, request: dict[str, Any]) -> Edit:
         points = _points(request)
@@ -100,7 +101,7 @@ class Editor:
                 continue
             divided.append(row)
             added += [self._cell(int(self._cells.labels[row]), float(self._cells.scores[row]),
-                                 *tight_patch(part, self._box(row))) for part in parts]
+                                 *tight_patch(part, self._box(row)), [row]) for part in parts]
         if not divided:
             raise UserError('split: found that the line divides no cell, expected it to cross one '
                             'from edge to edge')
@@ -135,16 +136,21 @@ class Editor:
             raise UserError('erase: found no pixel of the shape in the cell, expected it to lie '
                             'on the cell')
         if not tight.size:
-            return Edit('delete', (self._id(row),))
+            return Edit(DELETE, (self._id(row),))
         return self._changed('erase', row, tight, place)
 
     def _changed(self, kind: str, row: int, patch: np.ndarray, box: Box) -> Edit:
         return Edit(kind, (self._id(row),), (self._cell(
-            int(self._cells.labels[row]), float(self._cells.scores[row]), patch, box),))
+            int(self._cells.labels[row]), float(self._cells.scores[row]), patch, box, [row]),))
 
-    def _cell(self, label: int, score: float, patch: np.ndarray, box: Box) -> Cell:
+    def _cell(self, label: int, score: float, patch: np.ndarray, box: Box,
+              rows: Sequence[int] = ()) -> Cell:
+        """Make a cell; of some that are shown if `rows` are given."""
         self._next += 1
-        return Cell(self._next - 1, label, score, box, np.array(patch, np.uint8))
+        ids = map(self._id, rows)
+        origin = {each for cell_id in ids for each in self._origins.get(cell_id, (cell_id,))}
+        return Cell(self._next - 1, label, score, box, np.array(patch, np.uint8),
+                    tuple(sorted(origin)))
 
     def _free(self, patch: np.ndarray, box: Box, others: PatchMasks) -> tuple[np.ndarray, Box]:
         """Leave of a shape what is no other cell's, where cells must not share pixels."""

@@ -17,6 +17,7 @@ from mmsart.app.library import Library
 from mmsart.app.results import load_kept, save_kept
 from mmsart.app.worker import kept_name
 from mmsart.formats.cell_table import cell_table
+from mmsart.formats.methods import describe_method, write_methods
 from mmsart.formats.names import OWN_FOLDER, SUMMARY_FILE
 from mmsart.formats.preview import write_previews
 from mmsart.formats.saving import SaveOptions, check_formats, merge_files, save_result
@@ -33,7 +34,7 @@ from mmsart.imaging.raw_plane import RawPlane
 from mmsart.postprocessing import check_disjoint
 from mmsart.postprocessing.kept import KeptCrop, KeptFrame
 from mmsart.structures.detections import Detections
-from mmsart.structures.image_result import FrameResult, ImageResult, class_colours
+from mmsart.structures.image_result import MADE, FrameResult, ImageResult, class_colours
 from mmsart.utils import UserError, readable
 
 UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
@@ -62,11 +63,11 @@ def open_result(library: Library, item: Item, img_id: str = '') -> Iterator[Imag
                             'found in, expected the same; run it again')
         frames = _StoredFrames(Path(folder), stack, facts, img_id)
         for number in range(facts.frames):
-            frames.store(number, library.cells(item, number, keep=False))
+            frames.store(number, *library.by_hand(item, number, keep=False))
         yield ImageResult(
             item.name, frames, facts.classes, facts.palette, facts.pixel_size,
             facts.pixel_size_source, stack.display_range, facts.seconds, facts.warnings,
-            stack.num_channels)
+            stack.num_channels, facts.axes, facts.channel, facts.scaling, facts.date)
 
 
 class _StoredFrames(Sequence[FrameResult]):
@@ -81,9 +82,11 @@ class _StoredFrames(Sequence[FrameResult]):
 
     def __init__(self, folder: Path, stack: ImageStack, facts: Facts, img_id: str) -> None:
         self._folder, self._stack, self._facts, self._img_id = folder, stack, facts, img_id
+        self._hand: dict[int, tuple[np.ndarray, int]] = {}
 
-    def store(self, number: int, cells: Detections) -> None:
-        """Write the cells of a frame."""
+    def store(self, number: int, cells: Detections, made: np.ndarray, removed: int) -> None:
+        """Write the cells of a frame, and keep what a hand has done to them."""
+        self._hand[number] = made, removed
         size = self._facts.height, self._facts.width
         save_kept(self._folder / kept_name(number),
                   KeptFrame((KeptCrop(cells),), size, self._img_id or cells.img_id))
@@ -94,8 +97,9 @@ class _StoredFrames(Sequence[FrameResult]):
     def __getitem__(self, number: Any) -> Any:
         number = range(len(self))[number]
         [crop] = load_kept(self._folder / kept_name(number)).crops
+        made, removed = self._hand[number]
         return FrameResult(crop.detections, RawPlane(self._stack, number),
-                           *self._facts.place(number))
+                           *self._facts.place(number), [MADE[way] for way in made], removed)
 
 
 def measure(library: Library, item: Item, frame: int, ids: Sequence[int],
@@ -113,7 +117,7 @@ def measure(library: Library, item: Item, frame: int, ids: Sequence[int],
         :func:`mmsart.formats.cell_table.cell_table`, and its ``id``.
     """
     facts = results_of(item)
-    cells = library.cells(item, frame)
+    cells, made, _ = library.by_hand(item, frame)
     assert cells.ids is not None
     rows = np.flatnonzero(np.isin(cells.ids, ids))
     if not len(rows):
@@ -123,8 +127,8 @@ def measure(library: Library, item: Item, frame: int, ids: Sequence[int],
     time, depth = facts.place(frame)
     # Alone, the frame is a whole image: tables of stacks have all their frames.
     table = cell_table(ImageResult(
-        item.name, [FrameResult(cells[rows], raw)], facts.classes, facts.palette,
-        facts.pixel_size))
+        item.name, [FrameResult(cells[rows], raw, made=[MADE[way] for way in made[rows]])],
+        facts.classes, facts.palette, facts.pixel_size))
     table['label'], table['t'], table['z'] = rows + 1, time, depth
     table.insert(0, 'id', cells.ids[rows])
     return [{name: None if value != value else value for name, value in row.items()}
@@ -162,7 +166,7 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
                 check_disjoint(item.facts.postprocess, 'export: submission')
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         out = Path(folder)
-        rows, files, errors = [], [], []
+        rows, files, errors, methods = [], [], [], []
         classes: set[tuple[str, ...]] = set()
         colours: dict[str, tuple[int, int, int]] = {}
         for item, stem, img_id in zip(
@@ -173,6 +177,7 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
                     previews = write_previews(out / OWN_FOLDER, stem, result)
                     own = save_result(result, out, stem, formats, options) + previews
                     files += [*own, mark_results(out, stem, own, row)]
+                    methods.append((_describe(library, item), [stem]))
                     classes.add(tuple(result.classes))
                     colours = _colours(result) | colours
             except UserError as error:
@@ -185,11 +190,18 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
             files += merge_files(files, out, formats)
         write_summary(out / SUMMARY_FILE, rows, list(colours))
         write_colours(out, list(colours), list(colours.values()))
-        files += [out / SUMMARY_FILE, out / COLOURS_FILE]
+        files += [out / SUMMARY_FILE, out / COLOURS_FILE, write_methods(out, methods)]
         with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for file in files:
                 archive.write(file, file.relative_to(out))
     return errors
+
+
+def _describe(library: Library, item: Item) -> dict[str, Any]:
+    """Describe how an item was looked at, and by which thresholds its cells are chosen."""
+    facts = results_of(item)
+    return describe_method(facts.method, library.settings(item), vars(item.read_options),
+                           sorted(item.settings))
 
 
 def _colours(result: ImageResult) -> dict[str, tuple[int, int, int]]:

@@ -42,6 +42,9 @@ class Facts:
             where they have not been counted since thresholds changed, :data:`UNREADABLE` where
             they cannot be.
         version: of the file that was looked at, see :func:`file_version`; None if nobody knows.
+        axes, channel, scaling, date: see :class:`~mmsart.structures.image_result.ImageResult`.
+        method: what has looked at it, see :func:`mmsart.apis.methods.describe_model`; empty if
+            nobody knows.
     """
 
     height: int
@@ -59,6 +62,11 @@ class Facts:
     kept: tuple[int, ...]
     frame_counts: list[tuple[int, ...] | None]
     version: tuple[int, int] | None = None
+    axes: str = ''
+    channel: int | str | None = None
+    scaling: str = ''
+    date: str = ''
+    method: dict[str, Any] = field(default_factory=dict)
 
     @property
     def counts(self) -> list[int]:

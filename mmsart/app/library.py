@@ -6,6 +6,8 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
+
 from mmsart.app.corrections import Corrections, Edit
 from mmsart.app.editing import Editor
 from mmsart.app.errors import ConflictError
@@ -67,6 +69,23 @@ class Library:
         complete = self.settings(item, settings)
         with self._sheets.open(item, frame, keep) as sheet:
             return _apply(sheet, sheet.corrections, complete), sheet.corrections
+
+    def by_hand(self, item: Item, frame: int, keep: bool = True,
+                ) -> tuple[Detections, np.ndarray, int]:
+        """Choose and correct the cells of a frame, and tell what a hand has done to them.
+
+        Args:
+            item: with results.
+            frame: from 0.
+            keep: whether the frame is likely to be asked for again.
+
+        Returns:
+            The cells as of :meth:`cells`, and both of :meth:`Corrections.describe`.
+        """
+        complete = self.settings(item)
+        with self._sheets.open(item, frame, keep) as sheet:
+            cells = _apply(sheet, sheet.corrections, complete)
+            return cells, *sheet.corrections.describe(cells, _choose(sheet, complete))
 
     def settings(self, item: Item, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Complete the settings of post-processing.
@@ -220,10 +239,15 @@ def complete_settings(changed: Mapping[str, Any], classes: Sequence[str],
 
 def _apply(sheet: Sheet, corrections: Corrections, settings: dict[str, Any]) -> Detections:
     """Choose the cells of a frame that is open, and put corrections upon them."""
+    return corrections.apply(_choose(sheet, settings), sheet.facts.classes, settings)
+
+
+def _choose(sheet: Sheet, settings: dict[str, Any]) -> Detections:
+    """Choose the cells of a frame that is open."""
     key = repr(settings)
     if sheet.chosen is None or sheet.chosen[0] != key:
         sheet.chosen = key, sheet.chooser.choose(sheet.facts.classes, settings)
-    return corrections.apply(sheet.chosen[1], sheet.facts.classes, settings)
+    return sheet.chosen[1]
 
 
 def _with_twins(edit: Edit, sheet: Sheet, shown: Detections, settings: dict[str, Any]) -> Edit:

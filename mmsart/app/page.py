@@ -101,7 +101,8 @@ class Page:
             del plain['path']
             if item.facts is not None:
                 facts = plain['facts']
-                del facts['frame_counts'], facts['version']
+                del facts['frame_counts'], facts['version'], facts['method']
+                facts['made_by'] = _made_by(item.facts.method)
                 facts['counts'], facts['counted'] = item.facts.counts, item.facts.counted
                 facts['frames'], facts['unreadable'] = item.facts.frames, item.facts.unreadable
                 facts['colours'] = class_colours(len(item.facts.classes), item.facts.palette)
@@ -430,7 +431,6 @@ class Page:
             raise UserError(refused[0])
         return refused
 
-
     def _keep_for_later(self, item: Item, settings: dict[str, Any]) -> None:
         """Keep thresholds for what will be found in an item of the queue."""
         segmenter = self.worker.segmenter
@@ -438,6 +438,11 @@ class Page:
                           segmenter.keep or 1.0, item.name)
         with self.workspace.update(item):
             item.next_settings = settings
+
+
+def _made_by(method: Mapping[str, Any]) -> str:
+    """Name the model and the program that have looked at an item, where that is known."""
+    return f'{method["model"]["name"]}, mmsart {method["mmsart"]}' if method else ''
 
 
 def _as_key(read: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ class Segmenter(Protocol):
     """What the queue needs of a :class:`~mmsart.apis.inference.CellSegmenter`."""
 
     source: Any
+    method: dict[str, Any]
     keep: float | None
 
     def stream(self, requests: Iterable[Request],
@@ -179,7 +180,7 @@ class Worker(threading.Thread):
             self.segmenter.source.postprocess, self.segmenter.keep or 1.0,
             tuple(np.bincount(np.concatenate(kept), minlength=len(found.classes)).tolist()),
             [count_labels(frame.detections, found.classes) for frame in found.frames],
-            version)
+            version, found.axes, found.channel, found.scaling, found.date, self.segmenter.method)
 
     def _fail(self, item: Item, reason: str) -> None:
         with self.workspace.update(item):

@@ -32,7 +32,7 @@ CELLPROFILER_NAMES = {
     'intensity_std': 'Intensity_StdIntensity_Image',
     'intensity_min': 'Intensity_MinIntensity_Image',
     'intensity_max': 'Intensity_MaxIntensity_Image',
-    'touches_border': 'Metadata_TouchesBorder'}
+    'touches_border': 'Metadata_TouchesBorder', 'made': 'Metadata_Made'}
 """CellProfiler's name of each column; those that it has no measurement for are metadata."""
 
 
@@ -47,7 +47,8 @@ def cell_table(result: ImageResult) -> pd.DataFrame:
         :func:`~mmsart.structures.mask.region_properties.region_properties`, with their unit at
         the end of the name (``area_px`` is a number of pixels); areas and lengths in um beside
         them where the pixel size is known; ``orientation_rad``; intensities in the grey values of
-        the image; and ``touches_border``, for cells that the image may cut.
+        the image; ``touches_border``, for cells that the image may cut; and ``made``, one of
+        :data:`~mmsart.structures.image_result.MADE`.
     """
     return pd.concat([_frame_table(frame, result) for frame in result.frames], ignore_index=True)
 
@@ -109,4 +110,5 @@ def _frame_table(frame: FrameResult, result: ImageResult) -> pd.DataFrame:
     columns['touches_border'] = (
         (found['bbox-0'] == 0) | (found['bbox-1'] == 0)
         | (found['bbox-2'] == height) | (found['bbox-3'] == width))
+    columns['made'] = np.asarray(frame.origins, object)
     return pd.DataFrame(columns)

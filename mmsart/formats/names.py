@@ -3,6 +3,9 @@
 SUMMARY_FILE = 'summary.csv'
 """A row per image, in a folder of results."""
 
+METHODS_FILE = 'methods.json'
+"""How results were made, in their folder."""
+
 OWN_FOLDER = '.mmsart'
 """In a folder of results, what the package keeps for itself: a record per image, written last;
 previews; the classes' colours."""

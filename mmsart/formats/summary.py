@@ -1,5 +1,6 @@
 """One row about each image: how many cells there are, how large, how certain."""
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmsart.formats.names import OWN_FOLDER
-from mmsart.structures.image_result import ImageResult, class_colours
+from mmsart.structures.image_result import CHANGED, DRAWN, ImageResult, class_colours
 from mmsart.utils import UserError, atomic_write
 
 COLOURS_FILE = f'{OWN_FOLDER}/colours.csv'
@@ -16,6 +17,9 @@ COLOURS_FILE = f'{OWN_FOLDER}/colours.csv'
 
 DONE = 'ok'
 """Status of an image that was predicted."""
+
+BY_HAND = (DRAWN, CHANGED, 'removed')
+"""What a hand may have done to cells, each counted in a column."""
 
 
 def summary_columns(classes: Sequence[str]) -> list[str]:
@@ -28,7 +32,8 @@ def summary_columns(classes: Sequence[str]) -> list[str]:
         'image', 'stem', 'frames', 'height', 'width', 'cells',
         *(f'cells_{name}' for name in classes), 'confluence', 'cells_per_mm2', 'median_area_px',
         'median_area_um2', 'mean_score', 'pixel_size_um', 'pixel_size_source', 'seconds',
-        'status', 'warnings']
+        'status', 'warnings', 'axes', 'channel', 'black', 'white', 'scaling',
+        *(f'{each}_by_hand' for each in BY_HAND), 'date']
 
 
 def summarize_image(result: ImageResult, stem: str = '') -> dict[str, Any]:
@@ -41,13 +46,18 @@ def summarize_image(result: ImageResult, stem: str = '') -> dict[str, Any]:
     Returns:
         Values of :func:`summary_columns`: cells of all frames together; ``confluence``, the share
         of pixels that belong to a cell; ``cells_per_mm2`` of one frame, on average; medians and
-        means over all cells; None where something is not known.
+        means over all cells; ``black`` and ``white``, the grey values shown as such; how many
+        cells a hand has drawn, changed and removed; None where something is not known.
     """
     height, width = result.size
-    columns = zip(*(
-        (cells.masks.areas, cells.labels, cells.scores, [cells.masks.union().mean()])
-        for cells in (frame.detections for frame in result.frames)), strict=True)
-    areas, labels, scores, covered = (np.concatenate(column) for column in columns)
+    hand: Counter[str] = Counter()
+    parts = []
+    for frame in result.frames:  # once: it may be read from a file each time
+        cells = frame.detections
+        parts.append((cells.masks.areas, cells.labels, cells.scores, [cells.masks.union().mean()]))
+        hand.update(frame.origins, removed=frame.removed)
+    areas, labels, scores, covered = map(np.concatenate, zip(*parts, strict=True))
+    black, white = result.display_range or (None, None)
     counts = np.bincount(labels, minlength=len(result.classes))
     median = float(np.median(areas)) if len(areas) else None
     row: dict[str, Any] = {
@@ -59,7 +69,10 @@ def summarize_image(result: ImageResult, stem: str = '') -> dict[str, Any]:
         'cells_per_mm2': None, 'median_area_px': median, 'median_area_um2': None,
         'mean_score': float(scores.mean()) if len(scores) else None,
         'pixel_size_um': result.pixel_size, 'pixel_size_source': result.pixel_size_source,
-        'seconds': result.seconds, 'status': DONE, 'warnings': '; '.join(result.warnings)}
+        'seconds': result.seconds, 'status': DONE, 'warnings': '; '.join(result.warnings),
+        'axes': result.axes, 'channel': result.channel, 'black': black, 'white': white,
+        'scaling': result.scaling, **{f'{each}_by_hand': hand[each] for each in BY_HAND},
+        'date': result.date}
     if result.pixel_size is not None:
         row['cells_per_mm2'] = 1e6 * len(areas) / (
             len(covered) * height * width * result.pixel_size ** 2)
@@ -131,7 +144,8 @@ def write_summary(path: str | os.PathLike, rows: Iterable[dict[str, Any]],
         classes: names in label order.
     """
     table = pd.DataFrame(list(rows), columns=summary_columns(classes))
-    whole = ['frames', 'height', 'width', 'cells', *(f'cells_{name}' for name in classes)]
+    whole = ['frames', 'height', 'width', 'cells', *(f'cells_{name}' for name in classes),
+             *(f'{each}_by_hand' for each in BY_HAND)]
     table[whole] = table[whole].astype('Int64')  # with gaps, not as 337.0
     _write_table(path, table)
 

@@ -97,6 +97,13 @@ class ImageStack:
         return tuple(self._notes)
 
     @property
+    def file_axes(self) -> str:
+        """Letters of the axes of the image, in the order of the file, without those of length 1
+        beside Y and X."""
+        return ''.join(axis for axis in self._source.axes
+                       if self._lengths[axis] > 1 or axis in 'YX')
+
+    @property
     def display_range(self) -> tuple[float, float] | None:
         """Grey values that pictures show as black and as white, so that they show what the network
         sees; None for 8 bits as they are."""

@@ -137,7 +137,8 @@ def _context(results: Results, entries: Sequence[_Entry], left_out: int,
                  for name, colour in zip(results.classes, colours, strict=True)],
         num_cells=len(cells), num_frames=sum(int(entry.image.row['frames']) for entry in entries),
         failed=results.failed, flagged=[row for row in rows if row['warnings']],
-        left_out=left_out, charts=[
+        left_out=left_out, methods=[(len(each['images']), each['text'])
+                                    for each in results.methods], charts=[
             ('Cells in each image', charts.draw_counts(results, colours)),
             ('Areas', charts.draw_areas(cells, results.classes, colours)),
             ('Scores', charts.draw_scores(cells, results.classes, colours))],

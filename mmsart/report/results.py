@@ -12,6 +12,7 @@ import pandas as pd
 
 from mmsart.formats.cell_table import CELLPROFILER_NAMES
 from mmsart.formats.label_image import NumberedMasks, read_label_image
+from mmsart.formats.methods import read_methods
 from mmsart.formats.names import OWN_FOLDER, SUMMARY_FILE
 from mmsart.formats.saving import SAVERS
 from mmsart.formats.summary import DONE
@@ -136,12 +137,14 @@ class Results:
         classes: names in label order.
         images: those that were predicted.
         failed: rows of those that were not.
+        methods: how they were made, see :func:`~mmsart.formats.methods.read_methods`.
     """
 
     folder: Path
     classes: tuple[str, ...]
     images: list[ResultImage]
     failed: list[dict[str, Any]]
+    methods: list[dict[str, Any]]
 
 
 def read_results(folder: str | os.PathLike) -> Results:
@@ -176,7 +179,10 @@ def read_results(folder: str | os.PathLike) -> Results:
             for row in summary.to_dict('records')]
     images = [ResultImage(folder, row, classes, _read_cells(folder, row))
               for row in rows if row['status'] == DONE]
-    return Results(folder, classes, images, [row for row in rows if row['status'] != DONE])
+    stems = {image.row['stem'] for image in images}
+    methods = [dict(method, images=shown) for method in read_methods(folder)
+               if (shown := [stem for stem in method['images'] if stem in stems])]
+    return Results(folder, classes, images, [row for row in rows if row['status'] != DONE], methods)
 
 
 def _read_cells(folder: Path, row: dict[str, Any]) -> pd.DataFrame:

@@ -15,6 +15,9 @@ OKABE_ITO = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167), (240
              (213, 94, 0), (0, 114, 178))
 """RGB colours of classes that bring none of their own."""
 
+FOUND, DRAWN, CHANGED = MADE = ('found', 'drawn', 'changed')
+"""How cells come about: by a detector, by a hand, or by a hand from what a detector has found."""
+
 
 @dataclass(frozen=True)
 class FrameResult:
@@ -26,6 +29,8 @@ class FrameResult:
             `numpy.asarray` takes, so it may be a memory map or an object that reads on demand.
         t: index of the time point, from 0.
         z: index of the focal plane, from 0.
+        made: of each cell, one of :data:`MADE`; None where a detector has found all.
+        removed: number of cells that a detector has found and a hand has taken away.
 
     Raises:
         ValueError: the image and the masks differ in size.
@@ -35,12 +40,19 @@ class FrameResult:
     image: ArrayLike
     t: int = 0
     z: int = 0
+    made: Sequence[str] | None = None
+    removed: int = 0
 
     def __post_init__(self) -> None:
         found, expected = tuple(np.shape(self.image)), self.size
         if found != expected:
             raise ValueError(f'image {self.detections.img_id!r}: grey values of shape {found}, '
                              f'expected {expected} as the masks')
+
+    @property
+    def origins(self) -> Sequence[str]:
+        """How each cell came about, one of :data:`MADE`."""
+        return [FOUND] * len(self.detections) if self.made is None else self.made
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,6 +79,11 @@ class ImageResult:
         seconds: time that the prediction took; None where it was not measured.
         warnings: one line each.
         num_channels: of the file, of which `frames` show one.
+        axes: letters of the axes of the file, as they were taken; empty where nobody knows.
+        channel: name or number of the channel that `frames` show; None where there is one alone.
+        scaling: where the grey values shown as black and white come from, see
+            :class:`mmsart.imaging.normalization.Normalization`.
+        date: when the cells were found, as ISO 8601 writes it.
 
     Raises:
         ValueError: there is no frame, frames differ in size, some are missing from the stack, or
@@ -83,6 +100,10 @@ class ImageResult:
     seconds: float | None = None
     warnings: Sequence[str] = ()
     num_channels: int = 1
+    axes: str = ''
+    channel: int | str | None = None
+    scaling: str = ''
+    date: str = ''
 
     def __post_init__(self) -> None:
         if not self.frames:

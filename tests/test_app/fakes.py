@@ -46,6 +46,11 @@ class DiscSegmenter:
         self.source = SimpleNamespace(
             name='discs', classes=CLASSES, palette=None,
             postprocess=complete_config(POSTPROCESS, CLASSES))
+        self.method = dict(
+            mmsart='1.2.3', model=dict(name='discs', weights_sha256='0123456789abcdef'),
+            inference=dict(views=[dict(flip='')], device='cpu', precision='float32', tiles=dict(
+                largest_px=[99, 98], size_px=[97, 96], overlap_px=5)),
+            postprocessing=dict(source='discs'))
         self.gate = threading.Event()
         self.gate.set()
         self.failure = None
@@ -74,7 +79,9 @@ class DiscSegmenter:
                 name=request.shown_name, classes=CLASSES, stack=stack, kept=tuple(kept),
                 frames=[FrameResult(cells, RawPlane(stack, number), *place)
                         for number, (cells, place) in enumerate(zip(found, places, strict=True))],
-                display_range=stack.display_range, seconds=0.1, normalization=stack.normalization,
+                display_range=stack.display_range, seconds=0.1, axes=stack.file_axes,
+                channel=stack.channel, scaling=stack.normalization.source, date='2026-01-02',
+                normalization=stack.normalization,
                 warnings=self.warnings)
 
     def _find(self, image, img_id):

@@ -1,8 +1,12 @@
 """Corrections: what each does to the pixels, undone and redone, and what is trained on."""
+import csv
 import errno
+import io
 import json
 import os
 import stat
+import zipfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -262,6 +266,13 @@ def test_a_deleted_cell_does_not_come_back_as_what_it_suppressed(tmp_path):
         assert client.cells(item, settings=smaller)['areas'] == [380]
         client.edit(item, kind='delete', ids=client.cells(item)['ids'].tolist())
         assert client.cells(item, settings=smaller)['count'] == 0
+        for settings in ({}, smaller):
+            client.post('/api/settings', json=dict(settings=settings, items=[item]))
+            answer = client.post('/api/export', json=dict(items=[item], formats=['table']))
+            summary = zipfile.ZipFile(io.BytesIO(answer.content)).read('summary.csv').decode()
+            row, = csv.DictReader(io.StringIO(summary))
+            assert (row['cells'], row['removed_by_hand']) == ('0', '1')
+        client.post('/api/settings', json=dict(settings={}, items=[item]))
         client.edit(item, kind='undo')
         assert client.cells(item, settings=smaller)['areas'] == [380]
 
@@ -358,6 +369,61 @@ def test_measurements_follow(client, done):
     new, = set(merged['ids'].tolist()) - set(cells['ids'].tolist())
     assert measure(new)[0]['area_px'] == sum(cells['areas'][:2])
     assert measure(first) == []
+
+
+def made(client, item):
+    """Read what an export says of a hand: how many cells of each kind, and the sums."""
+    answer = client.post('/api/export', json=dict(items=[item], formats=['table']))
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    table, summary = (list(csv.DictReader(io.StringIO(archive.read(name).decode())))
+                      for name in ('discs_cells.csv', 'summary.csv'))
+    counts = Counter(row['made'] for row in table)
+    sums = [int(summary[0][f'{way}_by_hand']) for way in ('drawn', 'changed', 'removed')]
+    assert sums[:2] == [counts['drawn'], counts['changed']]
+    return counts['found'], *sums
+
+
+def test_an_export_tells_what_a_hand_has_done(client, done):
+    first, second, third, fourth, fifth = client.cells(done)['ids'][:5].tolist()
+    corners = [[0, 0], [256, 0], [256, 256], [0, 256]]
+
+    def edit(**asked):
+        before = set(client.cells(done)['ids'].tolist())
+        return sorted(set(client.edit(done, **asked)['ids'].tolist()) - before)
+
+    assert made(client, done) == (12, 0, 0, 0)
+    changed, = edit(kind='relabel', ids=[first], label=1)
+    assert made(client, done) == (11, 0, 1, 0)
+    drawn, = edit(kind='draw', shape='polygon', points=corners, label=0)
+    assert made(client, done) == (11, 1, 1, 0)
+    drawn, = edit(kind='relabel', ids=[drawn], label=1)
+    assert made(client, done) == (11, 1, 1, 0)  # nobody has found it
+    edit(kind='delete', ids=[second, changed])
+    assert made(client, done) == (10, 1, 0, 2)
+    merged, = edit(kind='merge', ids=[third, fourth, drawn])
+    assert made(client, done) == (8, 0, 1, 2)
+    row = {each['id']: each for each in client.post(
+        f'/api/items/{done}/frames/0/measurements', json=dict(ids=[merged, fifth])).json()}
+    assert (row[merged]['made'], row[fifth]['made']) == ('changed', 'found')
+    edit(kind='delete', ids=[merged])
+    assert made(client, done) == (8, 0, 0, 4)
+    edit(kind='undo')
+    client.post('/api/settings', json=dict(
+        settings=dict(score_thr=dict.fromkeys(CLASSES, 0.99)), items=[done])).raise_for_status()
+    assert made(client, done) == (0, 0, 1, 0)  # the thresholds leave out what was deleted
+
+
+def test_of_a_divided_cell_something_is_left(client, done):
+    cells = client.cells(done)
+    x1, y1, x2, y2 = cells['boxes'][0].tolist()
+    middle = (x1 + x2) / 2
+    split = client.edit(done, kind='split', id=int(cells['ids'][0]),
+                        points=[[middle, y1 - 5], [middle, y2 + 5]])
+    parts = sorted(set(split['ids'].tolist()) - set(cells['ids'].tolist()))
+    client.edit(done, kind='delete', ids=parts[:1])
+    assert made(client, done) == (11, 0, 1, 0)
+    client.edit(done, kind='delete', ids=parts[1:])
+    assert made(client, done) == (11, 0, 0, 1)
 
 
 def test_corrections_are_truth_to_train_on(client, done):

@@ -35,7 +35,7 @@ def test_the_same_files(checkpoint, tmp_path):
         shown = [client.cells(item['id'])['count'] for item in items]
     assert answer.status_code == 200, answer.text
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
-    names = [name for name in archive.namelist() if name != 'summary.csv']
+    names = [name for name in archive.namelist() if name not in ('summary.csv', 'methods.json')]
     records = [name for name in names if name.startswith('.mmsart/') and name.endswith('.json')]
     assert len(names) == 2 * (len(FORMATS) + 2) + 4  # previews, records and colours too
     for name in records:
@@ -47,7 +47,10 @@ def test_the_same_files(checkpoint, tmp_path):
     ours, theirs = (list(csv.DictReader(io.StringIO(text))) for text in (
         archive.read('summary.csv').decode(), (tmp_path / 'out/summary.csv').read_text()))
     for row in (*ours, *theirs):
-        del row['seconds']
+        del row['seconds'], row['date']
     assert ours == theirs
+    one, other = (json.loads(text)['methods'] for text in (
+        archive.read('methods.json'), (tmp_path / 'out/methods.json').read_bytes()))
+    assert one == other
     assert shown == [int(row['cells']) for row in ours]
     assert min(shown) > 0

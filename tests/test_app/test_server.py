@@ -655,6 +655,55 @@ def test_settings_stay_and_export_shows_them(client, done):
     assert client.cells(done)['count'] == 12
 
 
+def test_an_export_says_how_each_picture_was_made(client, done, tmp_path):
+    client.add('other.png', png(draw_discs(seed=5)[0]), read='{"pixel_size": 0.5}')
+    client.add('another.png', png(draw_discs(seed=6)[0]))
+    items = client.wait()
+    assert {item['facts']['made_by'] for item in items} == {'discs, mmsart 1.2.3'}
+    assert 'method' not in items[0]['facts']
+    settings = dict(score_thr=dict.fromkeys(CLASSES, 0.7))
+    client.post('/api/settings', json=dict(settings=settings, items=[done])).raise_for_status()
+    methods = json.loads(export(client, 'all', ['table']).read('methods.json'))['methods']
+    assert [each['images'] for each in methods] == [['discs'], ['other'], ['another']]
+    assert [each['postprocessing']['settings']['score_thr']['round'] for each in methods] == [
+        0.7, 0.4, 0.4]
+    assert [each['postprocessing']['changed_by_hand'] for each in methods] == [
+        ['score_thr'], [], []]
+    assert [each['reading']['pixel_size'] for each in methods] == [None, 0.5, None]
+    assert {each['model']['name'] for each in methods} == {'discs'}
+    assert '0.7' in methods[0]['text']
+
+
+def test_the_model_of_a_picture_is_the_one_that_has_looked_at_it(tmp_path):
+    for version in ('1.2.3', '1.2.4'):
+        segmenter = DiscSegmenter()
+        segmenter.method = segmenter.method | dict(mmsart=version)
+        with Client(create_app(Workspace(tmp_path / 'w'), segmenter)) as client:
+            client.add(f'{version}.png', png(draw_discs(seed=len(version))[0]))
+            assert client.wait()[0]['facts']['made_by'] == 'discs, mmsart 1.2.3'
+            methods = json.loads(export(client, 'all', ['table']).read('methods.json'))['methods']
+    assert [(each['mmsart'], each['images']) for each in methods] == [
+        ('1.2.3', ['1.2.3']), ('1.2.4', ['1.2.4'])]
+
+
+def test_a_record_that_says_nothing_of_its_model_is_read(tmp_path):
+    workspace = tmp_path / 'w'
+    with Client(create_app(Workspace(workspace), DiscSegmenter())) as client:
+        client.add('a.png', png(draw_discs()[0]))
+        item = client.wait()[0]['id']
+    path = workspace / f'items/{item}/item.json'
+    record = json.loads(path.read_text())
+    for name in ('method', 'axes', 'channel', 'scaling', 'date'):
+        del record['facts'][name]
+    path.write_text(json.dumps(record))
+    with Client(create_app(Workspace(workspace), DiscSegmenter())) as client:
+        assert client.state()['items'][0]['facts']['made_by'] == ''
+        archive = export(client, 'all', ['table'])
+    method, = json.loads(archive.read('methods.json'))['methods']
+    assert 'kept no note of its model' in method['text']
+    assert method['postprocessing']['settings']['score_thr'] == dict(round=0.4, long=0.4)
+
+
 def test_thresholds_of_the_model_are_no_work_of_a_hand(client, done):
     item = client.state()['items'][0]
     own = item['facts']['postprocess']
@@ -832,7 +881,7 @@ def test_pictures_of_one_name_are_told_apart_in_a_submission(client, pictures):
     ids = list(dict.fromkeys(row['id'] for row in rows))
     assert ids[:5] == [image.stem for image in find_inputs([pictures], recursive=True)]
     assert ids[3:] == ['p1/A1', 'p2/A1', 'A1', 'A1_000008', 'A1_000008_000008']
-    assert len(set(archive.namelist())) == len(archive.namelist()) == 3 * 8 + 3  # previews, records
+    assert len(set(archive.namelist())) == len(archive.namelist()) == 3 * 8 + 4  # previews, records
 
 
 @pytest.mark.parametrize('names', [

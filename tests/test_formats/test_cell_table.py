@@ -44,7 +44,14 @@ def test_a_square_in_pixels_and_um(tmp_path):
     assert (row['area_px'], row['area_um2']) == ('16', '4')
     assert float(row['perimeter_px']) == 2 * float(row['perimeter_um']) == 12
     assert float(row['circularity']) == pytest.approx(4 * np.pi * 16 / 144, rel=1e-5)
-    assert row['touches_border'] == 'False'
+    assert (row['touches_border'], row['made']) == ('False', 'found')
+
+
+def test_what_a_hand_has_made_is_told():
+    frame = random_result(0).frames[0]
+    made = [('found', 'drawn', 'changed')[row % 3] for row in range(len(frame.detections))]
+    result = ImageResult('x', [replace(frame, made=made)], CLASSES)
+    assert cell_table(result)['made'].tolist() == made
 
 
 def test_without_pixel_size_nothing_is_in_um():

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,31 @@ def test_a_stack_is_summed_up():
     assert row['median_area_px'] == np.median(areas)
     assert row['median_area_um2'] == np.median(areas) / 4
     assert (row['pixel_size_um'], row['pixel_size_source'], row['status']) == (0.5, 'test', 'ok')
+
+
+def test_what_a_hand_has_done_is_counted_over_frames():
+    frames = random_result(1, num_t=2).frames
+    made = [['drawn', 'changed', 'drawn'] + ['found'] * (len(frame.detections) - 3)
+            for frame in frames]
+    row = summarize_image(ImageResult('x', [
+        replace(frame, made=ways, removed=number) for number, (frame, ways) in enumerate(
+            zip(frames, made, strict=True), 3)], CLASSES))
+    hand = ('drawn_by_hand', 'changed_by_hand', 'removed_by_hand')
+    assert [row[name] for name in hand] == [4, 2, 7]
+    assert [summarize_image(random_result(1))[name] for name in hand] == [0, 0, 0]
+
+
+def test_how_a_file_was_read_is_told(tmp_path):
+    result = replace(random_result(0), axes='CYX', channel='DAPI', display_range=(4095.0, 17.0),
+                     scaling='option', date='2026-01-02T03:04:05+00:00')
+    plain = replace(random_result(0), axes='YX', scaling='8 bits')
+    write_summary(tmp_path / 'x.csv', [summarize_image(result), summarize_image(plain),
+                                       failed_image('b', 'cut')], CLASSES)
+    with (tmp_path / 'x.csv').open(newline='', encoding='utf-8') as file:
+        rows = [[row[name] for name in ('axes', 'channel', 'black', 'white', 'scaling', 'date')]
+                for row in csv.DictReader(file)]
+    assert rows == [['CYX', 'DAPI', '4095', '17', 'option', '2026-01-02T03:04:05+00:00'],
+                    ['YX', '', '', '', '8 bits', ''], [''] * 6]
 
 
 def test_the_file(tmp_path):

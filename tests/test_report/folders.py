@@ -1,11 +1,12 @@
 """Folders of results for the tests of the page."""
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmsart.formats.methods import write_methods
 from mmsart.formats.names import OWN_FOLDER
 from mmsart.formats.preview import write_previews
 from mmsart.formats.saving import SaveOptions, save_result
@@ -26,7 +27,7 @@ def make_results(count: int = 3) -> list[ImageResult]:
 
 def write_folder(folder: Path, results: Sequence[ImageResult], failed: Sequence[str] = (),
                  formats: Sequence[str] = ('table', 'labels'), classes: Sequence[str] = CLASSES,
-                 **options: Any) -> Path:
+                 method: Mapping[str, Any] | None = None, **options: Any) -> Path:
     """Write what `mmsart predict` writes."""
     rows = []
     for number, result in enumerate(results):
@@ -36,6 +37,8 @@ def write_folder(folder: Path, results: Sequence[ImageResult], failed: Sequence[
         rows.append(summarize_image(result, stem))
     rows += [failed_image(name, 'found text, expected an image') for name in failed]
     write_summary(folder / 'summary.csv', rows, classes)
+    if method is not None:
+        write_methods(folder, [(method, [row['stem'] for row in rows if 'stem' in row])])
     return folder
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
+from mmsart.formats.methods import write_methods
 from mmsart.formats.summary import write_colours
 from mmsart.report.page import write_report
 from mmsart.report.results import read_results
@@ -87,6 +88,19 @@ def test_counts_and_words(tmp_path):
     assert 'image 2.tif darker than the training images no cells found' in page.text
     assert 'broken.png : found text, expected an image' in page.text
     assert 'mAP' not in page.text
+
+
+def test_how_results_were_made_is_told(tmp_path):
+    assert 'How they were made' not in report(tmp_path / 'a', make_results()).text
+    write_folder(tmp_path / 'b', make_results(), method=dict(text='Found by <me>, 0.5 or more.'))
+    text = Page(write_report(tmp_path / 'b')).text
+    assert 'How they were made Found by <me>, 0.5 or more.' in text
+    write_methods(tmp_path / 'b', [(dict(text='First.'), ['stem 0', 'stem 2']),
+                                   (dict(text='Then.'), ['stem 1']),
+                                   (dict(text='Of other images.'), ['stem 7'])])
+    text = Page(write_report(tmp_path / 'b')).text
+    assert '2 of 3 images: First. 1 of 3 images: Then.' in text
+    assert 'Of other images' not in text
 
 
 def test_views_hold_the_cells(tmp_path):

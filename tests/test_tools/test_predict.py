@@ -1,10 +1,12 @@
 """tools/predict.py: folders in, folders out, whatever happens in between."""
+import hashlib
 import json
 import multiprocessing
 import os
 import shutil
 import signal
 import time
+from datetime import datetime
 
 import cv2
 import numpy as np
@@ -12,9 +14,12 @@ import pandas as pd
 import pytest
 import tifffile
 
+from mmsart import __version__
 from mmsart.apis import inference, predict
+from mmsart.formats.methods import read_methods
 from mmsart.formats.names import OWN_FOLDER
 from mmsart.formats.saving import SAVERS
+from mmsart.postprocessing.config import OPTIONS
 from tests.full_disk import largest_file
 from tests.rendezvous import rendezvous
 from tests.run_tool import run_tool
@@ -54,14 +59,15 @@ def run(images, out, weights, *options):
 
 
 def contents(out):
-    """Read all result files; how long an image took differs from run to run."""
+    """Read all result files; times differ from run to run."""
     found = {}
     for path in sorted(out.rglob('*')):
         name = path.relative_to(out).as_posix()
         if path.is_file() and not name.startswith(OWN_FOLDER):
             found[name] = path.read_bytes()
     table = pd.read_csv(out / 'summary.csv')
-    found['summary.csv'] = table.drop(columns='seconds').to_csv()
+    found['summary.csv'] = table.drop(columns=['seconds', 'date']).to_csv()
+    found['methods.json'] = read_methods(out)
     return found
 
 
@@ -152,8 +158,41 @@ def test_resume_does_again_what_was_done_otherwise(whole, images, weights, tmp_p
     code, printed, _ = run(images, out, weights, *settings)
     assert '5 of 7 images are already done' in printed
     assert contents(out) == contents(whole[0])
+    assert (out / 'methods.json').read_bytes() == (whole[0] / 'methods.json').read_bytes()
     code, printed, _ = run(images, out, weights, *settings, '--normalize', '0', '2000')
-    assert 'done already' not in printed
+    assert 'already done' not in printed
+    [method] = read_methods(out)
+    assert (method['reading']['normalize'], len(method['images'])) == ([0, 2000], 7)
+
+
+def test_a_result_says_how_it_was_made(whole, weights):
+    [method] = read_methods(whole[0])
+    table = pd.read_csv(whole[0] / 'summary.csv', index_col='image')
+    assert method['images'] == ['a', 'blanks and ä', 'broken', 'deep', 'deeper/a', 'large', 'stack']
+    assert method['mmsart'] == __version__
+    assert method['model']['weights_sha256'] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert (method['model']['weights'], method['model']['config']) == (
+        str(weights), 'carried by the weights')
+    assert method['inference']['tiles'] == dict(
+        largest_px=[128, 128], size_px=[128, 128], overlap_px=64)
+    assert set(method['postprocessing']['settings']) == set(OPTIONS)
+    assert table.loc[['a.png', 'blanks and ä.jpg', 'stack.tif'], 'axes'].tolist() == [
+        'YX', 'YXS', 'TYX']
+    assert table.loc['deep.tif', 'scaling'].startswith('percentiles')
+    assert 0 <= table.loc['deep.tif', 'black'] < table.loc['deep.tif', 'white'] < 4096
+    done = table.drop('broken.png')
+    assert (done[['drawn_by_hand', 'changed_by_hand', 'removed_by_hand']] == 0).all(axis=None)
+    assert done['date'].map(datetime.fromisoformat).is_monotonic_increasing
+
+
+def test_methods_that_cannot_be_read_stop_a_batch(whole, images, weights, tmp_path):
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'methods.json').write_text('[]')
+    code, _, err = run(images / 'a.png', out, weights, '--resume', '--save', 'table')
+    assert (code, 'methods.json: found no list of methods' in err) == (2, True)
+    assert [path.name for path in out.iterdir()] == ['methods.json']
+    assert run(images / 'a.png', out, weights, '--overwrite', '--save', 'table')[0] == 0
 
 
 def test_a_folder_in_use_is_left_alone(images, weights, tmp_path):
@@ -172,7 +211,7 @@ def test_overwrite_takes_its_own_files_away_and_no_others(images, weights, tmp_p
     (out / 'thesis.txt').write_text('do not lose')
     assert run(images / 'deep.tif', out, weights, '--overwrite', '--save', 'labels')[0] == 0
     assert sorted(path.name for path in out.iterdir()) == [
-        '.mmsart', 'deep_masks.tif', 'summary.csv', 'thesis.txt']
+        '.mmsart', 'deep_masks.tif', 'methods.json', 'summary.csv', 'thesis.txt']
 
 
 def test_results_are_no_images_of_the_next_batch(images, weights, tmp_path):
@@ -216,7 +255,8 @@ def test_no_result_is_left_that_no_record_names(images, weights, tmp_path, monke
 
     def files_after(code, *options):
         assert run(image, out, weights, *options)[0] == code
-        return {path.name for path in out.iterdir()} - {OWN_FOLDER, 'summary.csv'}
+        return {path.name for path in out.iterdir()} - {
+            OWN_FOLDER, 'summary.csv', 'methods.json'}
 
     assert files_after(0, '--save', 'table,labels,overlay') == {
         'a_cells.csv', 'a_masks.tif', 'a_overlay.png'}
@@ -248,6 +288,11 @@ def test_resume_keeps_the_results_of_other_images(images, weights, tmp_path):
     assert (code, pd.read_csv(out / 'summary.csv')['stem'].tolist()) == (0, ['c'])
     assert f'2 more images, such as a, have results in {out} of an earlier time' in printed
     assert (out / 'b_cells.csv').read_bytes() == before['b_cells.csv']
+    assert [each['images'] for each in read_methods(out)] == [['c', 'a', 'b']]
+    assert run(days[1] / 'c.png', out, weights, '--save', 'table', '--resume', '--pixel-size',
+               '0.5')[0] == 0
+    assert [(each['images'], each['reading']['pixel_size']) for each in read_methods(out)] == [
+        (['c'], 0.5), (['a', 'b'], None)]
     (days[0] / 'a.png').rename(days[0] / 'moved.png')
     assert run(days[1], out, weights, '--save', 'table', '--resume')[0] == 0
 
@@ -309,7 +354,7 @@ def test_a_full_disk_ends_the_batch_and_blames_no_image(images, weights, tmp_pat
                            '--save', formats)
     assert (code, err) == (
         2, 'error: File too large, expected room for what is written or printed\n')
-    assert not list(tmp_path.rglob('*.json'))
+    assert not list((tmp_path / OWN_FOLDER).rglob('*.json'))
     assert run([images / 'large.png'], tmp_path, weights, '--save', formats, '--resume')[0] == 0
 
 

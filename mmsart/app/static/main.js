@@ -333,6 +333,7 @@ function summarize(cells, item) {
   if (um) rows.push(['pixel size', `${Number(um.toPrecision(4))} µm`]);
   if (um) rows.push(['per mm²', number(Math.round(1e6 * cells.count / (cells.width * cells.height * um * um)))]);
   if (item.facts.seconds) rows.push(['took', duration(item.facts.seconds)]);
+  if (item.facts.made_by) rows.push(['found by', item.facts.made_by]);
   return rows;
 }
 
@@ -376,7 +377,7 @@ const showSelected = latest(guarded(async () => {
   if (!found || view.cells !== cells || !selected.has(ids[0])) return;
   const line = (name, value) => element('tr', {}, element('th', { scope: 'row' }, name), element('td', {}, value));
   box.replaceChildren(element('table', {}, element('caption', { class: 'soft', hidden: true }, 'Measurements'),
-    line('number', String(found.label)), line('class', found.class), line('score', cells.made[row] && found.score === 1 ? 'drawn' : found.score.toFixed(3)),
+    line('number', String(found.label)), line('class', found.class), line('score', found.made === 'drawn' ? 'drawn' : found.score.toFixed(3)),
     ...MEASURES.filter(([key]) => found[key] !== undefined && found[key] !== null).map(([key, name, unit]) => line(name, `${Number(found[key].toPrecision(4)).toLocaleString('en')}${unit}`)),
     line('at the border', found.touches_border ? 'yes' : 'no')));
 }));

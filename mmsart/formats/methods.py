@@ -1,0 +1,144 @@
+"""How results were made, beside them: program, model, thresholds and how files were read."""
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mmsart.formats.names import METHODS_FILE
+from mmsart.utils import UserError, atomic_write, read_json
+
+SHOWN_DIGITS = 12
+"""Of a SHA-256, in a sentence."""
+
+
+def now() -> str:
+    """Return the time, with its zone, to the second, as ISO 8601 writes it."""
+    return datetime.now().astimezone().isoformat(timespec='seconds')
+
+
+def describe_method(model: Mapping[str, Any], settings: Mapping[str, Any], read: Mapping[str, Any],
+                    changed: Sequence[str] = ()) -> dict[str, Any]:
+    """Put together how images were looked at.
+
+    Args:
+        model: ``mmsart`` (version), ``model``, ``inference`` and the source of the settings, see
+            :func:`mmsart.apis.methods.describe_model`; empty where nobody knows.
+        settings: complete ones of post-processing.
+        read: options of :class:`~mmsart.imaging.read_options.ReadOptions`.
+        changed: names of settings that a hand has changed.
+
+    Returns:
+        Plain data, as JSON gives it back: first ``text``, the same in sentences.
+    """
+    postprocessing = dict(model.get('postprocessing', {}), changed_by_hand=changed,
+                          settings=settings)
+    method = dict(model, postprocessing=postprocessing, reading=read)
+    return json.loads(json.dumps(dict(text=method_text(method), **method)))
+
+
+def write_methods(folder: str | os.PathLike,
+                  methods: Iterable[tuple[Mapping[str, Any], Sequence[str]]]) -> Path:
+    """Write how the results in a folder were made.
+
+    What was made in one way is told once. Where the file says all of it already, it stays.
+
+    Args:
+        folder: of the results.
+        methods: of :func:`describe_method`, each with the stems of its images.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: the file that is there is not one of this function.
+    """
+    grouped: dict[str, dict[str, Any]] = {}
+    for method, stems in methods:
+        group = grouped.setdefault(json.dumps(method), dict(method, images=[]))
+        group['images'] += stems
+    groups, path = list(grouped.values()), Path(folder) / METHODS_FILE
+    if not path.is_file() or read_methods(folder) != groups:
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(dict(written=now(), methods=groups), indent=2) + '\n')
+    return path
+
+
+def read_methods(folder: str | os.PathLike) -> list[dict[str, Any]]:
+    """Read how the results in a folder were made.
+
+    Args:
+        folder: of the results.
+
+    Returns:
+        What :func:`describe_method` gave, each with the stems of its ``images``; nothing where
+        there is no file.
+
+    Raises:
+        UserError: the file is malformed.
+    """
+    path = Path(folder) / METHODS_FILE
+    if not path.is_file():
+        return []
+    found = read_json(path, 'how results were made')
+    methods = found.get('methods') if isinstance(found, dict) else None
+    if not isinstance(methods, list) or not all(
+            isinstance(each, dict) and isinstance(each.get('text'), str)
+            and isinstance(each.get('images'), list) for each in methods):
+        raise UserError(f'{path}: found no list of methods, each with text and images, expected '
+                        'what mmsart predict has written')
+    return methods
+
+
+def method_text(method: Mapping[str, Any]) -> str:
+    """Say in sentences how images were looked at.
+
+    Args:
+        method: of :func:`describe_method`, with or without its text.
+    """
+    return ' '.join([*_model_sentences(method), *_threshold_sentences(method['postprocessing']),
+                     *_reading_sentences(method['reading'])])
+
+
+def _model_sentences(method: Mapping[str, Any]) -> Iterable[str]:
+    if 'model' not in method:
+        yield 'Cells were found by a version of mmsart that kept no note of its model.'
+        return
+    model, inference = method['model'], method['inference']
+    yield (f'Cells were found by mmsart {method["mmsart"]} with the model {model["name"]} (SHA-256 '
+           f'of the weights {model["weights_sha256"][:SHOWN_DIGITS]}...), in '
+           f'{inference["precision"]} on {inference["device"]}.')
+    views, tiles = inference['views'], inference['tiles']
+    looks = f'in {len(views)} views' if len(views) > 1 else 'once'
+    (height, width), (high, wide) = tiles['size_px'], tiles['largest_px']
+    yield (f'Each image was looked at {looks}, one larger than {high} x {wide} px in tiles of '
+           f'{height} x {width} that overlap by {tiles["overlap_px"]}.')
+
+
+def _threshold_sentences(postprocessing: Mapping[str, Any]) -> Iterable[str]:
+    settings = postprocessing['settings']
+    limits = [f'a score of at least {_by_class(settings["score_thr"])}']
+    for name, words in (('min_area', 'at least'), ('max_area', 'at most')):
+        named = {cls: f'{area:,}' for cls, area in settings[name].items() if area}
+        if named:
+            limits.append(f'an area of {words} {_by_class(named)} px')
+    changed = postprocessing['changed_by_hand']
+    source = f' ({", ".join(changed)} changed by hand)' if changed else ''
+    yield f'Detections count that have {", and ".join(limits)}{source}.'
+
+
+def _reading_sentences(read: Mapping[str, Any]) -> Iterable[str]:
+    given = [f'{name.replace("_", " ")} {value}' for name, value in read.items()
+             if value is not None]
+    if given:
+        yield f'Files were read with {", ".join(given)}.'
+
+
+def _by_class(values: Mapping[str, Any]) -> str:
+    """Name the value of each class, or the one of all."""
+    if len(values) > 1 and len(set(values.values())) == 1:
+        return f'{next(iter(values.values()))}'
+    return ', '.join(f'{value} ({name})' for name, value in values.items())
