@@ -109,25 +109,24 @@ def _model_sentences(method: Mapping[str, Any]) -> Iterable[str]:
         return
     model, inference = method['model'], method['inference']
     yield (f'Cells were found by mmsart {method["mmsart"]} with the model {model["name"]} (SHA-256 '
-           f'of the weights {model["weights_sha256"][:SHOWN_DIGITS]}...), in '
+           f'of the weights {model["weights_sha256"][:SHOWN_DIGITS]}...), computed in '
            f'{inference["precision"]} on {inference["device"]}.')
     views, tiles = inference['views'], inference['tiles']
     looks = f'in {len(views)} views' if len(views) > 1 else 'once'
     (height, width), (high, wide) = tiles['size_px'], tiles['largest_px']
-    yield (f'Each image was looked at {looks}, one larger than {high} x {wide} px in tiles of '
-           f'{height} x {width} that overlap by {tiles["overlap_px"]}.')
+    yield (f'Each image was looked at {looks}; images larger than {high} x {wide} px were cut into '
+           f'tiles of {height} x {width} px that overlap by {tiles["overlap_px"]} px.')
 
 
 def _threshold_sentences(postprocessing: Mapping[str, Any]) -> Iterable[str]:
     settings = postprocessing['settings']
-    limits = [f'a score of at least {_by_class(settings["score_thr"])}']
+    limits = [f'a score of at least {_by_class(settings["score_thr"], "{:g}")}']
     for name, words in (('min_area', 'at least'), ('max_area', 'at most')):
-        named = {cls: f'{area:,}' for cls, area in settings[name].items() if area}
-        if named:
-            limits.append(f'an area of {words} {_by_class(named)} px')
+        if any(settings[name].values()):
+            limits.append(f'an area of {words} {_by_class(settings[name], "{:,} px")}')
     changed = postprocessing['changed_by_hand']
-    source = f' ({", ".join(changed)} changed by hand)' if changed else ''
-    yield f'Detections count that have {", and ".join(limits)}{source}.'
+    by_hand = f'; {", ".join(changed)} changed by hand' if changed else ''
+    yield f'Detections counted as cells with {" and ".join(limits)}{by_hand}.'
 
 
 def _reading_sentences(read: Mapping[str, Any]) -> Iterable[str]:
@@ -137,8 +136,8 @@ def _reading_sentences(read: Mapping[str, Any]) -> Iterable[str]:
         yield f'Files were read with {", ".join(given)}.'
 
 
-def _by_class(values: Mapping[str, Any]) -> str:
-    """Name the value of each class, or the one of all."""
-    if len(values) > 1 and len(set(values.values())) == 1:
-        return f'{next(iter(values.values()))}'
-    return ', '.join(f'{value} ({name})' for name, value in values.items())
+def _by_class(values: Mapping[str, float | None], form: str) -> str:
+    """Name the value of each class that has one, or the one of all."""
+    if len(set(values.values())) == 1:
+        return form.format(next(iter(values.values())))
+    return ', '.join(f'{form.format(value)} ({name})' for name, value in values.items() if value)

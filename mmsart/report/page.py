@@ -15,7 +15,7 @@ from mmsart import __version__
 from mmsart.evaluation.error_counts import MIXED
 from mmsart.evaluation.functional import IOU_THRS
 from mmsart.evaluation.functional.error_kinds import GT_KINDS
-from mmsart.formats.summary import read_colours
+from mmsart.formats.summary import BY_HAND, read_colours
 from mmsart.report import MAX_PICTURES, charts
 from mmsart.report.results import ResultFrame, ResultImage, Results, read_results
 from mmsart.report.truth import (
@@ -137,8 +137,11 @@ def _context(results: Results, entries: Sequence[_Entry], left_out: int,
                  for name, colour in zip(results.classes, colours, strict=True)],
         num_cells=len(cells), num_frames=sum(int(entry.image.row['frames']) for entry in entries),
         failed=results.failed, flagged=[row for row in rows if row['warnings']],
-        left_out=left_out, methods=[(len(each['images']), each['text'])
-                                    for each in results.methods], charts=[
+        left_out=left_out,
+        methods=[(len(each['images']), each['text']) for each in results.methods],
+        by_hand={way: sum(int(entry.image.row.get(f'{way}_by_hand') or 0) for entry in entries)
+                 for way in BY_HAND},
+        charts=[
             ('Cells in each image', charts.draw_counts(results, colours)),
             ('Areas', charts.draw_areas(cells, results.classes, colours)),
             ('Scores', charts.draw_scores(cells, results.classes, colours))],

@@ -15,7 +15,7 @@ from mmsart.formats.label_image import NumberedMasks, read_label_image
 from mmsart.formats.methods import read_methods
 from mmsart.formats.names import OWN_FOLDER, SUMMARY_FILE
 from mmsart.formats.saving import SAVERS
-from mmsart.formats.summary import DONE
+from mmsart.formats.summary import BY_HAND, DONE
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import frame_suffix
 from mmsart.structures.mask.patch_masks import PatchMasks
@@ -26,7 +26,7 @@ _NEEDED = ('image', 'stem', 'frames', 'height', 'width', 'cells', 'confluence', 
            'warnings')
 _NUMBERS = ('frames', 'height', 'width', 'cells', 'confluence')
 _PERHAPS = ('cells_per_mm2', 'median_area_px', 'median_area_um2', 'mean_score', 'pixel_size_um',
-            'seconds')
+            'seconds', *(f'{each}_by_hand' for each in BY_HAND))
 _CELL_NUMBERS = ('t', 'z', 'label', 'score', 'area_px')
 
 

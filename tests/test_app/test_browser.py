@@ -163,6 +163,7 @@ def test_from_a_drop_to_files(page, tmp_path):
     page.mouse.move(*place(page, *centre(1)))
     page.wait_for_selector('#hover:visible')
     assert 'round' in page.locator('#hover').text_content()
+    assert page.locator('#facts dd').last.text_content() == 'discs, mmsart 1.2.3'
 
     slider = page.locator('[data-key="score_thr"][data-class="round"]')
     slider.focus()

@@ -28,11 +28,11 @@ def test_all_is_told_in_words_and_as_data():
     assert method == json.loads(json.dumps(method))
     assert method['text'] == (
         'Cells were found by mmsart 1.2.3 with the model best (SHA-256 of the weights '
-        '0123456789ab...), in float32 on cpu. Each image was looked at in 2 views, one larger than '
-        '99 x 98 px in tiles of 97 x 96 that overlap by 5. Detections count that have a score of '
-        'at least 0.5 (round), 0.25 (flat), and an area of at least 1,200 (round) px, and an area '
-        'of at most 9,000 px (score_thr, min_area changed by hand). Files were read with axes TYX, '
-        'channel 1, normalize (0, 255).')
+        '0123456789ab...), computed in float32 on cpu. Each image was looked at in 2 views; images '
+        'larger than 99 x 98 px were cut into tiles of 97 x 96 px that overlap by 5 px. Detections '
+        'counted as cells with a score of at least 0.5 (round), 0.25 (flat) and an area of at '
+        'least 1,200 px (round) and an area of at most 9,000 px; score_thr, min_area changed by '
+        'hand. Files were read with axes TYX, channel 1, normalize (0, 255).')
     assert {key: method[key] for key in ('mmsart', 'model', 'inference')} == {
         key: MODEL[key] for key in ('mmsart', 'model', 'inference')}
     assert method['postprocessing'] == dict(
@@ -46,7 +46,7 @@ def test_what_nobody_knows_is_said():
     assert 'looked at once' in describe_method(one_look, settings(), {})['text']
     text = describe_method({}, settings(), dict(channel=None))['text']
     assert text == ('Cells were found by a version of mmsart that kept no note of its model. '
-                    'Detections count that have a score of at least 0.5.')
+                    'Detections counted as cells with a score of at least 0.5.')
 
 
 def test_one_way_is_told_once_and_what_is_told_stays(tmp_path, monkeypatch):

@@ -33,6 +33,8 @@ def test_grey_pictures(tmp_path, suffix):
     frame = only(path)
     np.testing.assert_array_equal(frame.image, GREY)
     np.testing.assert_array_equal(frame.raw, GREY)
+    with open_image(path) as stack:
+        assert stack.file_axes.startswith('YX')  # WebP has colours alone
 
 
 @pytest.mark.parametrize('suffix', ['png', 'bmp', 'webp', 'tif', 'jpg'])
@@ -298,6 +300,7 @@ def test_hyperstacks_by_their_axes_and_channel(tmp_path, axes):
         open_image(tmp_path / 'a.ome.tif')
     with open_image(tmp_path / 'a.ome.tif', channel='phase') as stack:
         assert (stack.axes, len(stack), stack.channel) == ('TZ', 6, 'Phase')
+        assert stack.file_axes == axes
         expected = np.moveaxis(array, [axes.index(a) for a in 'TZC'], [0, 1, 2])[:, :, 1]
         for frame in stack:
             np.testing.assert_array_equal(frame.raw, expected[frame.t, frame.z])
@@ -309,7 +312,7 @@ def test_colour_stacks(tmp_path):
     array = RNG.integers(0, 256, (2, 20, 30, 3), dtype=np.uint8)
     tifffile.imwrite(tmp_path / 'a.tif', array, photometric='rgb')
     with open_image(tmp_path / 'a.tif', axes='ZYX') as stack:
-        assert stack.axes == 'Z'
+        assert (stack.axes, stack.file_axes) == ('Z', 'ZYXS')
         np.testing.assert_array_equal(stack[1].image, array[1])
 
 

@@ -91,16 +91,26 @@ def test_counts_and_words(tmp_path):
 
 
 def test_how_results_were_made_is_told(tmp_path):
-    assert 'How they were made' not in report(tmp_path / 'a', make_results()).text
+    assert 'How the results were made' not in report(tmp_path / 'a', make_results()).text
     write_folder(tmp_path / 'b', make_results(), method=dict(text='Found by <me>, 0.5 or more.'))
     text = Page(write_report(tmp_path / 'b')).text
-    assert 'How they were made Found by <me>, 0.5 or more.' in text
+    assert 'How the results were made Found by <me>, 0.5 or more. All settings' in text
     write_methods(tmp_path / 'b', [(dict(text='First.'), ['stem 0', 'stem 2']),
                                    (dict(text='Then.'), ['stem 1']),
                                    (dict(text='Of other images.'), ['stem 7'])])
     text = Page(write_report(tmp_path / 'b')).text
     assert '2 of 3 images: First. 1 of 3 images: Then.' in text
     assert 'Of other images' not in text
+
+
+def test_what_a_hand_has_done_is_summed_up(tmp_path):
+    first, stack, _ = make_results()
+    corrected = [replace(first, frames=[replace(
+        first.frames[0], made=['drawn', 'changed', 'drawn', 'found', 'found', 'found', 'found'],
+        removed=3)]), stack]
+    write_folder(tmp_path, corrected, method=dict(text='Found.'))
+    text = Page(write_report(tmp_path)).text
+    assert 'By hand 2 cells were drawn, 1 changed and 3 removed.' in text
 
 
 def test_views_hold_the_cells(tmp_path):
