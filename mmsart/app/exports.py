@@ -173,11 +173,12 @@ def write_zip(library: Library, items: Sequence[Item], formats: Sequence[str], p
                 items, item_stems(items), item_ids(items), strict=True):
             try:
                 with open_result(library, item, img_id) as result:
+                    method = _describe(library, item)  # first: a new run may begin meanwhile
                     row = summarize_image(result, stem)
                     previews = write_previews(out / OWN_FOLDER, stem, result)
                     own = save_result(result, out, stem, formats, options) + previews
                     files += [*own, mark_results(out, stem, own, row)]
-                    methods.append((_describe(library, item), [stem]))
+                    methods.append((method, [stem]))
                     classes.add(tuple(result.classes))
                     colours = _colours(result) | colours
             except UserError as error:
