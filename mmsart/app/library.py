@@ -111,19 +111,18 @@ class Library:
         Raises:
             UserError: a setting is wrong.
         """
-        self.take_settings(item, settings)
+        with self.workspace.update(item):
+            self.take_settings(item, settings)
         for frame in self._sheets.kept(item):  # these are at hand
             self.count(item, frame)
         self.ask_for_counts(item)
 
     def take_settings(self, item: Item, settings: dict[str, Any]) -> None:
-        """Write thresholds down as :meth:`change_settings` does, and leave its cells uncounted."""
-        complete = self.settings(item, settings)
-        with self.workspace.update(item):
-            facts = results_of(item)
-            item.settings = {name: complete[name] for name in settings
-                             if complete[name] != facts.postprocess[name]}
-            facts.frame_counts = [None] * facts.frames
+        """Put thresholds in force as :meth:`change_settings` does, in an update of the caller."""
+        complete, facts = self.settings(item, settings), results_of(item)
+        item.settings = {name: complete[name] for name in settings
+                         if complete[name] != facts.postprocess[name]}
+        facts.frame_counts = [None] * facts.frames
 
     def count(self, item: Item, frame: int) -> None:
         """Count the cells of a frame, where they have not been since thresholds changed.

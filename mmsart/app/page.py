@@ -331,17 +331,14 @@ class Page:
             if item.in_queue:  # the worker may have finished it meanwhile
                 with self.workspace.update(item):
                     item.state, item.progress = STOPPED, 0.0
-                    given_back = item.give_back()
-                if given_back:
-                    self._take_back(item)
+                    if item.give_back():
+                        self._take_back(item)
 
     def _take_back(self, item: Item) -> None:
         """Go on with an item whose earlier results stand again, since a new run came to nothing."""
         self.pictures.forget(item)  # they are as that run has read them
-        with self.workspace.changed:
-            if item.state == DONE and item.next_settings is not None:  # else it waits once more
-                with self.workspace.update(item):
-                    self._take_settings(item, item.next_settings)
+        if item.next_settings is not None:
+            self._take_settings(item, item.next_settings)
         self.library.ask_for_counts(item)
 
     def _take_over(self, item: Item) -> None:

@@ -56,7 +56,9 @@ class Worker(threading.Thread):
         workspace: with the queue.
         segmenter: finds the cells; told to keep detections.
         given_back: called with an item whose earlier results stand again, since a new run failed.
-        found: called with an item that is done now, while the workspace is locked.
+        found: called with an item that is done now.
+
+    Both are called while the workspace is locked, before the item's record is written.
     """
 
     def __init__(self, workspace: Workspace, segmenter: Segmenter,
@@ -187,9 +189,8 @@ class Worker(threading.Thread):
             if item.state != RUNNING:
                 return
             item.state, item.error = FAILED, readable(' '.join(reason.split()))
-            if not item.give_back():
-                return
-        self._given_back(item)
+            if item.give_back():
+                self._given_back(item)
 
     def _learn(self, speed: float) -> None:
         known = self._seconds_per_megapixel

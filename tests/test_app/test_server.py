@@ -390,16 +390,29 @@ def test_thresholds_reach_what_is_in_the_queue(client, segmenter, done):
     assert [sum(item['facts']['counts']) for item in counted] == [count] * 3
 
 
-def test_thresholds_reach_a_new_run_or_what_stands_without_it(client, segmenter, done):
+@pytest.mark.parametrize('end', ['cancel', 'failure'])
+def test_thresholds_reach_a_new_run_or_what_stands_without_it(
+        client, segmenter, done, monkeypatch, end):
     segmenter.gate.clear()
     client.reread(done).raise_for_status()
     client.wait(lambda items: items[0]['state'] == 'running')
     strict = dict(score_thr=dict(round=0.7, long=0.7))
     client.post('/api/settings', json=dict(settings=strict, items=[done])).raise_for_status()
     assert client.state()['items'][0]['settings'] == {}
-    client.post('/api/queue', json=dict(action='cancel'))
-    item, = client.wait(lambda items: items[0]['facts']['counted'])
+    save, saved = Workspace.save, []
+
+    def write_down(workspace, item):
+        saved.append((item.state, item.next_settings))
+        save(workspace, item)
+
+    monkeypatch.setattr(Workspace, 'save', write_down)
+    if end == 'cancel':
+        client.post('/api/queue', json=dict(action='cancel'))
+    segmenter.failure = UserError('no disc')
+    segmenter.gate.set()
+    item, = client.wait(lambda items: items[0]['state'] == 'done' and items[0]['facts']['counted'])
     assert (item['state'], item['settings'], item['next_settings']) == ('done', strict, None)
+    assert all(each == ('done', None) for each in saved)  # a stop between two would lose them
     assert sum(item['facts']['counts']) == client.cells(done)['count'] < 12
 
 
