@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from mmsart import __version__
 from mmsart.apis.models import ModelSource
 from mmsart.models.detectors.members import detectors_of
+from mmsart.zoo.models import SCHEME, ZOO
 
 TOLD = ('title', 'licence', 'score')
 """Facts of a model of the package that results repeat."""
@@ -36,8 +38,8 @@ def describe_model(source: ModelSource, model: nn.Module, device: torch.device,
     return dict(
         mmsart=__version__,
         model=dict(
-            name=source.name, config=source.config, cfg_options=list(source.cfg_options),
-            weights=str(source.weights), weights_sha256=source.weights_sha256,
+            name=source.name, config=_place(source.config), cfg_options=list(source.cfg_options),
+            weights=_place(str(source.weights)), weights_sha256=source.weights_sha256,
             classes=list(source.classes),
             **{name: source.facts[name] for name in TOLD if name in source.facts}),
         inference=dict(
@@ -47,6 +49,13 @@ def describe_model(source: ModelSource, model: nn.Module, device: torch.device,
             device=str(device), precision=_precision(model), batch_size=batch_size,
             torch=torch.__version__),
         postprocessing=dict(source=source.postprocess_source))
+
+
+def _place(path: str) -> str:
+    """Name a file of the package's models without the folder of the installation."""
+    if Path(path).is_relative_to(ZOO):
+        return SCHEME + Path(path).relative_to(ZOO).as_posix()
+    return path
 
 
 def _views(model: nn.Module) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,8 @@ def test_a_model_of_the_package_is_told_with_its_facts():
     found = describe_model(source, Detector().half(), torch.device('cpu'), 4)
     assert found['mmsart'] == __version__
     assert found['model']['name'] == source.name
+    assert found['model']['config'] == f'zoo://{source.name}/config.py'
+    assert found['model']['weights'] == f'zoo://{source.name}/weights.safetensors'
     assert found['model']['weights_sha256'] == source.facts['sha256']
     assert found['model']['score'] == source.facts['score']
     assert found['model']['classes'] == list(source.classes)
