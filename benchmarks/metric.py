@@ -1,4 +1,4 @@
-"""The competition's metric: one dense image, and 606 images of the three types.
+"""The competition's metric: one dense image, 606 images of the three types, and a large image.
 
 Stock is what public notebooks do: intersections of full-size bitmaps by a matrix product, and a hit
 for every prediction with a partner. IoUs are divided in double precision: in single precision one
@@ -10,22 +10,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from common import Row, compare, judge, run
+from common import Row, compare, judge, run, time_alone, traced_peak
 from folders import NUM_IMAGES, mixed_images
 from inputs import DENSEST, HEIGHT, WIDTH
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.datasets.synthetic import generate_image
+from mmsart.evaluation.functional.error_kinds import find_error_kinds
 from mmsart.evaluation.functional.sartorius_map import IOU_THRS, score_image, summarize
 from mmsart.structures.mask.cropped_masks import CroppedMasks
+from mmsart.structures.mask.intersections import run_intersections
 from mmsart.structures.mask.rle import parse_rles
 
 EXTRA = 3  # predictions without a cell
+COPIES, CELLS = 5, 800  # of an image in each direction, and in each: 20,000 cells
 
 
 def measure(args: argparse.Namespace) -> list[Row]:
-    """Time the metric on the runs of a dense image, and on 606 images from text and patches."""
-    return [_dense(min(args.rounds, 3)), _mixed()]
+    """Time the metric on dense runs and on 606 images; memory on one image of 20,000 cells."""
+    return [_dense(min(args.rounds, 3)), _mixed(), *_many(args.rounds)]
 
 
 def _dense(rounds: int) -> Row:
@@ -59,6 +62,31 @@ def _mixed() -> Row:
     cells = sum(len(texts) for texts, _, _ in samples)
     return Row(f'metric from text and patches, {NUM_IMAGES} images, {cells:,} cells', None,
                seconds, 's', bar=judge('<= 10 s', seconds <= 10))
+
+
+def _many(rounds: int) -> list[Row]:
+    """Score an image of many cells, and tell its kinds of error as a report does."""
+    drawn = generate_image('shsy5y', np.random.default_rng(0), HEIGHT, WIDTH, num_cells=CELLS)
+    cells = CroppedMasks.from_runs(drawn.runs(), HEIGHT, WIDTH)
+    size = COPIES * HEIGHT, COPIES * WIDTH
+    places = [(row * HEIGHT, column * WIDTH) for row in range(COPIES) for column in range(COPIES)]
+    truth, found = (CroppedMasks.cat([_place(masks, place, size) for place in places]).to_runs()
+                    for masks in (cells, predict(cells)))
+
+    def compared() -> tuple:
+        kinds = find_error_kinds(run_intersections(found, truth), found.areas, truth.areas,
+                                 np.ones(len(found), bool))
+        return score_image(found, truth), kinds
+
+    what = f'metric and kinds of error on runs, {len(found):,} x {len(truth):,} cells'
+    return [time_alone(what, compared, rounds),
+            Row(f'{what}: peak memory, traced', None, traced_peak(compared), 'MB')]
+
+
+def _place(masks: CroppedMasks, place: tuple[int, int], size: tuple[int, int]) -> CroppedMasks:
+    """Put masks into a larger image, at a row and a column."""
+    y, x = place
+    return CroppedMasks(masks.data, masks.boxes + np.array([x, y, x, y], np.int32), *size)
 
 
 def _score(texts: Sequence[str], predictions: CroppedMasks) -> Any:

@@ -71,7 +71,7 @@ class Oracle:
         ready = self.process(image.detections, **ALL_PASS, remove_overlap=False)
         ious = mask_ious(ready.masks.to_runs(), _truth(image).to_runs())
         hits, partners = match_pairs(ious, HIT_IOU)
-        best = replace(ready[hits], scores=ious[hits, partners])
+        best = replace(ready[hits], scores=ious.tocsr()[hits][:, partners].diagonal())
         return PostProcessor(self.classes)(best)
 
     def true_masks(self, image: Predictions) -> Detections:

@@ -136,10 +136,9 @@ def compare(found: Detections, truth: Truth, classes: Sequence[str]) -> Comparis
     right = np.ones(len(found), bool)
     if truth.cell_type in classes:
         right = found.labels == list(classes).index(truth.cell_type)
-    kinds = find_error_kinds(
-        run_intersections(found.masks.to_runs(), truth.masks.to_runs()),
-        np.maximum(found.masks.areas, 1), truth.masks.areas, right)
-    return Comparison(truth, score_image(found.masks.to_runs(), truth.masks.to_runs()), kinds)
+    runs, true_runs = found.masks.to_runs(), truth.masks.to_runs()
+    kinds = find_error_kinds(run_intersections(runs, true_runs), runs.areas, true_runs.areas, right)
+    return Comparison(truth, score_image(runs, true_runs), kinds)
 
 
 def precision_table(comparisons: Sequence[Comparison]) -> dict[str, np.ndarray]:

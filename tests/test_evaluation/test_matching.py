@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import sparse
 
 from mmsart.evaluation.functional import count_matches, match_pairs
 
@@ -35,6 +36,9 @@ def test_as_many_pairs_as_can_be_and_the_best_of_these(ious, iou_thr):
     assert ious[rows, columns].sum() == pytest.approx(best)
     assert (np.diff(rows) > 0).all()
     assert count_matches(ious, np.array([iou_thr])).tolist() == [largest]
+    few = sparse.csr_array(ious)
+    assert count_matches(few, np.array([iou_thr])).tolist() == [largest]
+    np.testing.assert_array_equal(match_pairs(few, iou_thr), [rows, columns])
 
 
 def test_an_iou_at_the_threshold_is_no_pair():

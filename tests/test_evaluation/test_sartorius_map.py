@@ -1,4 +1,5 @@
 """The competition's score: cases worked out by hand, and a brute-force twin."""
+import tracemalloc
 from fractions import Fraction
 from itertools import product
 
@@ -13,9 +14,12 @@ from mmsart.evaluation.functional import (
     ImageScore,
     count_matches,
     mask_ious,
+    match_pairs,
     score_image,
     summarize,
 )
+from mmsart.evaluation.functional.error_kinds import find_error_kinds
+from mmsart.structures.mask.intersections import run_intersections
 from mmsart.structures.mask.patch_masks import PatchMasks
 from mmsart.structures.mask.rle import parse_rles
 
@@ -68,13 +72,13 @@ def test_ious_are_those_of_pycocotools():
                  for masks in (found, truth)]
         expected = coco_mask.iou(*codes, [0] * len(truth)) if len(truth) else np.zeros((0, 0))
         runs = [PatchMasks.from_bitmaps(masks).to_runs() for masks in (found, truth)]
-        np.testing.assert_array_equal(mask_ious(*runs), expected)
+        np.testing.assert_array_equal(mask_ious(*runs).toarray(), expected)
 
 
 def test_masks_beyond_32_bits_are_counted_right():
     """pycocotools counts pixels in 32 bits: the first of these would have an area of 1."""
     found, truth = parse_rles([f'1 {2**32 + 1}']), parse_rles([f'2 {2**32}', '1 1'])
-    assert mask_ious(found, truth).tolist() == [[2**32 / (2**32 + 1), 1 / (2**32 + 1)]]
+    assert mask_ious(found, truth).toarray().tolist() == [[2**32 / (2**32 + 1), 1 / (2**32 + 1)]]
     assert score_image(found, truth).tp.tolist() == [1] * 10
 
 
@@ -83,7 +87,7 @@ def test_agrees_with_brute_force_on_random_cases():
     at_threshold = empty = ambiguous = 0
     for _ in range(500):
         preds, gts = random_masks(rng, rng.integers(0, 9)), random_masks(rng, rng.integers(0, 9))
-        ious = mask_ious(encode(preds), encode(gts))
+        ious = mask_ious(encode(preds), encode(gts)).toarray()
         at_threshold += np.isin(ious, IOU_THRS).any()
         empty += not preds or not gts
         hits = ious > 0.5
@@ -132,6 +136,22 @@ def test_precision_with_an_empty_side(num_pred, num_gt, precision):
     assert score.precision.tolist() == [precision] * 10
     assert (score.fp == num_pred).all()
     assert (score.fn == num_gt).all()
+
+
+def test_memory_follows_the_pairs_that_meet():
+    """Not predictions times true objects, of which a large image has too many."""
+    found, truth = (parse_rles([f'{10 * index + begin} 6' for index in range(10_000)])
+                    for begin in (1, 2))
+    tracemalloc.start()
+    score = score_image(found, truth)
+    rows, columns = match_pairs(mask_ious(found, truth), 0.5)
+    find_error_kinds(run_intersections(found, truth), found.areas, truth.areas,
+                     np.ones(len(found), bool))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert score.tp.tolist() == [10_000] * 5 + [0] * 5  # 5 / 7 = 0.714
+    assert rows.tolist() == columns.tolist() == list(range(10_000))
+    assert peak < 10_000 ** 2  # bytes: less than one for each pair
 
 
 def test_an_empty_mask_matches_nothing():

@@ -6,6 +6,7 @@ import pytest
 
 from mmsart.datasets.classes import CLASSES
 from mmsart.evaluation.error_counts import bin_names
+from mmsart.evaluation.functional import match_pairs
 from mmsart.evaluation.functional.error_kinds import GT_KINDS, PRED_KINDS, find_error_kinds
 from mmsart.formats.predictions import save_predictions
 from mmsart.structures.detections import Detections
@@ -50,6 +51,43 @@ def kinds_of(preds, truths, right=None):
 ])
 def test_kinds(preds, truths, gt_kinds, pred_kinds):
     assert kinds_of(preds, truths) == (gt_kinds, pred_kinds)
+
+
+def plain_kinds(preds, truths):
+    """Tell kinds one object after the other, as the definitions have it."""
+    shared = preds @ truths.T
+    pred_area, gt_area = preds.sum(1), truths.sum(1)
+    ious = shared / (pred_area[:, None] + gt_area - shared)
+    partners = dict(zip(*match_pairs(ious, 0.5), strict=True))
+    held = [[2 * shared[p, g] > gt_area[g] for g in range(len(truths))] for p in range(len(preds))]
+    merging = [sum(each) > 1 for each in held]
+    parts = [[p for p in range(len(preds)) if 2 * shared[p, g] > pred_area[p]]
+             for g in range(len(truths))]
+    split = [len(parts[g]) > 1 and 2 * shared[parts[g], g].sum() > gt_area[g]
+             for g in range(len(truths))]
+    gt_kinds = ['hit' if g in partners.values() else
+                'merged' if any(merging[p] and held[p][g] for p in range(len(preds))) else
+                'split' if split[g] else
+                'poor outline' if (ious[:, g] > 0.1).any() else 'missed'
+                for g in range(len(truths))]
+    pred_kinds = ['matched' if p in partners else
+                  'duplicate' if (ious[p] > 0.5).any() else
+                  'counterpart' if (ious[p] > 0.1).any() or merging[p] or any(
+                      split[g] and p in parts[g] for g in range(len(truths))) else 'spurious'
+                  for p in range(len(preds))]
+    return gt_kinds, pred_kinds
+
+
+def test_kinds_are_those_of_the_definitions():
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(400):
+        preds, truths = ([(begin, begin + rng.integers(1, 14))
+                          for begin in rng.integers(0, 26, rng.integers(0, 7))] for _ in range(2))
+        found = kinds_of(preds, truths)
+        assert found == plain_kinds(lines(*preds), lines(*truths))
+        seen.update(*found)
+    assert seen == {*GT_KINDS, *PRED_KINDS} - {'wrong type'}
 
 
 def test_wrong_type_is_a_hit_of_another_class():

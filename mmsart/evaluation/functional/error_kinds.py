@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from mmsart.evaluation.functional.matching import match_pairs
 
@@ -27,7 +28,7 @@ class ErrorKinds:
 
 
 def find_error_kinds(
-        shared: np.ndarray, pred_area: np.ndarray, gt_area: np.ndarray,
+        shared: np.ndarray | sparse.sparray, pred_area: np.ndarray, gt_area: np.ndarray,
         right_type: np.ndarray) -> ErrorKinds:
     """Tell what became of each true object and what each prediction is.
 
@@ -47,32 +48,39 @@ def find_error_kinds(
     of a split; else the *counterpart* of a true object that is no hit.
 
     Args:
-        shared: (P, G) pixels that a prediction and a true object have in common.
-        pred_area: (P,) pixels, at least 1.
-        gt_area: (G,) pixels, at least 1.
+        shared: (P, G) pixels that a prediction and a true object have in common, sparse or not.
+        pred_area: (P,) pixels.
+        gt_area: (G,) pixels.
         right_type: (P,) bool, whether the class of a prediction is the image's.
 
     Returns:
         The kinds.
     """
     pred_area, gt_area = np.asarray(pred_area), np.asarray(gt_area)
-    ious = shared / (pred_area[:, None] + gt_area[None] - shared)
-    rows, columns = match_pairs(ious, HIT_IOU)
+    num_pred, num_gt = len(pred_area), len(gt_area)
+    pairs = sparse.coo_array(shared)
+    pred, gt = pairs.coords
+    common = pairs.data
+    iou = common / (pred_area[pred] + gt_area[gt] - common)
+    rows, columns = match_pairs(
+        sparse.coo_array((iou, pairs.coords), shape=(num_pred, num_gt)), HIT_IOU)
 
-    holds = shared > gt_area[None] / 2
-    merges = holds.sum(1) >= 2
-    parts = shared > pred_area[:, None] / 2
-    split = (parts.sum(0) >= 2) & ((shared * parts).sum(0) > gt_area / 2)
-    kinds = np.full(len(gt_area), GT_KINDS.index('missed'))
-    kinds[ious.max(0, initial=0) > POOR_IOU] = GT_KINDS.index('poor outline')
+    holds = common > gt_area[gt] / 2
+    merges = np.bincount(pred[holds], minlength=num_pred) >= 2
+    inside = common > pred_area[pred] / 2
+    covered = np.bincount(gt[inside], common[inside], num_gt)
+    split = (np.bincount(gt[inside], minlength=num_gt) >= 2) & (covered > gt_area / 2)
+    near = iou > POOR_IOU
+    kinds = np.full(num_gt, GT_KINDS.index('missed'))
+    kinds[gt[near]] = GT_KINDS.index('poor outline')
     kinds[split] = GT_KINDS.index('split')
-    kinds[holds[merges].any(0)] = GT_KINDS.index('merged')
+    kinds[gt[holds & merges[pred]]] = GT_KINDS.index('merged')
     kinds[columns] = np.where(
         right_type[rows], GT_KINDS.index('hit'), GT_KINDS.index('wrong type'))
 
-    pred_kinds = np.full(len(pred_area), PRED_KINDS.index('counterpart'))
-    involved = merges | parts[:, split].any(1)
-    pred_kinds[(ious.max(1, initial=0) <= POOR_IOU) & ~involved] = PRED_KINDS.index('spurious')
-    pred_kinds[(ious > HIT_IOU).any(1)] = PRED_KINDS.index('duplicate')
+    involved = near | merges[pred] | (inside & split[gt])
+    pred_kinds = np.full(num_pred, PRED_KINDS.index('spurious'))
+    pred_kinds[pred[involved]] = PRED_KINDS.index('counterpart')
+    pred_kinds[pred[iou > HIT_IOU]] = PRED_KINDS.index('duplicate')
     pred_kinds[rows] = PRED_KINDS.index('matched')
     return ErrorKinds(kinds, pred_kinds)

@@ -4,21 +4,25 @@ A predicted and a true object may be paired if their IoU is greater than a thres
 matching pairs as many as can be, so that no pair is lost to the order of the objects or to a better
 pair elsewhere.
 """
+from typing import TypeAlias
+
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
+from scipy import sparse
+from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
+
+Ious: TypeAlias = np.ndarray | sparse.sparray
+"""(P, G) IoU of each prediction with each true object, sparse or not."""
 
 
-def count_matches(ious: np.ndarray, iou_thrs: np.ndarray) -> np.ndarray:
+def count_matches(ious: Ious, iou_thrs: np.ndarray) -> np.ndarray:
     """Count the pairs of a largest one-to-one matching at each threshold.
 
     Where no object has two possible partners the pairs are the matching. Elsewhere, as between
     overlapping true objects, the matching of largest size is looked for.
 
     Args:
-        ious: float (P, G), IoU of each prediction with each true object.
-        iou_thrs: float (T,), a pair needs an IoU greater than the threshold.
+        ious: float (P, G), IoU of each prediction with each true object, sparse or not.
+        iou_thrs: float (T,), at least 0; a pair needs an IoU greater than the threshold.
 
     Returns:
         Number of pairs, int64 (T,).
@@ -29,26 +33,22 @@ def count_matches(ious: np.ndarray, iou_thrs: np.ndarray) -> np.ndarray:
     """
     iou_thrs = np.asarray(iou_thrs, float)
     matches = np.zeros(len(iou_thrs), np.int64)
-    ious = np.asarray(ious, float)
-    if not ious.size or not len(iou_thrs):
-        return matches
-    rows, columns = np.nonzero(ious > iou_thrs.min())
-    values = ious[rows, columns]
+    rows, columns, values = _possible_pairs(ious, iou_thrs.min(initial=1))
     for index, threshold in enumerate(iou_thrs):
         hit = values > threshold
         matches[index] = _matching_size(rows[hit], columns[hit], ious.shape)
     return matches
 
 
-def match_pairs(ious: np.ndarray, iou_thr: float) -> tuple[np.ndarray, np.ndarray]:
+def match_pairs(ious: Ious, iou_thr: float) -> tuple[np.ndarray, np.ndarray]:
     """Pair predicted and true objects: as many as can be, and of these with the largest IoUs.
 
-    Each pair weighs its IoU and a constant that no sum of IoUs reaches, so that the Hungarian
-    algorithm prefers one more pair to any better ones.
+    Each prediction may be paired with a column of its own instead, at a cost that no sum of IoUs
+    reaches, so that the cheapest full matching prefers one more pair to any better ones.
 
     Args:
-        ious: float (P, G), IoU of each prediction with each true object.
-        iou_thr: a pair needs an IoU greater than this.
+        ious: float (P, G), IoU of each prediction with each true object, sparse or not.
+        iou_thr: at least 0; a pair needs an IoU greater than this.
 
     Returns:
         Predictions and their partners, int64 (M,) each, by rising prediction.
@@ -57,13 +57,24 @@ def match_pairs(ious: np.ndarray, iou_thr: float) -> tuple[np.ndarray, np.ndarra
         >>> match_pairs(np.array([[0.9, 0.6], [0.6, 0.0]]), 0.5)
         (array([0, 1]), array([1, 0]))
     """
-    ious = np.asarray(ious, float)
-    possible = ious > iou_thr
-    rows, columns = np.flatnonzero(possible.any(1)), np.flatnonzero(possible.any(0))
-    weights = np.where(possible, ious + min(ious.shape) + 1, 0)[np.ix_(rows, columns)]
-    row, column = linear_sum_assignment(weights, maximize=True)
-    paired = weights[row, column] > 0
-    return rows[row[paired]], columns[column[paired]]
+    rows, columns, values = _possible_pairs(ious, iou_thr)
+    preds, row = np.unique(rows, return_inverse=True)
+    truths, column = np.unique(columns, return_inverse=True)
+    own = np.arange(len(preds))
+    costs = np.concatenate([2 - values, np.full(len(own), len(own) + 3.0)])  # none is 0
+    places = np.concatenate([row, own]), np.concatenate([column, len(truths) + own])
+    graph = sparse.coo_array((costs, places), shape=(len(own), len(truths) + len(own)))
+    row, column = min_weight_full_bipartite_matching(graph.tocsr())
+    paired = column < len(truths)
+    return preds[row[paired]], truths[column[paired]]
+
+
+def _possible_pairs(ious: Ious, iou_thr: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """List predictions, true objects and IoUs of the pairs above a threshold, (K,) each."""
+    pairs = sparse.coo_array(ious)
+    possible = pairs.data > iou_thr
+    rows, columns = pairs.coords
+    return rows[possible], columns[possible], pairs.data[possible]
 
 
 def _matching_size(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> int:
@@ -71,5 +82,5 @@ def _matching_size(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]
         return 0
     if np.bincount(rows).max() == 1 and np.bincount(columns).max() == 1:
         return len(rows)
-    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape).tocsr()
+    graph = sparse.coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape).tocsr()
     return int((maximum_bipartite_matching(graph, perm_type='column') >= 0).sum())

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from mmsart.datasets.classes import COMPETITION_IMAGES
 from mmsart.evaluation.functional.matching import count_matches
@@ -56,19 +57,20 @@ class ImageScore:
         return self.tp / (self.num_pred + self.num_gt - self.tp)
 
 
-def mask_ious(found: Runs, truth: Runs) -> np.ndarray:
-    """Compute the IoU of every prediction with every true object.
+def mask_ious(found: Runs, truth: Runs) -> sparse.coo_array:
+    """Compute the IoU of every prediction with every true object that it meets.
 
     Args:
         found: P predicted masks.
         truth: G true masks of the same image.
 
     Returns:
-        float64 (P, G); 0 for two empty masks.
+        float64 (P, G), sparse, with an entry where masks share pixels.
     """
     shared = run_intersections(found, truth)
-    union = found.areas[:, None] + truth.areas - shared
-    return shared / np.maximum(union, 1)
+    row, column = shared.coords
+    union = found.areas[row] + truth.areas[column] - shared.data
+    return sparse.coo_array((shared.data / union, shared.coords), shape=shared.shape)
 
 
 def score_image(found: Runs, truth: Runs, iou_thrs: np.ndarray = IOU_THRS) -> ImageScore:

@@ -37,30 +37,33 @@ def intersections(masks: PatchMasks, others: PatchMasks) -> sparse.csr_array:
     return sparse.csr_array(pixel_incidence(masks) @ pixel_incidence(others).T)
 
 
-def run_intersections(runs: Runs, others: Runs) -> np.ndarray:
+def run_intersections(runs: Runs, others: Runs) -> sparse.coo_array:
     """Count the pixels that two sets of masks share, whatever the size of their image.
 
     Two runs meet if one begins inside the other, so that the pairs are found by looking up the
-    begins of one set among the sorted begins of the other. The cost follows the number of runs and
-    of pairs that meet.
+    begins of one set among the sorted begins of the other. Time and memory follow the number of
+    runs and of pairs that meet.
 
     Args:
         runs: N masks.
         others: M masks of the same image.
 
     Returns:
-        (N, M) int64.
+        (N, M) int64, sparse, with an entry where they share any, row by row.
     """
-    num, num_others = len(runs), len(others)
-    shared = np.zeros(num * num_others, np.int64)
-    for first, second, flipped in ((runs, others, False), (others, runs, True)):
-        mine, theirs = _pairs_begun_inside(first, second, including_equal=not flipped)
-        begin = second.starts[theirs]
-        end = np.minimum(first.starts[mine] + first.lengths[mine], begin + second.lengths[theirs])
-        owners = first.owners[mine], second.owners[theirs]
-        row, column = owners[::-1] if flipped else owners
-        np.add.at(shared, row * num_others + column, end - begin)
-    return shared.reshape(num, num_others)
+    mine, theirs = _pairs_begun_inside(runs, others, including_equal=True)
+    inner, outer = _pairs_begun_inside(others, runs, including_equal=False)
+    mine, theirs = np.concatenate([mine, outer]), np.concatenate([theirs, inner])
+    begin = np.maximum(runs.starts[mine], others.starts[theirs])
+    end = np.minimum(runs.starts[mine] + runs.lengths[mine],
+                     others.starts[theirs] + others.lengths[theirs])
+    pairs = runs.owners[mine] * len(others) + others.owners[theirs]
+    order = np.argsort(pairs)
+    pairs = pairs[order]
+    first = np.flatnonzero(np.diff(pairs, prepend=-1))
+    shared = np.add.reduceat((end - begin)[order], first) if len(first) else end
+    return sparse.coo_array((shared, np.divmod(pairs[first], max(len(others), 1))),
+                            shape=(len(runs), len(others)))
 
 
 def _pairs_begun_inside(
@@ -72,7 +75,7 @@ def _pairs_begun_inside(
         others: those that begin inside.
         including_equal: whether one that begins at the very same pixel counts.
     """
-    order = np.argsort(others.starts, kind='stable')
+    order = np.argsort(others.starts)
     begins = others.starts[order]
     low = np.searchsorted(begins, runs.starts, side='left' if including_equal else 'right')
     high = np.searchsorted(begins, runs.starts + runs.lengths, side='left')
