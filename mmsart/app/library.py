@@ -11,7 +11,7 @@ import numpy as np
 from mmsart.app.corrections import Corrections, Edit
 from mmsart.app.editing import Editor
 from mmsart.app.errors import ConflictError
-from mmsart.app.items import DONE, UNREADABLE, Item, count_labels, results_of
+from mmsart.app.items import DONE, UNREADABLE, Facts, Item, count_labels, results_of
 from mmsart.app.sheets import Sheet, Sheets, edits_name
 from mmsart.app.workspace import Workspace
 from mmsart.postprocessing import complete_config
@@ -134,15 +134,16 @@ class Library:
         Raises:
             UserError: its files are damaged; that is written down in the place of its counts.
         """
-        if results_of(item).frame_counts[frame] is not None:
+        facts = results_of(item)
+        if facts.frame_counts[frame] is not None:
             return
         try:
             with self._sheets.open(item, frame, keep=False) as sheet:
-                settings, counts = self._standing(item)
+                settings, counts = self._standing(item, facts)
                 cells = _apply(sheet, sheet.corrections, settings)
                 self._write_count(item, counts, frame, count_labels(cells, sheet.facts.classes))
         except Exception:
-            self._write_count(item, self._standing(item)[1], frame, UNREADABLE)
+            self._write_count(item, self._standing(item, facts)[1], frame, UNREADABLE)
             raise
 
     def edit(self, item: Item, frame: int, request: dict[str, Any]) -> None:
@@ -164,7 +165,7 @@ class Library:
                 raise ConflictError(
                     f'{item.name}: found that another window has corrected this picture '
                     'meanwhile, expected its newest state: it is loaded now, please try again')
-            settings, counts = self._standing(item)
+            settings, counts = self._standing(item, facts)
             changed = Corrections(list(before.edits), before.done)
             if request.get('kind') == 'undo':
                 changed.undo()
@@ -200,13 +201,15 @@ class Library:
         with self.workspace.update(item, save=counts.count(None) == 1):  # when it is the last
             counts[frame] = count
 
-    def _standing(self, item: Item) -> tuple[dict[str, Any], list[tuple[int, ...] | None]]:
+    def _standing(self, item: Item, facts: Facts,
+                  ) -> tuple[dict[str, Any], list[tuple[int, ...] | None]]:
         """Give the complete settings of an item, and the list of the counts that belong to them.
 
-        Other settings come with another list, so that late counts land in one that is not used.
+        Other settings come with another list, and so does another run, so that late counts land in
+        one that is not used.
         """
         with self.workspace.changed:
-            return self.settings(item), results_of(item).frame_counts
+            return self.settings(item), facts.frame_counts
 
 
 def complete_settings(changed: Mapping[str, Any], classes: Sequence[str],

@@ -416,6 +416,26 @@ def test_thresholds_reach_a_new_run_or_what_stands_without_it(
     assert sum(item['facts']['counts']) == client.cells(done)['count'] < 12
 
 
+def test_a_count_that_a_new_run_overtakes_is_not_taken_for_its_own(client, pictures, monkeypatch):
+    client.post('/api/folders', json=dict(path=str(pictures)))
+    item = client.wait()[0]['id']
+    load, loaded = Sheets._load, []
+
+    def be_overtaken(sheets, *args):
+        load(sheets, *args)
+        if not loaded:
+            loaded.append(args)
+            cv2.imwrite(str(pictures / 'dish 0.png'), draw_discs(count=30)[0])
+            client.reread(item).raise_for_status()
+            client.wait()
+
+    monkeypatch.setattr(Sheets, '_load', be_overtaken)
+    every = dict(score_thr=dict(round=0.3, long=0.3))
+    client.post('/api/settings', json=dict(settings=every, items=[item])).raise_for_status()
+    items = client.wait(lambda items: loaded and items[0]['facts']['counted'])
+    assert sum(items[0]['facts']['counts']) == client.cells(item)['count'] == 30
+
+
 def test_thresholds_that_do_not_fit_another_model_are_named(client, segmenter, done):
     client.post('/api/settings', json=dict(
         settings=dict(score_thr=dict(round=0.3, long=0.3)), items=[done])).raise_for_status()
