@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 import secrets
 import tempfile
 import threading
@@ -282,8 +283,8 @@ class Page:
             ids: of :meth:`items`; those of items that are gone are passed over.
             changes: options of reading by name, see :func:`~mmsart.app.requests.read_changes`;
                 the others stay as they are.
-            lost: revisions, by id, of the items whose corrections and check marks the user has
-                given up.
+            lost: by id, of the items whose corrections and check marks the user has given up, the
+                revision and whether it was checked, as they were then.
 
         Returns:
             How many wait for a new run.
@@ -294,10 +295,12 @@ class Page:
             NotFoundError: all are gone.
         """
         if not isinstance(lost, dict):
-            raise UserError(f'lost: found {lost!r}, expected revisions by id')
+            raise UserError(f'lost: found {lost!r}, expected revisions and check marks by id')
         sizes = {item.id: count_megapixels(Path(item.path), item.name, self.limits,
                                            changes['series'])
-                 for item in self.items(ids, gone=True)} if 'series' in changes else {}
+                 for item in self.items(ids, gone=True)
+                 if os.path.isfile(item.path)  # of one that is gone its run says so
+                 } if 'series' in changes else {}
         with self.workspace.changed:  # nobody begins to correct one meanwhile
             chosen = []
             for item in self.items(ids, gone=True):
@@ -305,10 +308,11 @@ class Page:
                         if value is not None}
                 if item.in_queue and read == item.read:
                     continue
-                if item.corrected and not item.in_queue and lost.get(item.id) != item.revision:
+                if item.corrected and not item.in_queue and lost.get(item.id) != [
+                        item.revision, item.checked]:
                     raise ConflictError(
-                        f'{item.name}: found corrections or a check mark that were not asked '
-                        'about, expected none: they are counted now, please look again')
+                        f'{item.name}: found corrections or a check mark made meanwhile, expected '
+                        'none: what would be lost is counted anew, please look again')
                 chosen.append((item, read))
             with self.workspace.update_together([item for item, _ in chosen]):
                 for item, read in chosen:

@@ -171,7 +171,8 @@ class Workspace:
             except BaseException:
                 for item, values in zip(items, before, strict=True):
                     vars(item).update(values)
-                    with suppress(OSError):  # a full disk may hold this back, too
+                for item in items:
+                    with suppress(OSError, UserError):  # what held the others back may do so again
                         self.save(item)
                 raise
 

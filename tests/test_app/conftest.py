@@ -43,6 +43,10 @@ class Client(TestClient):
     def reread(self, *ids, lost=None, **read):
         return self.post('/api/reread', json=dict(items=ids, lost=lost or {}, read=read))
 
+    def given_up(self, *ids):
+        return {item['id']: [item['revision'], item['checked']]
+                for item in self.state()['items'] if item['id'] in ids}
+
     def cells(self, item_id, frame=0, **asked):
         return decode(self.post(f'/api/items/{item_id}/frames/{frame}/cells', json=asked))
 

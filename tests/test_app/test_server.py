@@ -185,7 +185,7 @@ def test_what_was_found_stands_until_a_new_run_is_through(client, segmenter, pic
     client.post(url, json=dict(action='check'))
     before, cells = client.wait(lambda items: items[0]['checked'])[0], client.cells(item['id'])
     segmenter.gate.clear()
-    lost = {item['id']: before['revision']}
+    lost = client.given_up(item['id'])
     client.reread(item['id'], lost=lost, pixel_size=2.0).raise_for_status()
     client.wait(lambda items: items[0]['state'] == 'running')
     if end == 'cancel':
@@ -305,40 +305,47 @@ def test_what_is_looked_at_is_begun_anew(client, segmenter):
         'done', dict(pixel_size=0.5), 'run_1')
 
 
-@pytest.mark.parametrize('work', ['correct', 'check'])
+@pytest.mark.parametrize('work', ['correct', 'check', 'check what is corrected'])
 def test_reading_anew_loses_only_what_was_asked_about(client, pictures, work):
     client.post('/api/folders', json=dict(path=str(pictures)))
     ids = [item['id'] for item in client.wait()]
-    dict(correct=correct, check=check)[work](client, ids[1])
-    before = client.state()['items']
-    seen = before[1]['revision']
-    for lost in ({}, {ids[1]: seen - 1}, {ids[0]: seen}):
+    if 'correct' in work:
+        correct(client, ids[1])
+    stale = client.given_up(ids[1])
+    if 'check' in work:
+        check(client, ids[1])
+    else:
+        client.edit(ids[1], kind='delete', ids=client.cells(ids[1])['ids'][:1].tolist())
+    before, lost_now = client.state()['items'], client.given_up(ids[1])
+    for lost in ({}, stale, {ids[0]: lost_now[ids[1]]}):
         answer = client.reread(*ids, lost=lost, pixel_size=0.5)
         assert (answer.status_code, 'dish 1.png' in answer.json()['detail']) == (409, True)
         assert client.state()['items'] == before  # none of them
     client.reread(ids[0], ids[2], pixel_size=0.5).raise_for_status()
     assert [item['read'] for item in client.wait()] == [
         dict(pixel_size=0.5), {}, dict(pixel_size=0.5)]
-    client.reread(*ids, lost={ids[1]: seen}, pixel_size=2).raise_for_status()
+    client.reread(*ids, lost=lost_now, pixel_size=2).raise_for_status()
     after = client.wait()
     assert [item['read'] for item in after] == [dict(pixel_size=2)] * 3
     assert (after[1]['edits'], after[1]['checked']) == (0, False)
 
 
-def test_all_or_none_are_read_anew(client, pictures, tmp_path, monkeypatch):
+@pytest.mark.parametrize(('problem', 'status'), [
+    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 507), (UserError('no such room'), 400)])
+def test_all_or_none_are_read_anew(client, pictures, tmp_path, monkeypatch, problem, status):
     client.post('/api/folders', json=dict(path=str(pictures)))
     before = client.wait()
     save, saved = Workspace.save, []
 
     def fail_at_the_second(workspace, item):
         saved.append(item.id)
-        if len(saved) == 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if item.id == before[1]['id']:
+            raise problem
         save(workspace, item)
 
     monkeypatch.setattr(Workspace, 'save', fail_at_the_second)
     answer = client.reread(*[item['id'] for item in before], pixel_size=0.5)
-    assert answer.status_code == 507
+    assert (answer.status_code, len(saved)) == (status, 5)  # two, and each of them back
     work = ('state', 'read', 'runs', 'results')
     for items in (client.state()['items'],
                   [vars(item) for item in Workspace(tmp_path / 'workspace').items()]):
@@ -367,6 +374,17 @@ def test_another_image_of_a_file_is_no_way_around_the_limits(tmp_path):
         answer = client.reread(item['id'], series=1)
         assert (answer.status_code, 'megapixels' in answer.json()['detail']) == (400, True)
         assert client.state()['items'] == [item]
+
+
+def test_a_file_that_is_gone_keeps_no_other_from_being_read_anew(client, pictures):
+    client.post('/api/folders', json=dict(path=str(pictures)))
+    ids = [item['id'] for item in client.wait()]
+    (pictures / 'dish 1.png').unlink()
+    client.reread(*ids, series=0).raise_for_status()
+    items = client.wait()
+    assert [item['read'] for item in items] == [dict(series=0), {}, dict(series=0)]
+    assert items[1]['state'] == 'done'
+    assert 'no such file' in items[1]['error']
 
 
 def test_thresholds_reach_what_is_in_the_queue(client, segmenter, done):
@@ -580,7 +598,7 @@ def test_a_file_that_has_changed_is_looked_at_again(client, pictures):
     assert answer['refused'][0].startswith(f'dish 1.png: {problem}, and these are corrected')
     items = client.wait()
     assert [sum(item['facts']['counts']) for item in items] == [30, 11, 12]
-    lost = {items[1]['id']: items[1]['revision']}
+    lost = client.given_up(items[1]['id'])
     client.reread(items[1]['id'], lost=lost).raise_for_status()
     assert [sum(item['facts']['counts']) for item in client.wait()] == [30, 30, 12]
     assert client.post('/api/folders', json=asked).json()['known'] == 3

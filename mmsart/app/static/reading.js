@@ -165,7 +165,7 @@ export function setUpReading({ items, settled, changed }) {
   async function apply() {
     if (ids === null) { options = collect(); return; }
     const read = changes(), { losing, again } = chosen();
-    const lost = Object.fromEntries(losing.filter(item => again.includes(item)).map(item => [item.id, item.revision]));
+    const lost = Object.fromEntries(losing.filter(item => again.includes(item)).map(item => [item.id, [item.revision, item.checked]]));
     await postJson('/api/reread', { items: again.map(item => item.id), read, lost });
     if (ids !== 'all' || !$('reading-later').checked) return;
     options = Object.fromEntries(Object.entries({ ...options, ...read }).filter(([, value]) => value !== null));
