@@ -1,6 +1,12 @@
 """What is asked of the page and cannot be as things are."""
+import re
+
 from mmsart.utils import UserError
 from mmsart.utils.cli import DISK_FULL
+
+FIELDS = {'--axes': 'Axes', '--channel': 'Channel', '--series': 'Series',
+          '--pixel-size': 'Pixel size', '--normalize': 'Black at, White at'}
+"""What the page calls the options of commands that say how a file is read."""
 
 
 class NotFoundError(LookupError):
@@ -9,6 +15,21 @@ class NotFoundError(LookupError):
 
 class ConflictError(UserError):
     """What is to be changed is no longer what the user has seen."""
+
+
+def name_fields(message: str) -> str:
+    """Name fields of the page in a message that names options of commands.
+
+    Args:
+        message: a line about how a file is read.
+
+    Returns:
+        The line for a page's reader.
+    """
+    message = message.replace(' or --series all', '')  # the page has no field for that
+    for option, name in FIELDS.items():
+        message = re.sub(rf'(?<!\S){option}\b', name, message)
+    return message
 
 
 def describe_full_disk(error: BaseException) -> str | None:

@@ -60,7 +60,7 @@ def open_result(library: Library, item: Item, img_id: str = '') -> Iterator[Imag
           tempfile.TemporaryDirectory(dir=library.workspace.incoming) as folder):
         if (stack.height, stack.width, len(stack)) != (facts.height, facts.width, facts.frames):
             raise UserError(f'{item.name}: found frames of another size than its cells were '
-                            'found in, expected the same; run it again')
+                            'found in, expected the same; find its cells anew')
         frames = _StoredFrames(Path(folder), stack, facts, img_id)
         for number in range(facts.frames):
             frames.store(number, *library.by_hand(item, number, keep=False))

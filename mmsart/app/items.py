@@ -283,7 +283,7 @@ def open_item(item: Item) -> Iterator[ImageStack]:
                         f'{item.name}: the file is not there any more, expected the upload')
     if item.state == DONE and item.file_has_changed:
         raise UserError(f'{item.name}: the file has changed since its cells were found, expected '
-                        'the same; run it again')
+                        'the same; find its cells anew')
     options = item.read_options
     limits = item.facts.display_range if item.facts and item.state == DONE else None
     if limits and limits[0] != limits[1]:

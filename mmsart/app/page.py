@@ -263,8 +263,8 @@ class Page:
         with self.workspace.changed:  # nobody begins to correct it meanwhile
             if item.corrected:
                 raise UserError(f'{item.name}: the file has changed since its cells were found, '
-                                'and these are corrected or checked; run it again to find those '
-                                'of the new file')
+                                'and these are corrected or checked; find those of the new file '
+                                'with ↻')
             item.megapixels = megapixels
             self.run_again(item)
 

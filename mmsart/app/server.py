@@ -16,7 +16,7 @@ from fastapi.staticfiles import StaticFiles
 
 from mmsart.app.admission import clean_name
 from mmsart.app.comparison import TRUTH_SUFFIXES, Truths
-from mmsart.app.errors import ConflictError, NotFoundError, describe_full_disk
+from mmsart.app.errors import ConflictError, NotFoundError, describe_full_disk, name_fields
 from mmsart.app.exports import measure, write_zip
 from mmsart.app.folders import Folders
 from mmsart.app.guard import Guard
@@ -304,7 +304,7 @@ class _Once(FileResponse):
 
 
 async def _answer_user_error(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse(dict(detail=readable(str(error))), 400)
+    return JSONResponse(dict(detail=name_fields(readable(str(error)))), 400)
 
 
 async def _answer_conflict(_: Request, error: Exception) -> JSONResponse:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mmsart.apis.inference import Request, Segmentation
-from mmsart.app.errors import describe_full_disk
+from mmsart.app.errors import describe_full_disk, name_fields
 from mmsart.app.items import (
     DONE,
     FAILED,
@@ -188,7 +188,7 @@ class Worker(threading.Thread):
         with self.workspace.update(item):
             if item.state != RUNNING:
                 return
-            item.state, item.error = FAILED, readable(' '.join(reason.split()))
+            item.state, item.error = FAILED, name_fields(readable(' '.join(reason.split())))
             if item.give_back():
                 self._given_back(item)
 

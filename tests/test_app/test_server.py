@@ -535,7 +535,6 @@ def test_a_file_that_cannot_be_read_fails_alone(client):
     assert discs['state'] == 'done'
     assert stack['state'] == 'failed'
     assert stack['error'].startswith('stack.tif: found')  # the name, not the path of our copy
-    assert '--axes' in stack['error']
     thumbnail = client.get(f'/api/items/{stack["id"]}/thumbnail')
     assert (thumbnail.status_code, thumbnail.headers['cache-control']) == (200, 'no-store')
     client.reread(stack['id'], axes='TYX')
@@ -544,6 +543,21 @@ def test_a_file_that_cannot_be_read_fails_alone(client):
     assert stack['facts']['frames'] == 5
     assert client.cells(stack['id'], frame=4)['count'] == 0
     assert client.post(f'/api/items/{stack["id"]}/frames/5/cells', json={}).status_code == 404
+
+
+def test_what_is_wrong_with_reading_is_said_in_the_words_of_the_page(client, tmp_path):
+    tifffile.imwrite(tmp_path / 'stack.tif', np.zeros((5, 40, 40), np.uint16))
+    for side in (40, 50):
+        tifffile.imwrite(tmp_path / 'two.tif', np.zeros((side, side), np.uint8), append=True)
+    for name in ('stack.tif', 'two.tif'):
+        client.add(name, (tmp_path / name).read_bytes())
+    stack, two = client.wait()
+    assert stack['error'].endswith('Axes TYX for times, or Axes ZYX for depths, or Axes CYX for '
+                                   'channels and Channel N')
+    assert 'expected Series N (0: ' in two['error']
+    for read, problem in ((dict(pixel_size=-1), 'Pixel size: found -1'),
+                          (dict(normalize=[5, 3]), 'Black at, White at: found 5 3')):
+        assert client.reread(stack['id'], **read).json()['detail'].startswith(problem)
 
 
 def test_many_folders_are_found_by_a_part_of_their_name(client, pictures):

@@ -127,7 +127,7 @@ function describe(item) {
   if (item.state === 'running') return `looking … ${Math.round(100 * item.progress)} %`;
   if (item.state === 'waiting') return 'waiting';
   if (item.state === 'stopped') return 'cancelled';
-  return [count(item.facts), notes(item.facts), item.edits && 'corrected', item.checked && '✓ checked', error && `as before, since running again failed: ${error}`].filter(Boolean).join(' · ');
+  return [count(item.facts), notes(item.facts), item.edits && 'corrected', item.checked && '✓ checked', error && `as before, since finding them anew failed: ${error}`].filter(Boolean).join(' · ');
 }
 
 // Warnings stand in the panel of a picture that is open: the list says which ones to open.
