@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +26,16 @@ class Truths:
     """The annotations that were given.
 
     Args:
-        path: ``train.csv`` or COCO's JSON; None for none yet.
+        given: the true cells of images by their names, as :func:`read_truth` gives them.
         folder: where files that a browser sends are kept.
 
     Raises:
-        UserError: the file is malformed.
+        UserError: a file that was sent before is malformed.
     """
 
-    def __init__(self, path: Path | None, folder: Path) -> None:
+    def __init__(self, given: Mapping[str, Truth], folder: Path) -> None:
         self._folder, self._lock = folder, threading.Lock()
-        self._given = read_truth(path) if path is not None else {}
+        self._given = dict(given)
         self.version = 0
         sent: dict[str, Truth] = {}
         # A stop may have left the one before: the newest is in force.

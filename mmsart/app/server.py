@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from mmsart.app.training_data import write_training_data
 from mmsart.app.worker import Segmenter
 from mmsart.app.workspace import Workspace
 from mmsart.formats.saving import SaveOptions
+from mmsart.report.truth import Truth
 from mmsart.utils import UserError, readable
 
 STATIC = Path(__file__).parent / 'static'
@@ -41,7 +42,7 @@ LEFT_OUT = 'x-left-out'
 
 def create_app(
         workspace: Workspace, segmenter: Segmenter, *, folders: Sequence[str | Path] = (),
-        truth: Path | None = None, token: str | None = None,
+        truth: Mapping[str, Truth] | None = None, token: str | None = None,
         hosts: Sequence[str] | None = None, limits: Limits | None = None) -> FastAPI:
     """Make the server's application; its queue begins to work when it is started.
 
@@ -49,7 +50,7 @@ def create_app(
         workspace: with the queue and its results.
         segmenter: finds cells, and keeps detections.
         folders: roots of the folders that may be read.
-        truth: ``train.csv`` or COCO annotations to show beside predictions.
+        truth: true cells of images by their names, to show beside predictions.
         token: that a browser must know; None asks for none.
         hosts: names by which the server may be called; None for any.
         limits: of what is sent.
@@ -58,10 +59,11 @@ def create_app(
         An ASGI application.
 
     Raises:
-        UserError: the annotations are malformed, or a folder is missing.
+        UserError: annotations that a browser sent are malformed, or a folder is missing.
     """
     limits = limits or Limits()
-    page = Page(workspace, segmenter, Folders(folders), Truths(truth, workspace.folder), limits)
+    page = Page(workspace, segmenter, Folders(folders), Truths(truth or {}, workspace.folder),
+                limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -97,6 +97,11 @@ def main(args: list[str] | None = None) -> int:
         raise UserError(f'--keep-days: found {options.keep_days}, expected 0 or more')
     host = options.host or '127.0.0.1'
     _check_free(host, options.port)
+    from mmsart.app.folders import Folders
+    from mmsart.report.truth import read_truth
+
+    folders = Folders(options.folder or [Path.home()]).roots
+    truth = read_truth(options.truth) if options.truth else None
     print('loading the model ...', file=sys.stderr)
     import_mmdet()
     from mmsart.apis.inference import CellSegmenter
@@ -119,8 +124,7 @@ def main(args: list[str] | None = None) -> int:
                 options.weights, options.device, config=options.config,
                 cfg_options=options.cfg_options, postprocess=options.postprocess,
                 flips=False if options.no_flips else None, keep=KEEP),
-            folders=options.folder or [Path.home()],
-            truth=Path(options.truth) if options.truth else None, token=token,
+            folders=folders, truth=truth, token=token,
             hosts=LOOPBACK if loopback else None,
             limits=Limits(upload_bytes=options.max_upload << 20, keep_days=options.keep_days))
         address = f'http://{f"[{host}]" if ":" in host else host}:{options.port}/' + (

@@ -40,6 +40,7 @@ from mmsart.imaging import ImageStack, open_image
 from mmsart.imaging.inputs import find_inputs
 from mmsart.postprocessing import PostProcessor, complete_config
 from mmsart.report.results import read_results
+from mmsart.report.truth import read_truth
 from mmsart.structures.detections import Detections
 from mmsart.structures.image_result import OKABE_ITO
 from mmsart.structures.mask.patch_masks import PatchMasks
@@ -80,7 +81,7 @@ def test_news_of_another_start_are_told_from_these(tmp_path):
     told = []
     for name in ('a', 'b', 'a'):
         page = Page(Workspace(tmp_path / name), DiscSegmenter(), Folders([tmp_path]),
-                    Truths(None, tmp_path / name), Limits())
+                    Truths({}, tmp_path / name), Limits())
         assert 'items' in page.state(told[-1]['version'] if told else '')
         told.append(page.state(''))
         assert 'items' not in page.state(told[-1]['version'])
@@ -1210,7 +1211,7 @@ def test_what_expires_is_forgotten(tmp_path):
     workspace = Workspace(tmp_path / 'w')
     (workspace.incoming / 'a.png').write_bytes(png(draw_discs()[0]))
     item = workspace.add('a.png', workspace.incoming / 'a.png', True, {}, 1.0)
-    page = Page(workspace, DiscSegmenter(), Folders([tmp_path]), Truths(None, workspace.folder),
+    page = Page(workspace, DiscSegmenter(), Folders([tmp_path]), Truths({}, workspace.folder),
                 Limits(keep_days=1))
     page.worker.start()
     with workspace.changed:
@@ -1420,8 +1421,8 @@ def test_truth_that_is_asked_for_comes_before_that_of_an_earlier_time(tmp_path, 
         facts = SimpleNamespace(frames=1, height=8, width=10)
         return len(truths.find(SimpleNamespace(name=name, facts=facts)).masks)
 
-    Truths(None, folder).take(old, '.csv')
-    truths = Truths(new, folder)
+    Truths({}, folder).take(old, '.csv')
+    truths = Truths(read_truth(new), folder)
     assert [count(truths, name) for name in ('a.png', 'b.png')] == [2, 1]
     truths.take(Path(again), '.csv')  # but what is dropped now is newer still
     assert count(truths, 'a.png') == 1
@@ -1437,12 +1438,12 @@ def test_truth_gives_way_to_its_replacement_alone(tmp_path, write_table, monkeyp
     folder.mkdir()
 
     def known():
-        found = Truths(None, folder)
+        found = Truths({}, folder)
         facts = SimpleNamespace(frames=1, height=8, width=10)
         return [name for name in ('first.png', 'second.png')
                 if found.find(SimpleNamespace(name=name, facts=facts)) is not None]
 
-    truths = Truths(None, folder)
+    truths = Truths({}, folder)
     truths.take(first, '.csv')
     assert known() == ['first.png']
     for stopped_at, left in (('replace', ['first.png']), ('unlink', ['second.png'])):

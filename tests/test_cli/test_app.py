@@ -50,6 +50,19 @@ def test_limits_that_would_take_or_keep_nothing_are_refused(capsys, option, valu
     assert f'{option}: found {value}, expected' in capsys.readouterr().err
 
 
+def test_what_is_read_is_looked_at_before_a_model_is_loaded(capsys, tmp_path):
+    (tmp_path / 'train.csv').write_text('id\n1\n')
+    with reserved_port() as port:
+        for options, problem in (
+                (['--folder', str(tmp_path / 'none')], 'none: no such folder'),
+                (['--truth', str(tmp_path / 'none.csv')], 'none.csv: no such file'),
+                (['--truth', str(tmp_path / 'train.csv')], 'train.csv: ')):
+            assert main(['app', '--port', str(port), '--weights', 'none', *options]) == 2
+            told = capsys.readouterr().err
+            assert problem in told
+            assert 'loading' not in told
+
+
 def test_a_workspace_in_use_is_left_alone(capsys, tmp_path):
     upload = tmp_path / 'incoming/upload.png'
     upload.parent.mkdir()
