@@ -26,7 +26,7 @@ WAYS = {  # name: environment, threads; None for torch's own choice
 
 def main(argv: list[str] | None = None) -> int:
     """Time iterations on a machine as it is and on a busy one, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('--iterations', type=int, default=10, help='timed for each line')
     parser.add_argument('--child', type=int, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)

@@ -114,7 +114,7 @@ def run(measure: Measure, description: str | None, argv: Sequence[str] | None = 
     Returns:
         0.
     """
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument('--rounds', type=int, default=7, help='timed pairs a row')
     parser.add_argument('--json', action='store_true', help='print rows as JSON')
     args = parser.parse_args(argv)

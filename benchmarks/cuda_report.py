@@ -47,7 +47,7 @@ class Speed:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure each way and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('--device', choices=['cuda', 'cpu'], default='cuda')
     parser.add_argument('--size', type=int, default=512, help='side of the input in pixels')
     parser.add_argument('--cells', type=int, default=DENSEST, help='cells in the image')

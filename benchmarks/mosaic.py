@@ -57,7 +57,7 @@ def cut_out(found: Segmentation, number: int, size: tuple[int, int]) -> PatchMas
 
 def main(argv: list[str] | None = None) -> int:
     """Print the mAP of both."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('weights', nargs='?', help="by default the package's own model")
     parser.add_argument('--no-flips', action='store_true', help='look at each image once')
     args = parser.parse_args(argv)

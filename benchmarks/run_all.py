@@ -27,7 +27,7 @@ PACKAGES = ('torch', 'onedl-mmcv', 'onedl-mmdetection', 'numpy', 'opencv-python-
 
 def main(argv: list[str] | None = None) -> int:
     """Run the chosen benchmarks and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('names', nargs='*', help=f'some of: {" ".join(BENCHMARKS)}; default all')
     parser.add_argument('--rounds', type=int, default=7, help='timed pairs a row')
     parser.add_argument('--out', type=Path, default=HERE.parent / 'docs' / 'benchmarks.md')

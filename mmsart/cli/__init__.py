@@ -42,7 +42,7 @@ def main(args: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if args is None else args
     parser = argparse.ArgumentParser(
-        prog='mmsart', formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog='mmsart', allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Instance segmentation of cells in phase-contrast images.',
         epilog='commands:\n' + ''.join(
             f'  {name:18}{summary}\n' for name, summary in COMMANDS.items())

@@ -154,7 +154,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
 class _Parser(argparse.ArgumentParser):
     """Refuse empty words, and find ``~/`` where the shell has left it, as in ``--out=~/results``.
 
-    Empty words would stand, as paths, for the folder that one is in.
+    Empty words would stand, as paths, for the folder that one is in. Options have to be written
+    out: a mistyped one could be the beginning of another.
     """
 
     def parse_known_args(self, args=None, namespace=None):
@@ -189,7 +190,7 @@ def make_parser(doc: str | None, prog: str | None = None) -> argparse.ArgumentPa
     description, _, example = (doc or '').partition('\nExample:\n')
     return _Parser(
         prog=prog, description=description.strip(), formatter_class=HelpFormatter,
-        epilog=f'example:\n{example.rstrip()}' if example else None)
+        allow_abbrev=False, epilog=f'example:\n{example.rstrip()}' if example else None)
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

@@ -50,6 +50,20 @@ def test_an_unknown_command_is_refused(capsys):
     assert "invalid choice: 'trian' (choose from" in err
 
 
+@pytest.mark.parametrize('name', COMMANDS)
+def test_a_shortened_option_is_refused(capsys, name):
+    code, out, _ = run_main(capsys, name, '--hel')
+    assert (code, out) == (2, '')
+
+
+def test_a_shortened_option_is_named(capsys):
+    for words, option in ((['train', 'a.py', '--resu'], '--resu'), (['models', '--h'], '--h'),
+                          (['predict', 'a.png', '--out', 'o', '--dev=cpu'], '--dev=cpu')):
+        code, _, err = run_main(capsys, *words)
+        assert (code, f'error: unrecognized arguments: {option}' in err) == (2, True), words
+    assert run_main(capsys, '--vers')[:2] == (2, '')
+
+
 @pytest.mark.parametrize(('words', 'place'), [
     (['predict', '', '--out', 'o'], ''), (['predict', 'a.png', '--out', ''], 'argument --out: '),
     (['predict', 'a.png', '--out= '], 'argument --out: '), (['report', ' '], ''),
