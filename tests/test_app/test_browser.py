@@ -640,6 +640,22 @@ def test_a_wrong_pixel_size_is_put_right_for_all(page, served):
     assert page.evaluate(reads)[2:] == [dict(pixel_size=0.65, axes='YX'), dict(axes='YX')]
 
 
+def test_cells_are_found_anew_once_however_often_it_is_clicked(page):
+    drop_discs(page)
+    asked = []
+    page.route('**/api/reread', lambda route: (asked.append(route), route.continue_()))
+    page.click('#items [aria-label^="Find"]')
+    page.fill('#read-pixel', '-1')
+    page.dblclick('#reading-ok')
+    page.wait_for_selector('#reading-error:has-text("Pixel size")')
+    page.fill('#read-pixel', '0.5')
+    page.dblclick('#reading-ok')
+    page.wait_for_selector('#reading-dialog', state='hidden')
+    page.wait_for_function('() => fetch("/api/state").then(answer => answer.json())'
+                           '.then(({ items }) => items[0].runs === 1)')
+    assert len(asked) == 1
+
+
 def test_what_is_lost_is_counted_once_more_where_another_window_works(page, served):
     other = two_windows(page, served[0])
     page.click('#items [aria-label^="Find"]')

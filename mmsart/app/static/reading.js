@@ -179,11 +179,12 @@ export function setUpReading({ items, settled, changed }) {
   $('reread-all').addEventListener('click', rereadAll);
   for (const id of ['reading-all', 'reading-waiting', 'reading-worked']) $(id).addEventListener('change', choose);
   onSubmit(dialog, async () => {
+    $('reading-ok').disabled = true; // what is asked for twice would begin twice
     try {
       await apply();
       dialog.close();
     } catch (error) {
-      if (error.status === CONFLICT) { await changed(); look(); }
+      if (error.status === CONFLICT) { await changed(); look(); } else count();
       $('reading-error').textContent = error.message;
       return;
     }
