@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from mmsart.postprocessing.overlap import score_order
 from mmsart.structures.detections import Detections
+from mmsart.structures.mask.intersections import mask_ious
 from mmsart.structures.mask.patch_masks import PatchMasks
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _cluster(found: Detections, owners: np.ndarray, order: np.ndarray,
 def _overlapping_pairs(found: Detections, owners: np.ndarray, iou_thr: float) -> list[list[int]]:
     """List for each detection those of other models and its class that overlap, the best first."""
     pairs: list[list[int]] = [[] for _ in range(len(found))]
-    codes = found.masks.to_rles()
+    runs = found.masks.to_runs()
     keys = found.labels * (owners.max(initial=0) + 1) + owners
     groups = [np.flatnonzero(keys == key) for key in np.unique(keys)]
     for mine in groups:
@@ -113,11 +113,13 @@ def _overlapping_pairs(found: Detections, owners: np.ndarray, iou_thr: float) ->
             (found.labels == found.labels[mine[0]]) & (owners != owners[mine[0]]))
         if not len(others):
             continue
-        ious = coco_mask.iou([codes[i] for i in mine], [codes[i] for i in others],
-                             [0] * len(others))
-        for index, row in zip(mine.tolist(), ious, strict=True):
-            near = np.flatnonzero(row > iou_thr)
-            pairs[index] = others[near[np.argsort(-row[near], kind='stable')]].tolist()
+        ious = mask_ious(runs.select(mine), runs.select(others))
+        near = ious.data > iou_thr
+        (row, column), iou = (each[near] for each in ious.coords), ious.data[near]
+        best = others[column[np.lexsort((column, -iou, row))]]
+        begins = np.searchsorted(row, np.arange(1, len(mine)))
+        for index, partners in zip(mine.tolist(), np.split(best, begins), strict=True):
+            pairs[index] = partners.tolist()
     return pairs
 
 

@@ -9,8 +9,7 @@ from mmsart.apis import predictor
 from mmsart.apis.inference import CellSegmenter
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.synthetic import generate_image
-from mmsart.evaluation.functional import score_image
-from mmsart.evaluation.functional.sartorius_map import mask_ious
+from mmsart.evaluation.functional import mask_ious, score_image
 from mmsart.formats.submission import read_submission
 from mmsart.structures.mask.rle import parse_rles
 from mmsart.zoo import default_model, list_models

@@ -3,10 +3,10 @@ from mmsart.evaluation.functional.matching import count_matches, match_pairs
 from mmsart.evaluation.functional.sartorius_map import (
     IOU_THRS,
     ImageScore,
-    mask_ious,
     score_image,
     summarize,
 )
+from mmsart.structures.mask.intersections import mask_ious
 
 __all__ = [
     'IOU_THRS',

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from mmsart.datasets.classes import COMPETITION_IMAGES
 from mmsart.evaluation.functional.matching import count_matches
-from mmsart.structures.mask.intersections import run_intersections
+from mmsart.structures.mask.intersections import mask_ious
 from mmsart.structures.mask.runs import Runs
 
 IOU_THRS = np.arange(10, 20) / 20
@@ -55,22 +54,6 @@ class ImageScore:
         if not self.num_pred and not self.num_gt:
             return np.ones(len(self.tp))
         return self.tp / (self.num_pred + self.num_gt - self.tp)
-
-
-def mask_ious(found: Runs, truth: Runs) -> sparse.coo_array:
-    """Compute the IoU of every prediction with every true object that it meets.
-
-    Args:
-        found: P predicted masks.
-        truth: G true masks of the same image.
-
-    Returns:
-        float64 (P, G), sparse, with an entry where masks share pixels.
-    """
-    shared = run_intersections(found, truth)
-    row, column = shared.coords
-    union = found.areas[row] + truth.areas[column] - shared.data
-    return sparse.coo_array((shared.data / union, shared.coords), shape=shared.shape)
 
 
 def score_image(found: Runs, truth: Runs, iou_thrs: np.ndarray = IOU_THRS) -> ImageScore:

@@ -66,6 +66,22 @@ def run_intersections(runs: Runs, others: Runs) -> sparse.coo_array:
                             shape=(len(runs), len(others)))
 
 
+def mask_ious(runs: Runs, others: Runs) -> sparse.coo_array:
+    """Compute the IoU of the pairs of two sets of masks that meet.
+
+    Args:
+        runs: N masks.
+        others: M masks of the same image.
+
+    Returns:
+        (N, M) float64, sparse, with an entry where they share pixels, row by row.
+    """
+    shared = run_intersections(runs, others)
+    row, column = shared.coords
+    union = runs.areas[row] + others.areas[column] - shared.data
+    return sparse.coo_array((shared.data / union, shared.coords), shape=shared.shape)
+
+
 def _pairs_begun_inside(
         runs: Runs, others: Runs, including_equal: bool) -> tuple[np.ndarray, np.ndarray]:
     """List the pairs of a run and another one that begins inside it, int64 (K,) positions each.
