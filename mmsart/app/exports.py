@@ -5,13 +5,14 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmsart.apis.batch_records import mark_results
+from mmsart.app.errors import NotFoundError
 from mmsart.app.items import Facts, Item, open_item, results_of
 from mmsart.app.library import Library
 from mmsart.app.results import load_kept, save_kept
@@ -62,8 +63,12 @@ def open_result(library: Library, item: Item, img_id: str = '') -> Iterator[Imag
             raise UserError(f'{item.name}: found frames of another size than its cells were '
                             'found in, expected the same; find its cells anew')
         frames = _StoredFrames(Path(folder), stack, facts, img_id)
-        for number in range(facts.frames):
-            frames.store(number, *library.by_hand(item, number, keep=False))
+        with suppress(NotFoundError):  # a new run may have found fewer frames
+            for number in range(facts.frames):
+                frames.store(number, *library.by_hand(item, number, keep=False))
+        if item.facts is not facts:
+            raise UserError(f'{item.name}: found that its cells were found anew meanwhile, '
+                            'expected the same ones')
         yield ImageResult(
             item.name, frames, facts.classes, facts.palette, facts.pixel_size,
             facts.pixel_size_source, stack.display_range, facts.seconds, facts.warnings,

@@ -26,6 +26,7 @@ from mmsart.app.comparison import Truths
 from mmsart.app.exports import item_stems
 from mmsart.app.folders import Folders
 from mmsart.app.items import Item
+from mmsart.app.library import Library
 from mmsart.app.limits import Limits
 from mmsart.app.page import Page
 from mmsart.app.results import load_kept
@@ -1039,6 +1040,32 @@ def test_a_picture_that_goes_while_others_are_written_is_left_out_alone(
     assert [row['status'].split(':')[0] for row in rows] == ['ok', 'ok', 'failed']
     submission = archive.read('submission.csv').decode().splitlines()
     assert {line.split(',')[0] for line in submission} == {'id', '0', '1'}
+
+
+@pytest.mark.parametrize('read', [dict(axes='CYX', channel=0), dict(pixel_size=2)])
+def test_no_picture_is_written_with_cells_of_two_runs(client, monkeypatch, read):
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.stack([draw_discs(seed=time)[0] for time in range(3)]),
+                     photometric='minisblack')
+    client.add('stack.tif', file.getvalue(), read='{"axes": "TYX"}')
+    client.add('discs.png', png(draw_discs()[0]))
+    stack, _ = client.wait()
+    by_hand, overtaken = Library.by_hand, []
+
+    def be_overtaken(library, item, frame, **keep):
+        if frame and not overtaken:
+            overtaken.append(frame)
+            client.reread(stack['id'], **read).raise_for_status()
+            client.wait()
+        return by_hand(library, item, frame, **keep)
+
+    monkeypatch.setattr(Library, 'by_hand', be_overtaken)
+    answer = client.post('/api/export', json=dict(items='all', formats=['table']))
+    assert (answer.status_code, answer.headers[LEFT_OUT]) == (200, '1')
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    rows = list(csv.DictReader(io.StringIO(archive.read('summary.csv').decode())))
+    assert 'found anew meanwhile' in rows[0]['status']
+    assert (rows[1]['status'], rows[1]['cells']) == ('ok', '12')
 
 
 def test_a_damaged_plane_takes_its_stack_out_of_training_data(tmp_path, monkeypatch):
