@@ -715,6 +715,7 @@ def test_running_again_asks_and_can_be_cancelled(page, served):
     served[1].gate.clear()
     page.click('#items [aria-label^="Find"]')
     page.wait_for_selector('#reading-what:has-text("1 correction and the check mark will be lost")')
+    assert 'reading-what' in page.get_attribute('#reading-dialog', 'aria-describedby')
     page.click('#reading-ok:text-is("Find anew anyway")')
     page.wait_for_selector('#items .what:has-text("looking")')
     page.click('#items [aria-label^="Cancel"]')

@@ -153,7 +153,7 @@ export function setUpReading({ items, settled, changed }) {
   const rereadAll = ask(() => {
     if (!items().length) return;
     fill({});
-    show('all', 'Find the cells of all anew', 'What you change here is changed for all of these pictures, the rest stays as it is for each. Leave empty what the files say themselves.');
+    show('all', 'Find the cells of all anew', 'What you change here is changed for all of these pictures; the rest stays as it is for each. Leave empty what the files say themselves.');
   });
 
   function showOptions() {
