@@ -967,8 +967,12 @@ def test_truth_of_classes_that_the_model_does_not_know(page):
 
 
 def test_what_cannot_be_compared_or_written_is_said(page, served):
+    held = []
+    page.route('**/api/folders?**', lambda route: held.append(route))
     page.click('#add-folder')
-    page.press('#folder-recursive', 'Enter')
+    page.press('#folder-recursive', 'Enter')  # before the folder is known
+    page.wait_for_selector('#folder-add:disabled')
+    held[0].continue_()
     page.wait_for_function('() => [...document.querySelectorAll(".what")].filter('
                            'each => each.textContent === "12 cells").length === 2')
     truth = dict(images=[dict(id=1, file_name='dish 0.png', height=8, width=10)],

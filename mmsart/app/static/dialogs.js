@@ -65,10 +65,12 @@ export function showFormats(formats) {
 
 export function setUpFolders({ reading, changed }) {
   const dialog = $('folder-dialog'), path = $('folder-path'), find = $('folder-find');
-  let asked = 0;
-  async function list(where, name = '') {
+  let asked = 0, listing = null;
+  const list = (where, name = '') => { listing = show(where, name); };
+  async function show(where, name) {
     $('folder-error').textContent = '';
     const turn = ++asked;
+    path.value = where;
     try {
       const found = await getJson(`/api/folders?${new URLSearchParams({ path: where, find: name })}`);
       if (turn !== asked) return; // something else has been typed meanwhile
@@ -93,6 +95,7 @@ export function setUpFolders({ reading, changed }) {
   onSubmit(dialog, async () => {
     $('folder-add').disabled = true;
     try {
+      await listing; // the first one says which folder it is
       const done = await postJson('/api/folders', { path: path.value, recursive: $('folder-recursive').checked, read: reading() });
       dialog.close();
       const parts = [`${done.added} pictures added`];
