@@ -13,6 +13,11 @@ from mmsart.utils import UserError, atomic_write, read_json
 
 SHOWN_DIGITS = 12
 """Of a SHA-256, in a sentence."""
+VOTES = dict(relabel='All cells of an image got one type, by a vote.',
+             drop='Cells of other types than the one that an image got by a vote were dropped.')
+"""What a setting of ``vote`` does."""
+UNITS = dict(pixel_size=' um')
+"""Of options of reading."""
 
 
 def now() -> str:
@@ -112,26 +117,29 @@ def _model_sentences(method: Mapping[str, Any]) -> Iterable[str]:
            f'of the weights {model["weights_sha256"][:SHOWN_DIGITS]}...), computed in '
            f'{inference["precision"]} on {inference["device"]}.')
     views, tiles = inference['views'], inference['tiles']
-    looks = f'in {len(views)} views' if len(views) > 1 else 'once'
+    mirrored = sum(bool(view.get('flip')) for view in views)
+    looks = f'in {len(views)} views, {mirrored} of them mirrored' if len(views) > 1 else 'once'
     (height, width), (high, wide) = tiles['size_px'], tiles['largest_px']
-    yield (f'Each image was looked at {looks}; images larger than {high} x {wide} px were cut into '
+    yield (f'Each image was analysed {looks}; images larger than {high} x {wide} px were cut into '
            f'tiles of {height} x {width} px that overlap by {tiles["overlap_px"]} px.')
 
 
 def _threshold_sentences(postprocessing: Mapping[str, Any]) -> Iterable[str]:
     settings = postprocessing['settings']
-    limits = [f'a score of at least {_by_class(settings["score_thr"], "{:g}")}']
+    limits = [f'their score was at least {_by_class(settings["score_thr"], "{:g}")}']
     for name, words in (('min_area', 'at least'), ('max_area', 'at most')):
         if any(settings[name].values()):
-            limits.append(f'an area of {words} {_by_class(settings[name], "{:,} px")}')
+            limits.append(f'their area {words} {_by_class(settings[name], "{:,} px")}')
     changed = postprocessing['changed_by_hand']
-    by_hand = f'; {", ".join(changed)} changed by hand' if changed else ''
-    yield f'Detections counted as cells with {" and ".join(limits)}{by_hand}.'
+    by_hand = f' ({", ".join(changed)}: set by hand)' if changed else ''
+    yield f'Detections were counted as cells if {" and ".join(limits)}{by_hand}.'
+    if len(settings['score_thr']) > 1 and settings['vote'] in VOTES:
+        yield VOTES[settings['vote']]
 
 
 def _reading_sentences(read: Mapping[str, Any]) -> Iterable[str]:
-    given = [f'{name.replace("_", " ")} {value}' for name, value in read.items()
-             if value is not None]
+    given = [f'{name.replace("_", " ")} {value}{UNITS.get(name, "")}'
+             for name, value in read.items() if value is not None]
     if given:
         yield f'Files were read with {", ".join(given)}.'
 

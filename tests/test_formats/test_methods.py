@@ -16,37 +16,39 @@ MODEL = dict(
     postprocessing=dict(source='postprocess.json'))
 
 
-def settings(score=0.5, flat=0.5, min_area=0, max_area=None):
+def settings(score=0.5, flat=0.5, min_area=0, max_area=None, vote='off'):
     return dict(score_thr=dict(round=score, flat=flat), min_area=dict(round=min_area, flat=0),
-                max_area=dict.fromkeys(CLASSES, max_area), vote='off')
+                max_area=dict.fromkeys(CLASSES, max_area), vote=vote)
 
 
 def test_all_is_told_in_words_and_as_data():
-    read = dict(axes='TYX', channel=1, series=None, normalize=(0, 255), pixel_size=None)
-    method = describe_method(MODEL, settings(flat=0.25, min_area=1200, max_area=9000), read,
+    read = dict(axes='TYX', channel=1, series=None, normalize=(0, 255), pixel_size=0.5)
+    method = describe_method(MODEL, settings(flat=0.25, min_area=1200, max_area=9000,
+                                             vote='relabel'), read,
                              ['score_thr', 'min_area'])
     assert method == json.loads(json.dumps(method))
     assert method['text'] == (
         'Cells were found by mmsart 1.2.3 with the model best (SHA-256 of the weights '
-        '0123456789ab...), computed in float32 on cpu. Each image was looked at in 2 views; images '
-        'larger than 99 x 98 px were cut into tiles of 97 x 96 px that overlap by 5 px. Detections '
-        'counted as cells with a score of at least 0.5 (round), 0.25 (flat) and an area of at '
-        'least 1,200 px (round) and an area of at most 9,000 px; score_thr, min_area changed by '
-        'hand. Files were read with axes TYX, channel 1, normalize (0, 255).')
+        '0123456789ab...), computed in float32 on cpu. Each image was analysed in 2 views, 1 of '
+        'them mirrored; images larger than 99 x 98 px were cut into tiles of 97 x 96 px that '
+        'overlap by 5 px. Detections were counted as cells if their score was at least 0.5 '
+        '(round), 0.25 (flat) and their area at least 1,200 px (round) and their area at most '
+        '9,000 px (score_thr, min_area: set by hand). All cells of an image got one type, by a '
+        'vote. Files were read with axes TYX, channel 1, normalize (0, 255), pixel size 0.5 um.')
     assert {key: method[key] for key in ('mmsart', 'model', 'inference')} == {
         key: MODEL[key] for key in ('mmsart', 'model', 'inference')}
     assert method['postprocessing'] == dict(
         source='postprocess.json', changed_by_hand=['score_thr', 'min_area'],
-        settings=settings(flat=0.25, min_area=1200, max_area=9000))
+        settings=settings(flat=0.25, min_area=1200, max_area=9000, vote='relabel'))
     assert method['reading'] == dict(read, normalize=[0, 255])
 
 
 def test_what_nobody_knows_is_said():
     one_look = dict(MODEL, inference=dict(MODEL['inference'], views=[dict(flip='')]))
-    assert 'looked at once' in describe_method(one_look, settings(), {})['text']
+    assert 'analysed once' in describe_method(one_look, settings(), {})['text']
     text = describe_method({}, settings(), dict(channel=None))['text']
     assert text == ('Cells were found by a version of mmsart that kept no note of its model. '
-                    'Detections counted as cells with a score of at least 0.5.')
+                    'Detections were counted as cells if their score was at least 0.5.')
 
 
 def test_one_way_is_told_once_and_what_is_told_stays(tmp_path, monkeypatch):
