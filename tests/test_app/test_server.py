@@ -537,6 +537,7 @@ def test_a_file_that_cannot_be_read_fails_alone(client):
     assert discs['state'] == 'done'
     assert stack['state'] == 'failed'
     assert stack['error'].startswith('stack.tif: found')  # the name, not the path of our copy
+    assert 'Axes TYX' in stack['error']
     thumbnail = client.get(f'/api/items/{stack["id"]}/thumbnail')
     assert (thumbnail.status_code, thumbnail.headers['cache-control']) == (200, 'no-store')
     client.reread(stack['id'], axes='TYX')
