@@ -54,8 +54,11 @@ def cli_main(function: Callable[..., int | None]) -> Callable[..., int]:
                         else error.problems)
             exit_code = error.exit_code
         except (OSError, EOFError, RuntimeError) as error:
-            with _torch_quiet():
-                lost = _lost_worker(error)
+            try:
+                with _torch_quiet():
+                    lost = _lost_worker(error)
+            except RuntimeError as late:  # torch heard of the death before it was quiet
+                lost = _lost_worker(late)
             if lost is not None:
                 problems = (f'{lost}; expected it to live: where the memory was full, a smaller '
                             'num_workers of the data loaders needs less',)

@@ -271,6 +271,19 @@ def test_a_death_that_torch_hears_of_late_gets_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err.startswith('error: a DataLoader worker ended unexpectedly')
 
 
+def test_a_death_that_torch_hears_of_just_before_it_is_quiet_gets_one_line(monkeypatch, capsys):
+    def torch_hears():
+        raise RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.')
+
+    @cli_main
+    def lose_a_worker():
+        raise ConnectionResetError
+
+    monkeypatch.setattr(cli, '_torch_quiet', torch_hears)
+    assert lose_a_worker() == 2
+    assert capsys.readouterr().err.startswith('error: DataLoader worker (pid 7) is killed by')
+
+
 def stop_one(folder, at):
     """Train in one of two processes, the second of which alone is asked to stop."""
     rank = int(os.environ['RANK'])
