@@ -27,7 +27,7 @@ FAMILIES = [
     'sartorius/queryinst_r50', 'sartorius/carnozhao_htc', 'sartorius/ryanirl_r50',
     'sartorius/maskrcnn_r50_fine', 'sartorius/maskrcnn_two_stage_v2',
     'sartorius/maskrcnn_two_stage_detectron2', 'sartorius/maskrcnn_two_stage_x101',
-    'sartorius/maskrcnn_lite_cpu', 'sartorius/cascade_lite2',
+    'sartorius/maskrcnn_lite_cpu', 'sartorius/cascade_lite2', 'sartorius/cascade_r50_fine',
     'livecell/maskrcnn_r50_livecell', 'livecell/theoviel_r50_livecell', 'sartorius/theoviel_r50']
 PRETRAINED = {'sartorius/theoviel_r50': 'livecell_theoviel_r50_livecell'}
 
