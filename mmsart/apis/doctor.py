@@ -60,7 +60,7 @@ def run_checks(data_root: str | os.PathLike | None = None) -> list[Check]:
 
     Args:
         data_root: folder of the competition data; by default that of SARTORIUS_ROOT, else
-            data/sartorius.
+            data/sartorius, which need not be there: who only predicts has no use for them.
 
     Returns:
         The checks in the order of the report. None of them raises.
@@ -73,10 +73,7 @@ def run_checks(data_root: str | os.PathLike | None = None) -> list[Check]:
         'mmcv operators', f'{_REINSTALL_MMCV} for operators in Python; compiled: {_COMPILE_MMCV}',
         lambda: _run_operators('cpu')))
     checks += _check_cuda()
-    root = Path(data_root or os.environ.get('SARTORIUS_ROOT') or 'data/sartorius')
-    checks.append(_guard(
-        f'data in {root}', 'unpack the competition download there, or point SARTORIUS_ROOT to it '
-        '(make demo needs no data)', lambda: _read_data(root)))
+    checks.append(_check_data(data_root or os.environ.get('SARTORIUS_ROOT')))
     return checks
 
 
@@ -163,6 +160,17 @@ def _check_cuda() -> Iterator[Check]:
     else:
         yield Check(name, 'FAIL', 'in Python: they run, but a training on the GPU waits for NMS on '
                     'the CPU', cure)
+
+
+def _check_data(given: str | os.PathLike | None) -> Check:
+    """Look at the competition's data, which have to be there only where their folder is named."""
+    root = Path(given or 'data/sartorius')
+    name = f'data in {root}'
+    cure = 'unpack the competition download there, or point SARTORIUS_ROOT to it'
+    if not given and not os.path.lexists(root):
+        return Check(name, 'note', 'none; only trainings and tests on the data of the competition '
+                     f'need them: join it on Kaggle, then {cure}')
+    return _guard(name, cure, lambda: _read_data(root))
 
 
 def _read_data(root: Path) -> str:

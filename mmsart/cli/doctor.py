@@ -12,7 +12,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__, 'mmsart doctor')
     parser.add_argument('--data-root', help='folder of the competition data (default: that of '
-                        'SARTORIUS_ROOT, else data/sartorius)')
+                        'SARTORIUS_ROOT, else data/sartorius if it is there)')
     return parser.parse_args(args)
 
 

@@ -32,6 +32,26 @@ def test_the_doctor_names_what_the_data_lack(write_table, spoil, found):
     assert 'SARTORIUS_ROOT' in check.cure
 
 
+def test_data_have_to_be_there_only_where_their_folder_is_named(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for variable in (None, ''):
+        if variable is None:
+            monkeypatch.delenv('SARTORIUS_ROOT', raising=False)
+        else:
+            monkeypatch.setenv('SARTORIUS_ROOT', variable)
+        check = run_checks()[-1]
+        assert (check.name, check.state) == ('data in data/sartorius', 'note')
+        assert 'only trainings and tests on the data of the competition need them' in check.found
+        assert 'SARTORIUS_ROOT' in check.found
+    assert run_checks('data/sartorius')[-1].state == 'FAIL'
+    monkeypatch.setenv('SARTORIUS_ROOT', 'data/sartorius')
+    assert run_checks()[-1].state == 'FAIL'
+    monkeypatch.delenv('SARTORIUS_ROOT')
+    (tmp_path / 'data' / 'sartorius').mkdir(parents=True)
+    check = run_checks()[-1]
+    assert (check.state, 'train.csv: no such file' in check.found) == ('FAIL', True)
+
+
 def test_the_doctor_reports_operators_that_do_not_run(monkeypatch, write_table):
     def broken(device):
         raise ModuleNotFoundError("No module named 'mmcv._ext'")
