@@ -31,6 +31,8 @@ FACTS: dict[str, type | tuple[type, ...]] = {
     'score_source': str, 'count_error': dict}
 """What a card has to say, and of which kind; docs/zoo.md tells what each is."""
 OPTIONAL_FACTS: dict[str, type | tuple[type, ...]] = {'training_images': dict}
+SETTINGS_FACTS = ('score', 'score_source', 'count_error', *OPTIONAL_FACTS)
+"""What settings.json repeats, for results to tell and predict to warn by."""
 STATISTICS = ('running_mean', 'running_var')
 
 
@@ -129,7 +131,7 @@ def write_model(source: ModelSource, folder: str | os.PathLike, facts: Mapping[s
         'title': facts['title'], 'default': default, 'classes': source.classes,
         'palette': source.palette, 'postprocess': source.postprocess,
         'sha256': hashlib.sha256(content).hexdigest(), 'licence': facts['licence'],
-        **{key: facts[key] for key in ('score', 'count_error', *OPTIONAL_FACTS) if key in facts}}
+        **{key: facts[key] for key in SETTINGS_FACTS if key in facts}}
     text = '"""Model, test pipeline and tiles."""\n' + _config_text(source)
     for name, written in ((CONFIG_FILE, text), (SETTINGS_FILE, json.dumps(settings, indent=2))):
         with atomic_write(target / name) as temporary:

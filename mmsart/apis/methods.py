@@ -14,7 +14,7 @@ from mmsart.apis.models import ModelSource
 from mmsart.models.detectors.members import detectors_of
 from mmsart.zoo.models import SCHEME, ZOO
 
-TOLD = ('title', 'licence', 'score')
+TOLD = ('title', 'licence', 'score', 'score_source', 'count_error')
 """Facts of a model of the package that results repeat."""
 
 

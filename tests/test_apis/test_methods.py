@@ -29,7 +29,11 @@ def test_a_model_of_the_package_is_told_with_its_facts():
     assert found['model']['config'] == f'zoo://{source.name}/config.py'
     assert found['model']['weights'] == f'zoo://{source.name}/weights.safetensors'
     assert found['model']['weights_sha256'] == source.facts['sha256']
-    assert found['model']['score'] == source.facts['score']
+    for fact in ('score', 'score_source', 'count_error'):
+        assert found['model'][fact] == source.facts[fact]
+    older = replace(source, facts=dict(score=source.facts['score']))
+    model = describe_model(older, Detector(), torch.device('cpu'), 1)['model']
+    assert ('score' in model, 'score_source' in model) == (True, False)
     assert found['model']['classes'] == list(source.classes)
     assert found['inference'] == dict(
         views=[dict(flip='')], device='cpu', precision='float16', batch_size=4,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmsart.apis import predictor
+from mmsart.apis.export import SETTINGS_FACTS, read_facts
 from mmsart.apis.inference import CellSegmenter
 from mmsart.datasets.sartorius import SartoriusDataset
 from mmsart.datasets.synthetic import generate_image
@@ -13,7 +14,7 @@ from mmsart.evaluation.functional import mask_ious, score_image
 from mmsart.formats.submission import read_submission
 from mmsart.structures.mask.rle import parse_rles
 from mmsart.zoo import default_model, list_models
-from tests.run_tool import run_tool
+from tests.run_tool import ROOT, run_tool
 
 MOST_BYTES = 15_000_000
 
@@ -36,6 +37,13 @@ def test_weights_are_those_of_the_card(model):
     assert 'CC BY-NC 4.0' in model.settings['licence']
     for key in ('mAP_mix', 'What it is not for'):
         assert key in card
+
+
+def test_settings_and_card_say_what_the_recipe_says(model):
+    facts = read_facts(ROOT / 'configs' / 'sartorius' / f'{model.name}.facts.json')
+    for key in ('title', 'licence', *SETTINGS_FACTS):
+        assert model.settings[key] == facts[key]
+    assert facts['score_source'] in model.card.read_text()
 
 
 def test_it_finds_cells_of_a_generated_image(model):

@@ -59,10 +59,12 @@ def test_half_precision_where_it_saves(exported, checkpoint):
 
 
 def test_the_card_says_what_was_said(exported):
-    card = (exported / 'README.md').read_text()
+    card, settings = (exported / 'README.md').read_text(), models.open_model(exported).settings
     for text in ('# chance', 'Cells, drawn by chance', 'CC BY-NC 4.0', '- tests', '| mAP | 0.100 |',
-                 '| cort | 25.0% |', models.open_model(exported).settings['sha256']):
+                 '| cort | 25.0% |', FACTS['score_source'], settings['sha256']):
         assert text in card
+    assert {key: settings[key] for key in FACTS if key in settings} == {
+        key: FACTS[key] for key in ('title', 'licence', 'score', 'score_source', 'count_error')}
 
 
 def test_unfamiliar_images_are_told(exported):
