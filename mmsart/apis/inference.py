@@ -427,8 +427,8 @@ class _OpenImage:
         for key, count in self._caps.items():
             if f'{MAX_DETECTIONS}=' in key:  # proposals are many times more than cells
                 where = f' in {count} tiles or frames' if count > 1 else ''
-                yield (f'{key} was reached{where}: cells may be missing, a smaller --tile may '
-                       'find them')
+                yield (f'{key} was reached{where}: cells may be missing, smaller tiles (mmsart '
+                       'predict --tile) may find them')
         yield from describe_unlike(
             [self._traits[number] for number in sorted(self._traits)],
             self.predictor.source.facts.get('training_images', {}))
