@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from mmsart.imaging.errors import reading
@@ -135,7 +135,11 @@ def any_size() -> Iterator[None]:
 
 
 def _open(path: str) -> Image.Image:
-    image = Image.open(path)
+    try:
+        image = Image.open(path)
+    except UnidentifiedImageError as error:
+        raise UserError(f'{path}: found no image of a known format, expected a whole file of '
+                        'PNG, JPEG, WebP, BMP, GIF, TIFF, CZI, ND2 or LIF') from error
     try:
         check_pixels(path, image)
     except UserError:

@@ -707,6 +707,16 @@ def test_no_image(tmp_path, content):
         open_image(tmp_path / 'a.png')
 
 
+@pytest.mark.parametrize('name', ['notes.txt', 'a.png', 'a.czi'])
+def test_text_is_no_image_of_a_known_format(tmp_path, name):
+    (tmp_path / name).write_text('Notes on plate 1')
+    with pytest.raises(UserError) as caught:
+        open_image(tmp_path / name)
+    assert str(caught.value) == (
+        f'{tmp_path / name}: found no image of a known format, expected a whole file of PNG, JPEG, '
+        'WebP, BMP, GIF, TIFF, CZI, ND2 or LIF')
+
+
 @pytest.mark.parametrize('shape', [(0, 10), (10, 0)])
 def test_a_picture_without_pixels(tmp_path, shape):
     tifffile.imwrite(tmp_path / 'a.tif', np.zeros(shape, np.uint8))
