@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmsart.apis.config import load_config
+from mmsart.apis.methods import describe_source
 from mmsart.apis.models import ModelSource, NoConfigError, find_source
 from mmsart.apis.options import split_option
 from mmsart.apis.work_dirs import check_free
@@ -63,8 +64,11 @@ def make_ensemble(config: str, weights: Sequence[str | os.PathLike], out: str | 
     check_writable(folder)
     state = {f'members.{number}.{name}': value for number, member in enumerate(members)
              for name, value in import_checkpoint(member.weights).state_dict.items()}
-    meta: dict[str, Any] = dict(cfg=merged.pretty_text, dataset_meta=dict(
-        classes=members[0].classes, palette=members[0].palette))
+    meta: dict[str, Any] = dict(
+        cfg=merged.pretty_text,
+        dataset_meta=dict(classes=members[0].classes, palette=members[0].palette),
+        members=[dict(describe_source(member), share=share) for member, share in
+                 zip(members, shares or [1.0] * len(members), strict=True)])
     with atomic_write(folder / CONFIG_FILE) as temporary:
         temporary.write_text(merged.pretty_text)
     with atomic_write(folder / WEIGHTS_FILE) as temporary:

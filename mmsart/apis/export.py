@@ -131,7 +131,8 @@ def write_model(source: ModelSource, folder: str | os.PathLike, facts: Mapping[s
         'title': facts['title'], 'default': default, 'classes': source.classes,
         'palette': source.palette, 'postprocess': source.postprocess,
         'sha256': hashlib.sha256(content).hexdigest(), 'licence': facts['licence'],
-        **{key: facts[key] for key in SETTINGS_FACTS if key in facts}}
+        **{key: facts[key] for key in SETTINGS_FACTS if key in facts},
+        **{key: source.facts[key] for key in ('members',) if key in source.facts}}
     text = '"""Model, test pipeline and tiles."""\n' + _config_text(source)
     for name, written in ((CONFIG_FILE, text), (SETTINGS_FILE, json.dumps(settings, indent=2))):
         with atomic_write(target / name) as temporary:

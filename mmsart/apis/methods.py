@@ -14,8 +14,8 @@ from mmsart.apis.models import ModelSource
 from mmsart.models.detectors.members import detectors_of
 from mmsart.zoo.models import SCHEME, ZOO
 
-TOLD = ('title', 'licence', 'score', 'score_source', 'count_error')
-"""Facts of a model of the package that results repeat."""
+TOLD = ('title', 'licence', 'score', 'score_source', 'count_error', 'members')
+"""Facts of a model of the package, and of an ensemble, that results repeat."""
 
 
 def describe_model(source: ModelSource, model: nn.Module, device: torch.device,
@@ -30,18 +30,15 @@ def describe_model(source: ModelSource, model: nn.Module, device: torch.device,
 
     Returns:
         Plain data: ``mmsart``, the version; ``model`` with its name, config, file and SHA-256 of
-        the weights, options that changed the config, classes, and what the package says of its
-        own models; ``inference`` with the views of an image, sizes in pixels (h, w) and arithmetic;
+        the weights, options that changed the config, classes, what the package says of its own
+        models, and of an ensemble the ``members``, each described so when it was made, with its
+        ``share``; ``inference`` with the views of an image, sizes in pixels (h, w) and arithmetic;
         ``postprocessing`` with the ``source`` of its settings in words.
     """
     tiles = source.tiles
     return dict(
         mmsart=__version__,
-        model=dict(
-            name=source.name, config=_place(source.config), cfg_options=list(source.cfg_options),
-            weights=_place(str(source.weights)), weights_sha256=source.weights_sha256,
-            classes=list(source.classes),
-            **{name: source.facts[name] for name in TOLD if name in source.facts}),
+        model=describe_source(source),
         inference=dict(
             views=list(_views(model)),
             tiles=dict(largest_px=list(tiles.largest), size_px=list(tiles.size),
@@ -49,6 +46,22 @@ def describe_model(source: ModelSource, model: nn.Module, device: torch.device,
             device=str(device), precision=_precision(model), batch_size=batch_size,
             torch=torch.__version__),
         postprocessing=dict(source=source.postprocess_source))
+
+
+def describe_source(source: ModelSource) -> dict[str, Any]:
+    """Describe where a model comes from.
+
+    Args:
+        source: the model.
+
+    Returns:
+        Plain data, ``model`` of :func:`describe_model`.
+    """
+    return dict(
+        name=source.name, config=_place(source.config), cfg_options=list(source.cfg_options),
+        weights=_place(str(source.weights)), weights_sha256=source.weights_sha256,
+        classes=list(source.classes),
+        **{name: source.facts[name] for name in TOLD if name in source.facts})
 
 
 def _place(path: str) -> str:

@@ -73,7 +73,8 @@ class ModelSource:
         postprocess: complete settings of post-processing.
         postprocess_source: in words, where they come from.
         tiles: for large images.
-        facts: what the zoo says of the model; empty for others.
+        facts: what the zoo says of the model, and the ``members`` of an ensemble, as
+            :func:`~mmsart.apis.methods.describe_source` gives them; empty for others.
         config: file of the model's config, or where else that stands.
         cfg_options: ``KEY=VALUE`` strings that changed it.
     """
@@ -225,7 +226,8 @@ def _from_checkpoint(
     classes = tuple(known.get('classes') or data_classes(cfg, 'test_dataloader'))
     settings, source = choose_postprocess(cfg, checkpoint, classes, postprocess)
     made = _make_source(Path(checkpoint).stem, Path(checkpoint), cfg, data.pipeline, classes,
-                        known.get('palette'), settings, source, {})
+                        known.get('palette'), settings, source,
+                        dict(members=meta['members']) if 'members' in meta else {})
     return replace(made, config=config or 'carried by the weights', cfg_options=tuple(cfg_options))
 
 

@@ -116,6 +116,10 @@ def _model_sentences(method: Mapping[str, Any]) -> Iterable[str]:
     yield (f'Cells were found by mmsart {method["mmsart"]} with the model {model["name"]} (SHA-256 '
            f'of the weights {model["weights_sha256"][:SHOWN_DIGITS]}...), computed in '
            f'{inference["precision"]} on {inference["device"]}.')
+    if members := model.get('members'):
+        named = ', '.join(f'{each["name"]} (SHA-256 {each["weights_sha256"][:SHOWN_DIGITS]}..., '
+                          f'share {each["share"]:g})' for each in members)
+        yield f'The model is an ensemble of {len(members)}: {named}.'
     views, tiles = inference['views'], inference['tiles']
     mirrored = sum(bool(view.get('flip')) for view in views)
     looks = f'in {len(views)} views, {mirrored} of them mirrored' if len(views) > 1 else 'once'

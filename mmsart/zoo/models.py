@@ -34,9 +34,9 @@ class ZooModel:
             ``palette`` (RGB of each, may be missing), ``postprocess`` (complete settings),
             ``sha256`` (of the weights), ``licence``, ``default`` (whether it is the one that is
             taken where none is named), ``score`` (measured values by name),
-            ``score_source`` (on which images and how), ``count_error`` (by type, relative) and
-            ``training_images`` (ranges of what the model was trained on); what follows the licence
-            may be missing.
+            ``score_source`` (on which images and how), ``count_error`` (by type, relative),
+            ``training_images`` (ranges of what the model was trained on) and ``members`` (of an
+            ensemble, where they come from); what follows the licence may be missing.
     """
 
     folder: Path

@@ -1,4 +1,5 @@
 """Several models as one: the same cells whether their files, a test or a prediction are fused."""
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -9,8 +10,11 @@ import torch
 
 from mmsart.apis.config import load_config
 from mmsart.apis.inference import CellSegmenter
+from mmsart.apis.models import find_source
+from mmsart.formats.methods import describe_method
 from mmsart.formats.predictions import load_predictions, save_predictions
 from mmsart.postprocessing import PostProcessor
+from mmsart.zoo import default_model
 from tests.run_tool import run_tool
 from tests.sample_data import write_sample
 from tests.test_apis.tiny_model import CONFIG, SMALL, write_checkpoint
@@ -102,6 +106,38 @@ def test_prediction_and_the_package_give_the_cells_of_the_test(data, ensemble, t
             assert_same(frame.detections, process(image.detections))
     once = CellSegmenter(ensemble, flips=False)
     assert len(once(data / 'train' / f'{image.img_id}.png')) > 3
+
+
+def test_results_name_the_members(data, members, ensemble, tmp_path):
+    """Of an ensemble, and of a model of the package that was made of it."""
+    (tmp_path / 'facts.json').write_text(json.dumps(FACTS))
+    code, _, err = run_tool('model_converters/export_to_zoo', ensemble, tmp_path / 'accurate',
+                            '--facts', tmp_path / 'facts.json')
+    assert code == 0, err
+    for weights in (ensemble, tmp_path / 'accurate'):
+        segmenter = CellSegmenter(weights)
+        model = segmenter.method['model']
+        text = describe_method(segmenter.method, segmenter.source.postprocess, {})['text']
+        for found, path, share in zip(model['members'], members, (2, 1), strict=True):
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            assert found == dict(
+                name=path.stem, config='carried by the weights', cfg_options=[],
+                weights=str(path), weights_sha256=sha256,
+                classes=model['classes'], share=share)
+            assert f'{path.stem} (SHA-256 {sha256[:12]}..., share {share})' in text
+        assert 'The model is an ensemble of 2: 0 (SHA-256 ' in text
+
+
+def test_a_member_of_the_package_is_told_with_its_licence(tmp_path):
+    name = default_model().name
+    config = f'configs/sartorius/{name}.py'
+    code, _, err = run_tool('ensemble', config, name, name, '--out', tmp_path / 'twice')
+    assert code == 0, err
+    source = find_source(tmp_path / 'twice')
+    assert [each['weights'] for each in source.facts['members']] == [
+        f'zoo://{name}/weights.safetensors'] * 2
+    assert 'CC BY-NC' in source.facts['members'][0]['licence']
+    assert [each['share'] for each in source.facts['members']] == [1, 1]
 
 
 def test_files_of_different_images_are_joined(tested, tmp_path):
