@@ -12,12 +12,13 @@ from mmsart.apis.lazy_config import is_lazy, with_names
 from mmsart.apis.options import (
     files_overridden,
     get_value,
+    guess_key,
     has_key,
     parse_value,
     replaced,
     split_option,
 )
-from mmsart.utils import UserError, as_user_error, missing
+from mmsart.utils import UserError, as_user_error, did_you_mean, missing
 
 CONFIGS = Path(mmsart.__file__).parent / '.mim' / 'configs'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -69,7 +70,8 @@ def load_config(path: str, options: Sequence[str] = (), work_dir: str | None = N
     _check_effects(path, plain, cfg, overrides)
     for key in overrides:
         if not has_key(plain, key) and key not in RUN_KEYS:
-            warnings.warn(f'--cfg-options: {key} is new, {path} has no such key', stacklevel=2)
+            warnings.warn(f'--cfg-options: {key} is new, {path} has no such key'
+                          f'{guess_key(plain, key)}', stacklevel=2)
     for name in LOADERS:
         loader = cfg.get(name)
         if isinstance(loader, dict) and loader.get('num_workers') == 0:
@@ -151,7 +153,8 @@ def _read_options(path: str, plain: Config, options: Sequence[str]) -> dict[str,
         if name == 'launcher':
             raise UserError(f'--cfg-options: found {option}, expected --launcher')
         if name not in plain and name not in RUN_KEYS:
-            raise UserError(f'--cfg-options: found {key}, expected a key that {path} has')
+            raise UserError(f'--cfg-options: found {key}, expected a key that {path} has'
+                            f'{did_you_mean(name, {*plain, *RUN_KEYS})}')
         current = get_value(plain, key) if has_key(plain, key) else None
         try:
             overrides[key] = parse_value(text, current)

@@ -25,9 +25,9 @@ from mmsart.apis.runs import choose_postprocess
 from mmsart.datasets.nested import find_datasets
 from mmsart.engine.runner.checkpoint_files import find_checkpoint
 from mmsart.models.detectors.members import keep_masks_to_cut, member_configs
-from mmsart.utils import MissingFileError, UserError, as_user_error
+from mmsart.utils import UserError, as_user_error
 from mmsart.weights import check_checkpoint_fits, load_weights, read_checkpoint
-from mmsart.zoo import ZooModel, default_model, list_models, locate_model
+from mmsart.zoo import ZooModel, default_model, locate_model
 
 TRAINING_SIZE = (520, 704)
 LARGEST_SIZE = (1024, 1024)
@@ -172,24 +172,13 @@ def find_source(
         UserError: its files do not fit together.
     """
     init_default_scope('mmdet')
-    zoo = _find_zoo_model(weights)
+    zoo = default_model() if weights is None else locate_model(weights)
     if zoo is None:
         return _from_checkpoint(str(weights), config, cfg_options, postprocess)
     if config or cfg_options:
         raise UserError(f'{zoo.name}: found --config or --cfg-options, expected neither for a '
                         'model with settings of its own')
     return _from_zoo(zoo, postprocess)
-
-
-def _find_zoo_model(weights: str | os.PathLike | None) -> ZooModel | None:
-    if weights is None:
-        return default_model()
-    found = locate_model(weights)
-    if found is None and not Path(weights).exists():
-        names = ', '.join(model.name for model in list_models()) or 'none'
-        raise MissingFileError(f'{weights}: no such file, expected a checkpoint, a work dir or a '
-                               f'model of the package ({names})')
-    return found
 
 
 def _from_zoo(zoo: ZooModel, postprocess: str | None) -> ModelSource:

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.config import config as mmengine_config
 
 from mmsart.datasets.splits import split_settings
-from mmsart.utils import UserError
+from mmsart.utils import UserError, did_you_mean
 
 NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)')
 WORDS = {'true': True, 'false': False, 'none': None}
@@ -131,6 +131,20 @@ def has_key(node: Any, key: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def guess_key(node: Any, key: str) -> str:
+    """Guess, in the words of `did_you_mean`, what a dotted key is for that a config lacks.
+
+    Args:
+        node: the config.
+        key: of which the first name that is nowhere is compared with those beside it.
+    """
+    for name in key.split('.'):
+        if not has_key(node, name):
+            return did_you_mean(name, node) if isinstance(node, Mapping | Config) else ''
+        node = get_value(node, name)
+    return ''
 
 
 def replaced(node: Any, names: Sequence[str], value: Any) -> Any:

@@ -8,6 +8,7 @@ import importlib
 import sys
 
 from mmsart import __version__
+from mmsart.utils.errors import did_you_mean
 from mmsart.utils.threads import wait_briefly
 
 wait_briefly()  # every command and tool comes by here before it imports torch
@@ -48,11 +49,14 @@ def main(args: list[str] | None = None) -> int:
             f'  {name:18}{summary}\n' for name, summary in COMMANDS.items())
         + '\n`mmsart COMMAND --help` shows the options of one.')
     parser.add_argument('--version', action='version', version=f'mmsart {__version__}')
-    parser.add_argument('command', choices=COMMANDS, metavar='COMMAND', help='one of those below')
+    parser.add_argument('command', metavar='COMMAND', help='one of those below')
     parser.add_argument('arguments', nargs=argparse.REMAINDER, metavar='...', help='what it takes')
     if not given:
         parser.print_help()
         return 2
     options = parser.parse_args(given)
+    if options.command not in COMMANDS:
+        parser.error(f'found the command {options.command!r}, expected one of '
+                     f'{", ".join(COMMANDS)}{did_you_mean(options.command, COMMANDS)}')
     module = importlib.import_module(f'mmsart.cli.{options.command.replace("-", "_")}')
     return module.main(options.arguments)

@@ -5,7 +5,7 @@ Example:
 """
 import argparse
 
-from mmsart.utils import UserError, cli_main, make_parser
+from mmsart.utils import UserError, cli_main, did_you_mean, make_parser
 
 
 def parse_args(args: list[str] | None) -> argparse.Namespace:
@@ -23,10 +23,11 @@ def main(args: list[str] | None = None) -> int:
 
     models = list_models()
     if options.name:
-        model = find_model(options.name)
+        model, names = find_model(options.name), [each.name for each in models]
         if model is None:
             raise UserError(f'{options.name}: no such model in the package, expected one of '
-                            f'{", ".join(each.name for each in models) or "none: there is none"}')
+                            f'{", ".join(names) or "none: there is none"}'
+                            f'{did_you_mean(options.name, names)}')
         print(model.card.read_text().rstrip())
         return 0
     default = default_model().name

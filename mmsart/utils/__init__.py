@@ -15,6 +15,7 @@ from mmsart.utils.errors import (
     UserError,
     UserErrors,
     as_user_error,
+    did_you_mean,
     missing,
     named,
     raise_all,
@@ -32,5 +33,5 @@ from mmsart.utils.files import (
 __all__ = ['IncompleteError', 'MissingFileError', 'RunStopped', 'UnforeseenError', 'UserError',
            'UserErrors', 'add_checkpoint_config_options', 'add_config_options',
            'add_model_options', 'add_run_arguments', 'as_user_error', 'atomic_write',
-           'check_apart', 'check_target', 'check_writable', 'cli_main', 'make_parser', 'missing',
-           'named', 'raise_all', 'read_json', 'readable', 'shown']
+           'check_apart', 'check_target', 'check_writable', 'cli_main', 'did_you_mean',
+           'make_parser', 'missing', 'named', 'raise_all', 'read_json', 'readable', 'shown']

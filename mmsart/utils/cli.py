@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mmsart.utils.errors import UserError
+from mmsart.utils.errors import UserError, did_you_mean
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, ulimit
 MOST_PROBLEMS = 100  # lines that are printed of a run's errors
@@ -169,6 +169,15 @@ class _Parser(argparse.ArgumentParser):
                 self.error(f'{f"argument {place}: " if place.startswith("-") else ""}found an '
                            'empty word, expected a value (is a variable of the shell not set?)')
         return super().parse_known_args(given, namespace)
+
+    def parse_args(self, args=None, namespace=None):
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = [option for option in self._option_string_actions if option.startswith('--')]
+            guesses = [did_you_mean(word.partition('=')[0], known)
+                       for word in unknown if word.startswith('--')]
+            self.error(f'unrecognized arguments: {" ".join(unknown)}' + ''.join(guesses[:1]))
+        return options
 
 
 def _at_home(word: str) -> str:

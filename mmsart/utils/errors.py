@@ -1,4 +1,5 @@
 """Errors that a user can cause and fix."""
+import difflib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -177,6 +178,20 @@ def named(texts: Iterable[str]) -> str:
     return ', '.join(
         text if text.isprintable() and len(text) <= LONGEST_NAME and text == text.strip()
         else shown(text) for text in texts)
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """Guess which name a mistyped one is for.
+
+    Args:
+        found: the name that nothing has.
+        known: those that there are.
+
+    Returns:
+        The end of a message, such as `` (did you mean train?)``; empty where none is like it.
+    """
+    close = difflib.get_close_matches(found, list(known), 1)
+    return f' (did you mean {close[0]}?)' if close else ''
 
 
 def raise_all(errors: Sequence[UserError]) -> None:

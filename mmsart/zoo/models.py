@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmsart.utils.errors import MissingFileError, UserError
+from mmsart.utils.errors import MissingFileError, UserError, did_you_mean, missing
 from mmsart.utils.files import read_json
 
 ZOO = Path(__file__).parent
@@ -129,6 +129,7 @@ def locate_model(weights: str | os.PathLike) -> ZooModel | None:
         The model, or None if it is something else, such as a checkpoint.
 
     Raises:
+        MissingFileError: there is nothing of this name.
         UserError: something is missing in its settings.
     """
     path = Path(weights)
@@ -136,7 +137,14 @@ def locate_model(weights: str | os.PathLike) -> ZooModel | None:
         path = path.parent
     if (path / SETTINGS_FILE).is_file():
         return open_model(path)
-    return None if path.exists() else find_model(str(weights).removeprefix(SCHEME))
+    if path.exists():
+        return None
+    found = find_model(name := str(weights).removeprefix(SCHEME))
+    if found is None:
+        names = [model.name for model in list_models()]
+        raise missing(weights, 'a checkpoint, a work dir or a model of the package '
+                      f'({", ".join(names) or "none"}){did_you_mean(name, names)}')
+    return found
 
 
 def default_model() -> ZooModel:

@@ -24,9 +24,13 @@ def test_an_override_of_a_key_that_is_there_says_nothing(config):
     assert cfg.train_cfg.stages[0].max_epochs == 5
 
 
-@pytest.mark.parametrize('key', ['train_cfg.stages.0.max_epoch', 'train_cfg.stage.max_epochs'])
-def test_an_override_of_a_new_key_is_named(config, key):
-    with pytest.warns(UserWarning, match=f'--cfg-options: {key} is new, .*config.py has no such'):
+@pytest.mark.parametrize(('key', 'guess'), [
+    ('train_cfg.stages.0.max_epoch', r' \(did you mean max_epochs\?\)'),
+    ('train_cfg.stage.max_epochs', r' \(did you mean stages\?\)'),
+    ('train_cfg.stages.0.gamma', ''), ('train_cfg.stages.0.xyz.max_epoch', '')])
+def test_an_override_of_a_new_key_is_named(config, key, guess):
+    with pytest.warns(UserWarning, match=(
+            f'--cfg-options: {key} is new, .*config.py has no such key{guess}$')):
         load_config(config, [f'{key}=5'])
 
 

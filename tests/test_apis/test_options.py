@@ -163,8 +163,10 @@ def test_keys_of_a_run_that_the_file_leaves_out_are_taken(tmp_path):
         cfg = load_config(str(path), ['auto_scale_lr.base_batch_size=8', 'work_dir=/w'])
     assert cfg.auto_scale_lr.base_batch_size == 8
     assert cfg.work_dir == '/w'
-    with pytest.raises(UserError, match=r'found split\.fold, expected a key that .*short\.py has'):
+    with pytest.raises(UserError, match=r'found split\.fold, expected a key that .*short\.py has$'):
         load_config(str(path), ['split.fold=1'])
+    with pytest.raises(UserError, match=r'found modle\.x, .* has \(did you mean model\?\)$'):
+        load_config(str(path), ['modle.x=1'])
     with pytest.raises(UserError, match='found launcher=pytorch, expected --launcher'):
         load_config(str(path), ['launcher=pytorch'])
 

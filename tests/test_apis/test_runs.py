@@ -54,6 +54,7 @@ def test_which_postprocessing_a_test_uses(tmp_path, options, given, beside, expe
     path = tmp_path / 'config.py'
     path.write_text(METRIC.format('score_thr=0.3'))
     (tmp_path / 'mine.json').write_text(json.dumps(dict(max_area=99)))
+    (tmp_path / 'epoch_1.pth').touch()
     if beside:
         (tmp_path / 'postprocess.json').write_text(json.dumps(dict(min_area=9)))
     found, words = runs.choose_postprocess(
@@ -67,13 +68,15 @@ def test_a_config_without_evaluator_is_named(tmp_path):
     path = tmp_path / 'config.py'
     path.write_text('')
     with pytest.raises(UserError, match=r'config\.py: test_evaluator: found None, expected'):
-        runs.choose_postprocess(load_config(str(path)), 'epoch_1.pth', CLASSES)
+        runs.choose_postprocess(load_config(str(path)), str(path), CLASSES)
 
 
 def test_without_the_metric_the_settings_are_the_defaults(tmp_path):
     path = tmp_path / 'config.py'
     path.write_text('test_evaluator = dict(type="CocoMetric")\n')
-    found, _ = runs.choose_postprocess(load_config(str(path)), 'epoch_1.pth', CLASSES)
+    (tmp_path / 'epoch_1.pth').touch()
+    found, _ = runs.choose_postprocess(
+        load_config(str(path)), str(tmp_path / 'epoch_1.pth'), CLASSES)
     assert found == load_postprocess(None, CLASSES)
 
 

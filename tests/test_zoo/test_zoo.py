@@ -79,8 +79,13 @@ def test_models_by_name(exported, monkeypatch):
     assert zoo.default_model().name == 'chance'
     assert find_source().name == find_source('chance').name == 'chance'
     assert zoo.find_model('luck') is None
-    with pytest.raises(UserError, match=r'luck: no such file, expected .* \(chance\)'):
-        find_source('luck')
+    for name, guess in (('luck', ''), ('chanse', ' (did you mean chance?)')):
+        message = (f'{name}: no such file, expected a checkpoint, a work dir or a model of the '
+                   f'package (chance){guess}')
+        with pytest.raises(UserError) as caught:
+            find_source(name)
+        assert str(caught.value) == message
+        assert run_tool('test', CONFIG, name) == (2, '', f'error: {message}\n')
 
 
 def test_a_test_gives_the_cells_of_a_prediction(exported, tmp_path, monkeypatch):
@@ -158,3 +163,5 @@ def test_the_command_lists_models_and_shows_a_card(exported, monkeypatch, capsys
     assert capsys.readouterr().out.startswith('# chance\n')
     assert main(['models', 'luck']) == 2
     assert 'luck: no such model in the package, expected one of chance' in capsys.readouterr().err
+    assert main(['models', 'change']) == 2
+    assert capsys.readouterr().err.endswith('one of chance (did you mean chance?)\n')
