@@ -2,6 +2,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mmsart.utils.quiet import import_mmdet
+
 if TYPE_CHECKING:
     from mmsart.apis.config import load_config
     from mmsart.apis.doctor import run_checks
@@ -15,7 +17,9 @@ _MODULES = {'CellSegmenter': 'inference', 'load_config': 'config', 'run_checks':
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for: with torch it takes seconds."""
+    """Import a public name, as silently as commands do, when it is asked for: it takes seconds."""
     if name not in _MODULES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    if name != 'run_checks':  # which tells where mmdet cannot be imported
+        import_mmdet()
     return getattr(importlib.import_module(f'mmsart.apis.{_MODULES[name]}'), name)
