@@ -278,9 +278,7 @@ def open_item(item: Item) -> Iterator[ImageStack]:
             were found in; the message has the item's name.
     """
     if not os.path.isfile(item.path):
-        raise UserError(f'{item.name}: the file is not there any more, expected it at '
-                        f'{item.path}' if not item.uploaded else
-                        f'{item.name}: the file is not there any more, expected the upload')
+        raise _no_file(item)
     if item.state == DONE and item.file_has_changed:
         raise UserError(f'{item.name}: the file has changed since its cells were found, expected '
                         'the same; find its cells anew')
@@ -291,5 +289,14 @@ def open_item(item: Item) -> Iterator[ImageStack]:
     try:
         with options.open(item.path) as stack:
             yield stack
+    except FileNotFoundError as error:  # readers open it by its name again and again
+        if os.path.isfile(item.path):
+            raise
+        raise _no_file(item) from error
     except UserError as error:
         raise UserError(str(error).replace(item.path, item.name)) from error
+
+
+def _no_file(item: Item) -> UserError:
+    return UserError(f'{item.name}: the file is not there any more, expected '
+                     + ('the upload' if item.uploaded else f'it at {item.path}'))

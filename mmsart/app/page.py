@@ -296,11 +296,8 @@ class Page:
         """
         if not isinstance(lost, dict):
             raise UserError(f'lost: found {lost!r}, expected revisions and check marks by id')
-        sizes = {item.id: count_megapixels(Path(item.path), item.name, self.limits,
-                                           changes['series'])
-                 for item in self.items(ids, gone=True)
-                 if os.path.isfile(item.path)  # of one that is gone its run says so
-                 } if 'series' in changes else {}
+        sizes = self._megapixels(self.items(ids, gone=True), changes['series']
+                                 ) if 'series' in changes else {}
         with self.workspace.changed:  # nobody begins to correct one meanwhile
             chosen = []
             for item in self.items(ids, gone=True):
@@ -321,6 +318,17 @@ class Page:
         for item, _ in chosen:
             self._forget(item)  # as above
         return len(chosen)
+
+    def _megapixels(self, items: Sequence[Item], series: int | None) -> dict[str, float]:
+        """Count the megapixels of items by id, but of files that are gone: their runs say so."""
+        sizes = {}
+        for item in items:
+            try:
+                sizes[item.id] = count_megapixels(Path(item.path), item.name, self.limits, series)
+            except (UserError, FileNotFoundError):
+                if os.path.isfile(item.path):
+                    raise
+        return sizes
 
     def run_stopped_again(self) -> None:
         """Put all items into the queue anew that were taken out of it."""

@@ -81,10 +81,18 @@ def create_app(
             raise ConflictError('found a page from before mmsart app was started anew, expected '
                                 'one that is loaded again: please try again in a moment')
 
+    async def answer_user_error(request: Request, error: Exception) -> JSONResponse:
+        if 'item_id' in request.path_params:
+            try:
+                page.workspace.get(request.path_params['item_id'])
+            except NotFoundError as missing:  # it was removed meanwhile, which is what is wrong
+                return await _answer_missing(request, missing)
+        return JSONResponse(dict(detail=name_fields(readable(str(error)))), 400)
+
     app = FastAPI(title='mmsart', dependencies=[Depends(check_start)], lifespan=lifespan,
                   docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard, token=token, hosts=hosts, limits=limits)
-    app.add_exception_handler(UserError, _answer_user_error)
+    app.add_exception_handler(UserError, answer_user_error)
     app.add_exception_handler(ConflictError, _answer_conflict)
     app.add_exception_handler(NotFoundError, _answer_missing)
     app.add_exception_handler(OSError, _answer_full_disk)
@@ -303,10 +311,6 @@ class _Once(FileResponse):
             await super().__call__(*args)
         finally:
             self._remove()
-
-
-async def _answer_user_error(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse(dict(detail=name_fields(readable(str(error)))), 400)
 
 
 async def _answer_conflict(_: Request, error: Exception) -> JSONResponse:

@@ -37,7 +37,7 @@ from mmsart.app.workspace import Workspace
 from mmsart.datasets.train_csv import read_train_csv
 from mmsart.formats.saving import SAVERS, SaveOptions, save_result
 from mmsart.formats.summary import read_colours, summarize_image
-from mmsart.imaging import ImageStack, open_image
+from mmsart.imaging import ImageStack, open_image, raster
 from mmsart.imaging.inputs import find_inputs
 from mmsart.postprocessing import PostProcessor, complete_config
 from mmsart.report.results import read_results
@@ -1260,6 +1260,50 @@ def test_what_is_removed_is_gone(client, tmp_path, done):
     assert list((tmp_path / 'workspace/items').iterdir()) == []
     assert client.get(f'/api/items/{done}/thumbnail').status_code == 404
     assert client.delete(f'/api/items/{done}').status_code == 404
+
+
+@pytest.mark.parametrize('asked', [
+    'frames/0/tiles/0/0/0', 'thumbnail', 'frames/0/measurements'])
+@pytest.mark.parametrize('opening', [1, 2], ids=['checked', 'header-read'])
+def test_a_picture_removed_while_it_is_opened_is_not_found(
+        client, tmp_path, done, monkeypatch, asked, opening):
+    """A reader opens a file by its name more than once, and a removal waits for none of them."""
+    open_picture, opened = raster._open, []
+    cells = client.cells(done)['ids'].tolist()
+
+    def be_overtaken(path):
+        opened.append(path)
+        if len(opened) == opening:
+            client.delete(f'/api/items/{done}').raise_for_status()
+        return open_picture(path)
+
+    monkeypatch.setattr(raster, '_open', be_overtaken)
+    url = f'/api/items/{done}/{asked}'
+    answer = (client.post(url, json=dict(ids=cells[:1])) if 'measurements' in asked else
+              client.get(url))
+    if asked == 'thumbnail':  # of what cannot be read there is a blank one
+        assert (answer.status_code, answer.headers['cache-control']) == (200, 'no-store')
+    else:
+        assert (answer.status_code, answer.json()['detail']) == (
+            404, 'found no such image, it may have been removed')
+    assert len(opened) == opening
+    assert list((tmp_path / 'workspace/items').iterdir()) == []
+
+
+def test_a_picture_that_goes_while_its_size_is_read_keeps_no_other_from_being_read_anew(
+        client, pictures, monkeypatch):
+    client.post('/api/folders', json=dict(path=str(pictures)))
+    ids = [item['id'] for item in client.wait()]
+    open_picture = raster._open
+
+    def go(path):
+        (pictures / 'dish 1.png').unlink(missing_ok=True)
+        return open_picture(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(raster, '_open', go)
+        client.reread(ids[1], ids[0], series=0).raise_for_status()
+    assert [item['state'] for item in client.wait()] == ['done'] * 3
 
 
 def test_a_picture_removed_while_it_is_looked_at_leaves_nothing(client, segmenter, tmp_path):
