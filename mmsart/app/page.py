@@ -298,8 +298,8 @@ class Page:
             raise UserError(f'lost: found {lost!r}, expected revisions and check marks by id')
         sizes = self._megapixels(self.items(ids, gone=True), changes['series']
                                  ) if 'series' in changes else {}
-        with self.workspace.changed:  # nobody begins to correct one meanwhile
-            chosen = []
+        chosen = []
+        with self.workspace.update_together() as changing:  # nobody begins to correct one meanwhile
             for item in self.items(ids, gone=True):
                 read = {name: value for name, value in {**item.read, **changes}.items()
                         if value is not None}
@@ -311,12 +311,11 @@ class Page:
                         f'{item.name}: found corrections or a check mark made meanwhile, expected '
                         'none: what would be lost is counted anew, please look again')
                 chosen.append((item, read))
-            with self.workspace.update_together([item for item, _ in chosen]):
-                for item, read in chosen:
-                    item.wait_again(read)
-                    item.megapixels = sizes.get(item.id, item.megapixels)
-        for item, _ in chosen:
-            self._forget(item)  # as above
+            for item, read in chosen:
+                changing(item)
+                item.wait_again(read)
+                item.megapixels = sizes.get(item.id, item.megapixels)
+                self._forget(item)  # only now, as above
         return len(chosen)
 
     def _megapixels(self, items: Sequence[Item], series: int | None) -> dict[str, float]:

@@ -19,6 +19,11 @@ from mmsart.utils import UserError, atomic_write, check_writable
 ITEM_FILE, QUEUE_FILE, INCOMING = 'item.json', 'queue.json', 'incoming'
 RESULTS = 'run_'
 SECONDS_PER_DAY = 86_400
+PIECE = 20
+"""Records that are written before others get the lock."""
+
+GIVE_WAY = 1e-3
+"""Seconds for which it is left to them: one who takes it again at once overtakes all who wait."""
 
 log = logging.getLogger('mmsart.app')
 
@@ -46,6 +51,8 @@ class Workspace:
         shutil.rmtree(self.folder / INCOMING, ignore_errors=True)
         self.incoming = check_writable(self.folder / INCOMING)
         self._items: dict[str, Item] = {}
+        self._together = threading.Lock()
+        self._unwritten: dict[str, int] = {}  # of items that change together, id and runs
         check_writable(self.folder / 'items')
         for path in sorted((self.folder / 'items').glob(f'*/{ITEM_FILE}')):
             try:
@@ -155,31 +162,63 @@ class Workspace:
                 self.save(item)
 
     @contextmanager
-    def update_together(self, items: Sequence[Item]) -> Iterator[None]:
-        """Change items as :meth:`update` does, all of them or, if one cannot be written, none.
+    def update_together(self) -> Iterator[Callable[[Item], None]]:
+        """Put many items into the queue, all of them or, if one cannot be written, none.
 
-        Args:
-            items: that are changed.
+        They change at once, under the lock. Their records follow in pieces between which others
+        get it, and only then the worker takes them. A stop meanwhile leaves each item as it was or
+        as it is to be.
+
+        Yields:
+            What is to be called with an item before it is changed.
         """
-        with self.changed:
-            before = [vars(item).copy() for item in items]
+        before: list[tuple[Item, dict[str, Any]]] = []
+        with self._together:  # who comes next is to find these written
+            with self.changed:
+                yield lambda item: before.append((item, vars(item).copy()))
+                with self.update():
+                    self._unwritten = {item.id: item.runs for item, _ in before}
+                    for item, _ in before:
+                        item.changed = time.time()
+            written: list[Item] = []
             try:
-                yield
-                for item in items:
-                    with self.update(item):
-                        pass
+                for begin in range(0, len(before), PIECE):
+                    self._write([item for item, _ in before[begin:begin + PIECE]], written)
+                    time.sleep(GIVE_WAY)
             except BaseException:
-                for item, values in zip(items, before, strict=True):
-                    vars(item).update(values)
-                for item in items:
-                    with suppress(OSError, UserError):  # what held the others back may do so again
-                        self.save(item)
+                self._restore(before, written)
                 raise
+            finally:
+                with self.update():  # the worker may begin
+                    self._unwritten = {}
+
+    def _write(self, items: Sequence[Item], written: list[Item]) -> None:
+        with self.changed:
+            for item in items:
+                if item.id in self._items:
+                    self.save(item)
+                    written.append(item)
+
+    def _restore(self, before: Sequence[tuple[Item, dict[str, Any]]],
+                 written: Sequence[Item]) -> None:
+        """Give items the values back that they had, but for those that were changed since."""
+        with self.changed:
+            for item, values in before:
+                if item.state != WAITING or item.runs != self._unwritten[item.id]:
+                    continue
+                # Under this number, pictures may be kept that were read in the other way.
+                vars(item).update(values, runs=item.runs + 1)
+                if item.state == RUNNING:  # the worker has left it
+                    item.state, item.progress = WAITING, 0.0
+            for item in written:
+                with suppress(OSError, UserError):  # what held the others back may do so again
+                    self._write([item], [])
 
     def next_waiting(self) -> Item | None:
         """Return the first item that waits, or None."""
         with self.changed:
-            return next((item for item in self._items.values() if item.state == WAITING), None)
+            return next((item for item in self._items.values()
+                         if item.state == WAITING and item.id not in self._unwritten), None)
 
     @property
     def paused(self) -> bool:

@@ -334,7 +334,10 @@ def test_reading_anew_loses_only_what_was_asked_about(client, pictures, work):
 
 @pytest.mark.parametrize(('problem', 'status'), [
     (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 507), (UserError('no such room'), 400)])
-def test_all_or_none_are_read_anew(client, pictures, tmp_path, monkeypatch, problem, status):
+@pytest.mark.parametrize('piece', [1, 3])
+def test_all_or_none_are_read_anew(
+        client, pictures, tmp_path, monkeypatch, problem, status, piece):
+    monkeypatch.setattr('mmsart.app.workspace.PIECE', piece)
     client.post('/api/folders', json=dict(path=str(pictures)))
     before = client.wait()
     save, saved = Workspace.save, []
@@ -347,12 +350,61 @@ def test_all_or_none_are_read_anew(client, pictures, tmp_path, monkeypatch, prob
 
     monkeypatch.setattr(Workspace, 'save', fail_at_the_second)
     answer = client.reread(*[item['id'] for item in before], pixel_size=0.5)
-    assert (answer.status_code, len(saved)) == (status, 5)  # two, and each of them back
-    work = ('state', 'read', 'runs', 'results')
+    assert (answer.status_code, len(saved)) == (status, 3)  # two, and the first one back
+    work = ('state', 'read', 'results')
     for items in (client.state()['items'],
                   [vars(item) for item in Workspace(tmp_path / 'workspace').items()]):
         assert [[item[name] for name in work] for item in items] == [
             [item[name] for name in work] for item in before]
+
+
+def test_what_has_changed_since_is_not_taken_back(client, pictures, segmenter, monkeypatch):
+    monkeypatch.setattr('mmsart.app.workspace.PIECE', 1)
+    segmenter.gate.clear()
+    client.post('/api/folders', json=dict(path=str(pictures)))
+    items = client.wait(lambda items: items[0]['state'] == 'running')
+    save = Workspace.save
+
+    def cancel(_):
+        client.post(f'/api/items/{items[1]["id"]}', json=dict(action='cancel')).raise_for_status()
+
+    def fail_at_the_last(workspace, item):
+        if item.id == items[2]['id']:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        save(workspace, item)
+
+    with monkeypatch.context() as patch:
+        patch.setattr('mmsart.app.workspace.time', SimpleNamespace(time=time.time, sleep=cancel))
+        patch.setattr(Workspace, 'save', fail_at_the_last)
+        answer = client.reread(*[item['id'] for item in items], pixel_size=0.5)
+    assert answer.status_code == 507
+    segmenter.gate.set()
+    after = client.wait()
+    assert [(item['state'], item['read']) for item in after] == [
+        ('done', {}), ('stopped', dict(pixel_size=0.5)), ('done', {})]
+    assert len({item['runs'] for item in (items[0], after[0])}) == 2  # in a picture's address
+
+
+def test_nobody_waits_while_many_are_read_anew(client, pictures, tmp_path, monkeypatch):
+    client.post('/api/folders', json=dict(path=str(pictures)))
+    ids, asked = [item['id'] for item in client.wait()], []
+
+    def ask(_):
+        with ThreadPoolExecutor(1) as pool:
+            state = pool.submit(client.state).result(PATIENCE)
+        asked.append([item['state'] for item in state['items']])
+        # What a restart would find now.
+        found.append([item.state for item in Workspace(tmp_path / 'workspace').items()])
+
+    found = []
+    with monkeypatch.context() as patch:
+        patch.setattr('mmsart.app.workspace.PIECE', 1)
+        patch.setattr('mmsart.app.workspace.time', SimpleNamespace(time=time.time, sleep=ask))
+        client.reread(*ids, pixel_size=0.5).raise_for_status()
+    assert asked == [['waiting'] * 3] * 3  # the worker takes none before all are written
+    assert found == [['waiting', 'done', 'done'], ['waiting', 'waiting', 'done'], ['waiting'] * 3]
+    assert [(item['state'], item['read']) for item in client.wait()] == [
+        ('done', dict(pixel_size=0.5))] * 3
 
 
 @pytest.mark.parametrize(('asked', 'problem'), [

@@ -180,6 +180,7 @@ export function setUpReading({ items, settled, changed }) {
   for (const id of ['reading-all', 'reading-waiting', 'reading-worked']) $(id).addEventListener('change', choose);
   onSubmit(dialog, async () => {
     $('reading-ok').disabled = true; // what is asked for twice would begin twice
+    if (ids) $('reading-ok').textContent = 'Beginning…'; // with thousands it takes seconds
     try {
       await apply();
       dialog.close();
