@@ -640,6 +640,39 @@ def test_a_wrong_pixel_size_is_put_right_for_all(page, served):
     assert page.evaluate(reads)[2:] == [dict(pixel_size=0.65, axes='YX'), dict(axes='YX')]
 
 
+def test_what_differs_is_cleared_for_all(page):
+    reads = [dict(pixel_size=6.5, normalize=[0, 200], channel='a b'), dict(pixel_size=0.65), {}]
+    for name, read in zip(('a.png', 'b.png', 'c.png'), reads, strict=True):
+        page.evaluate('read => localStorage.setItem("mmsart-reading", JSON.stringify(read))', read)
+        page.reload()
+        drop(page, name, draw_discs()[0])
+        page.wait_for_selector(f'#items .name:text-is("{name}")')
+    page.click('#reread-all')
+    clear = page.get_by_role('checkbox', name='Pixel size: clear for all')
+    clear.wait_for()
+    assert [box.is_visible() for box in page.locator('.field [type=checkbox]').all()] == [
+        True, False, False, True, True]  # channel, axes, series, pixel size, grey values
+    page.fill('#read-channel', 'b c')
+    page.fill('#read-pixel', '3')
+    clear.check()
+    assert page.is_disabled('#read-pixel')
+    assert page.input_value('#read-pixel') == ''
+    assert page.get_attribute('#read-pixel', 'placeholder') == 'as each file says'
+    page.get_by_role('checkbox', name='Black at, White at: clear both for all').check()
+    clear.uncheck()
+    assert page.is_enabled('#read-pixel')
+    clear.check()
+    page.fill('#read-channel', '')
+    page.click('#reading-ok')
+    page.wait_for_selector('#reading-dialog', state='hidden')
+    assert page.evaluate('''() => fetch('/api/state').then(answer => answer.json())
+        .then(({ items }) => items.map(item => item.read))''') == [dict(channel='a b'), {}, {}]
+    page.click('#reread-all')
+    page.wait_for_selector('#reading-ok:text-is("Find anew")')
+    assert clear.is_hidden()  # it is the same for all now
+    assert page.is_enabled('#read-pixel')
+
+
 def test_cells_are_found_anew_once_however_often_it_is_clicked(page):
     drop_discs(page)
     asked = []

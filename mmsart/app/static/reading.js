@@ -9,6 +9,8 @@ const FIELDS = {
   channel: { id: 'read-channel', hint: 'number from 0, or name' }, axes: { id: 'read-axes', hint: 'such as TYX or ZCYX' },
   series: { id: 'read-series', hint: 'number from 0', expected: 'a whole number from 0' }, pixel_size: { id: 'read-pixel', hint: '', expected: 'micrometres' } };
 const LIMITS = ['read-low', 'read-high'];
+const OPTIONS = { ...Object.fromEntries(Object.entries(FIELDS).map(([name, { id }]) => [name, [id]])), normalize: LIMITS };
+const clearing = name => $(`clear-${name}`); // beside what differs between pictures
 const CONFLICT = 409;
 
 // What a new run would lose; thresholds stay.
@@ -34,7 +36,7 @@ export function setUpReading({ items, settled, changed }) {
   let seen = []; // those pictures, as the dialog speaks of them
   let filled = {}; // what the fields began with
 
-  const texts = () => ({ ...Object.fromEntries(fields.map(name => [name, $(FIELDS[name].id).value.trim()])), normalize: LIMITS.map(id => $(id).value).join(' ') });
+  const texts = () => Object.fromEntries(Object.entries(OPTIONS).map(([name, ids]) => [name, clearing(name).checked ? null : ids.map(id => $(id).value.trim()).join('\n')]));
 
   function fill(values) {
     for (const [name, { id, hint }] of Object.entries(FIELDS)) {
@@ -43,8 +45,23 @@ export function setUpReading({ items, settled, changed }) {
     }
     const limits = Array.isArray(values.normalize) ? values.normalize : ['', ''];
     LIMITS.forEach((id, k) => { $(id).value = limits[k]; $(id).placeholder = 'grey value'; });
+    for (const [name, ids] of Object.entries(OPTIONS)) {
+      clearing(name).checked = false;
+      clearing(name).parentElement.hidden = true;
+      for (const id of ids) $(id).disabled = false;
+    }
     filled = texts();
     $('reading-error').textContent = '';
+  }
+
+  // Of an option that differs, take it back for all, or leave what is not filled in.
+  function clear(name, on) {
+    clearing(name).checked = on;
+    for (const id of OPTIONS[name]) {
+      $(id).disabled = on;
+      $(id).placeholder = on ? 'as each file says' : 'differs; empty leaves it';
+      if (on) $(id).value = '';
+    }
   }
 
   const touched = () => { const now = texts(); return Object.keys(now).filter(name => now[name] !== filled[name]); };
@@ -55,12 +72,11 @@ export function setUpReading({ items, settled, changed }) {
     const reads = chosen().again.map(item => item.read), typed = texts(), kept = touched();
     const same = name => reads.every(read => JSON.stringify(read[name]) === JSON.stringify(reads[0][name]));
     fill(Object.fromEntries([...fields, 'normalize'].filter(same).map(name => [name, reads[0]?.[name]])));
-    for (const name of kept) {
-      if (name === 'normalize') typed[name].split(' ').forEach((value, k) => { $(LIMITS[k]).value = value; });
-      else $(FIELDS[name].id).value = typed[name];
+    for (const name of kept) OPTIONS[name].forEach((id, k) => { $(id).value = typed[name]?.split('\n')[k] ?? ''; });
+    for (const name of Object.keys(OPTIONS).filter(each => !same(each))) {
+      clearing(name).parentElement.hidden = false;
+      clear(name, kept.includes(name) && typed[name] === null);
     }
-    for (const name of fields) if (!same(name)) $(FIELDS[name].id).placeholder = 'differs; empty leaves it';
-    if (!same('normalize')) for (const id of LIMITS) $(id).placeholder = 'differs; empty leaves it';
   }
 
   // What is not understood is named: a number with a comma has the value '' for a page.
@@ -177,6 +193,7 @@ export function setUpReading({ items, settled, changed }) {
     show(null, 'How files are read', 'For pictures that are added from now on, until they are changed here. Leave empty what the files say themselves.');
   });
   $('reread-all').addEventListener('click', rereadAll);
+  for (const name of Object.keys(OPTIONS)) clearing(name).addEventListener('change', () => clear(name, clearing(name).checked));
   for (const id of ['reading-all', 'reading-waiting', 'reading-worked']) $(id).addEventListener('change', choose);
   onSubmit(dialog, async () => {
     $('reading-ok').disabled = true; // what is asked for twice would begin twice
