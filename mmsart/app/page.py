@@ -220,18 +220,21 @@ class Page:
                     return item, True
             return self.workspace.add(name, path, True, read, size, digest), False
 
-    def add_folder(self, path: str, recursive: bool, read: dict[str, Any]) -> dict[str, Any]:
+    def add_folder(self, path: str, recursive: bool, read: dict[str, Any],
+                   twice: bool = False) -> dict[str, Any]:
         """Put the images of a folder into the queue, those that are new to it or have changed.
 
         Args:
             path: of the folder, as a browser knows it.
             recursive: also look into folders in it.
             read: options of reading.
+            twice: also add those that are in the list already, but read in another way.
 
         Returns:
             How many were ``added``, have ``changed`` since their cells were found and wait again,
-            or were ``known`` before, and why others were ``refused``: among them those that have
-            changed and hold work of a hand.
+            or were ``known`` before; ``differ``, the ids of those that are read in another way and
+            stay so; and why others were ``refused``: among them those that have changed and hold
+            work of a hand.
 
         Raises:
             UserError: the folder is outside of those that may be read, or holds no image.
@@ -239,10 +242,15 @@ class Page:
         with self._adding:
             found = self.folders.images(path, recursive)
             items = {(item.path, _as_key(item.read)): item for item in self.workspace.items()}
+            others = {} if twice else {item.path: item.id for item in items.values()}
             known = [items.get((str(file), _as_key(read))) for file, _ in found]
-            self.check_room(known.count(None))
+            differ = [others[str(file)] for (file, _), item in zip(found, known, strict=True)
+                      if item is None and str(file) in others]
+            self.check_room(known.count(None) - len(differ))
             refused, counts = [], dict(added=0, changed=0, known=0)
             for (file, name), item in zip(found, known, strict=True):
+                if item is None and str(file) in others:
+                    continue
                 if item is not None and not (item.state == DONE and item.file_has_changed):
                     counts['known'] += 1
                     continue
@@ -256,7 +264,7 @@ class Page:
                 if item is None:
                     self.workspace.add(name, file, False, read, size)
                 counts['added' if item is None else 'changed'] += 1
-            return dict(counts, refused=refused)
+            return dict(counts, differ=differ, refused=refused)
 
     def _look_again(self, item: Item, megapixels: float) -> None:
         """Put an item into the queue anew whose file has changed, unless work would be lost."""

@@ -143,7 +143,7 @@ def _add_sources(app: FastAPI, page: Page) -> None:
         asked = await read_json(request, page.limits)
         return await run_in_threadpool(
             page.add_folder, str(asked.get('path', '')), bool(asked.get('recursive')),
-            read_options(asked.get('read', {})))
+            read_options(asked.get('read', {})), bool(asked.get('twice')))
 
     @app.post('/api/truth')
     async def add_truth(request: Request, name: str) -> dict[str, Any]:

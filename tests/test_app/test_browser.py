@@ -640,6 +640,46 @@ def test_a_wrong_pixel_size_is_put_right_for_all(page, served):
     assert page.evaluate(reads)[2:] == [dict(pixel_size=0.65, axes='YX'), dict(axes='YX')]
 
 
+def test_a_folder_in_another_way_is_found_anew_or_added_a_second_time(page):
+    reads = '''() => fetch('/api/state').then(answer => answer.json())
+        .then(({ items }) => items.map(item => item.read))'''
+
+    def add_folder(pixel_size):
+        page.click('#open-reading')
+        page.fill('#read-pixel', pixel_size)
+        page.press('#read-pixel', 'Enter')
+        page.wait_for_selector('#reading-dialog', state='hidden')
+        page.click('#add-folder')
+        page.wait_for_selector('#folder-images:has-text("2 pictures here")')
+        page.click('#folder-add')
+
+    add_folder('6.5')
+    page.wait_for_function('() => [...document.querySelectorAll(".what")].filter('
+                           'each => each.textContent === "12 cells").length === 2')
+    wait_for_cells(page, 12)
+    page.focus('#view')
+    page.keyboard.press('.')
+    page.keyboard.press('Delete')
+    page.wait_for_selector('#items .what:text-is("11 cells · corrected")')
+    add_folder('0.65')
+    page.wait_for_selector('#folder-differ-text:has-text("2 pictures of this folder are in the")')
+    page.click('#folder-anew')
+    page.wait_for_selector('#reading-what:text-is("1 picture will be looked at anew.")')
+    page.wait_for_selector('#reading-text:has-text("0.65 µm")')
+    assert page.locator('#reading-fields').is_hidden()
+    page.click('#reading-ok')
+    page.wait_for_selector('#reading-dialog', state='hidden')
+    assert page.evaluate(reads) == [dict(pixel_size=6.5), dict(pixel_size=0.65)]
+    add_folder('')
+    page.wait_for_selector('#folder-differ')
+    page.click('#folder-twice')
+    page.wait_for_selector('#folder-dialog', state='hidden')
+    page.wait_for_selector('#items li:nth-child(4)')
+    assert page.evaluate(reads) == [dict(pixel_size=6.5), dict(pixel_size=0.65), {}, {}]
+    page.click('#items li:nth-child(4) [aria-label^="Find"]')
+    page.wait_for_selector('#reading-fields')
+
+
 def test_what_differs_is_cleared_for_all(page):
     reads = [dict(pixel_size=6.5, normalize=[0, 200], channel='a b'), dict(pixel_size=0.65), {}]
     for name, read in zip(('a.png', 'b.png', 'c.png'), reads, strict=True):

@@ -635,10 +635,26 @@ def test_a_folder_is_added_once(client, pictures):
     asked = dict(path=str(pictures))
     assert client.get('/api/folders').json()['folders'] == ['deeper']
     assert client.post('/api/folders', json=asked).json() == dict(
-        added=3, changed=0, known=0, refused=[])
+        added=3, changed=0, known=0, differ=[], refused=[])
     assert client.post('/api/folders', json=asked).json()['known'] == 3
     assert client.post('/api/folders', json=asked | dict(recursive=True)).json()['added'] == 1
     assert [item['name'] for item in client.wait()][-1] == 'deeper/more.png'
+
+
+def test_a_folder_in_another_way_asks_before_it_is_added_a_second_time(client, pictures):
+    asked, other = dict(path=str(pictures)), dict(path=str(pictures), read=dict(pixel_size=2))
+    client.post('/api/folders', json=asked)
+    ids = [item['id'] for item in client.wait()]
+    cv2.imwrite(str(pictures / 'dish 3.png'), draw_discs(seed=3)[0])
+    answer = client.post('/api/folders', json=other).json()
+    assert (answer['added'], answer['differ']) == (1, ids)  # what is new does not wait for that
+    assert [item['read'] for item in client.wait()] == [{}, {}, {}, dict(pixel_size=2)]
+    answer = client.post('/api/folders', json=other | dict(twice=True)).json()
+    assert [answer[name] for name in ('added', 'known', 'differ')] == [3, 1, []]
+    for again in (asked, other):  # both are known now
+        answer = client.post('/api/folders', json=again).json()
+        assert (answer['added'], len(answer['differ'])) == (0, again is asked)
+    assert len(client.wait()) == 7
 
 
 def test_a_file_that_has_changed_is_looked_at_again(client, pictures):
@@ -683,7 +699,7 @@ def test_results_in_a_folder_are_no_pictures(client, pictures):
         with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
             archive.extractall(folder)
     assert client.post('/api/folders', json=asked).json() == dict(
-        added=0, changed=0, known=3, refused=[])
+        added=0, changed=0, known=3, differ=[], refused=[])
     listing = client.get('/api/folders', params=dict(path=str(pictures))).json()
     assert listing['images'] == [f'dish {number}.png' for number in range(3)]
     alone = client.post('/api/folders', json=dict(path=str(pictures / 'results')))

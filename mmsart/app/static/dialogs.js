@@ -1,7 +1,7 @@
 // Dialogs: export, folders, keys.
 
 import { getJson, postForFile, postJson } from './api.js';
-import { $, element, guarded, number, onSubmit, toast } from './dom.js';
+import { $, counted, element, guarded, number, onSubmit, toast } from './dom.js';
 
 // `settled()` waits until what is shown stands on the server, too.
 export function setUpExport({ current, items, settled }) {
@@ -63,12 +63,14 @@ export function showFormats(formats) {
     element('input', { type: 'checkbox', value: name, checked: chosen }), ` ${what}`)));
 }
 
-export function setUpFolders({ reading, changed }) {
+// `reading()` gives options of reading, and `rereadAs(ids)` asks whether pictures are to be read by them.
+export function setUpFolders({ reading, rereadAs, changed }) {
   const dialog = $('folder-dialog'), path = $('folder-path'), find = $('folder-find');
-  let asked = 0, listing = null;
+  let asked = 0, listing = null, differ = [];
   const list = (where, name = '') => { listing = show(where, name); };
   async function show(where, name) {
     $('folder-error').textContent = '';
+    $('folder-differ').hidden = true;
     const turn = ++asked;
     path.value = where;
     try {
@@ -92,12 +94,17 @@ export function setUpFolders({ reading, changed }) {
   find.addEventListener('keydown', event => { if (event.key === 'Enter') event.preventDefault(); });
   $('folder-go').addEventListener('click', () => list(path.value));
   path.addEventListener('keydown', event => { if (event.key === 'Enter') { event.preventDefault(); list(path.value); } });
-  onSubmit(dialog, async () => {
-    $('folder-add').disabled = true;
+  async function add(twice) {
+    const buttons = [$('folder-add'), $('folder-twice'), $('folder-anew')];
+    $('folder-differ').hidden = true;
+    buttons.forEach(button => { button.disabled = true; });
     try {
       await listing; // the first one says which folder it is
-      const done = await postJson('/api/folders', { path: path.value, recursive: $('folder-recursive').checked, read: reading() });
-      dialog.close();
+      const done = await postJson('/api/folders', { path: path.value, recursive: $('folder-recursive').checked, read: reading(), twice });
+      ({ differ } = done);
+      $('folder-differ').hidden = !differ.length;
+      $('folder-differ-text').textContent = `${counted(differ.length, 'picture')} of this folder ${differ.length === 1 ? 'is' : 'are'} in the list already, read in another way than “Reading…” says now.`;
+      if (!differ.length) dialog.close();
       const parts = [`${done.added} pictures added`];
       if (done.changed) parts.push(`${done.changed} looked at again, whose files have changed`);
       if (done.known) parts.push(`${done.known} were there already`);
@@ -107,9 +114,12 @@ export function setUpFolders({ reading, changed }) {
     } catch (error) {
       $('folder-error').textContent = error.message;
     } finally {
-      $('folder-add').disabled = false;
+      buttons.forEach(button => { button.disabled = false; });
     }
-  });
+  }
+  onSubmit(dialog, () => add(false));
+  $('folder-twice').addEventListener('click', () => add(true));
+  $('folder-anew').addEventListener('click', () => { dialog.close(); rereadAs(differ); });
 }
 
 const KEYS = [

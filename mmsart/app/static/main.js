@@ -405,7 +405,7 @@ const reading = setUpReading({ items: () => page.items, settled: () => changes.a
 const sending = new Sending({ reading: reading.reading, changed: poll, shown: () => queue.showProgress() });
 const queue = new Queue({ open, reread: reading.reread, changed: poll, sending });
 const tools = new Tools(view, { edit, onSelect: () => showSelected(), onHover: showHover, say, label: () => Math.max(0, $('class').selectedIndex) });
-setUpFolders({ reading: reading.reading, changed: poll });
+setUpFolders({ reading: reading.reading, rereadAs: reading.rereadAs, changed: poll });
 setUpExport({ current, items: () => page.items, settled: () => changes.all() });
 setUpHelp();
 setUpContrast(view);

@@ -33,6 +33,7 @@ export function setUpReading({ items, settled, changed }) {
   const dialog = $('reading-dialog'), fields = Object.keys(FIELDS);
   let options = remembered(READING) ?? {};
   let ids = null; // of pictures whose cells are to be found anew, or 'all'; null for what is added
+  let as = null; // all options by which they are to be read, where that is not asked
   let seen = []; // those pictures, as the dialog speaks of them
   let filled = {}; // what the fields began with
 
@@ -100,20 +101,22 @@ export function setUpReading({ items, settled, changed }) {
     return Object.fromEntries(touched().map(name => [name, made[name] ?? null]));
   }
 
+  const many = () => ids === 'all' || Boolean(as);
+
   // The pictures that the dialog is about as it stands.
   function chosen() {
     const pool = $('reading-waiting').checked ? seen.filter(toDo) : seen, losing = pool.filter(corrected);
-    return { losing, again: ids === 'all' && !$('reading-worked').checked ? pool.filter(item => !corrected(item)) : pool };
+    return { losing, again: many() && !$('reading-worked').checked ? pool.filter(item => !corrected(item)) : pool };
   }
 
   function count() {
-    const all = ids === 'all', { losing, again } = chosen(), queued = again.filter(toDo).length, runs = again.length - queued;
+    const all = many(), { losing, again } = chosen(), queued = again.filter(toDo).length, runs = again.length - queued;
     const lost = all && !$('reading-worked').checked ? [] : losing;
     $('reading-worked-line').hidden = !all || !losing.length;
     $('reading-worked-text').textContent = losing.length === 1 ? 'also the one that is corrected or checked; otherwise it is left out' : `also the ${number(losing.length)} that are corrected or checked; otherwise they are left out`;
     const parts = all ? [
       runs && `${counted(runs, 'picture')} will be looked at anew.`,
-      queued && `${number(queued)} still in the queue will be read with what is changed here.`,
+      queued && `${number(queued)} still in the queue will be read ${as ? 'this way' : 'with what is changed here'}.`,
       !again.length && 'No picture will be looked at anew.'] : [];
     if (lost.length) parts.push(`${work(lost)} will be lost when the new cells are found, and not before.`);
     $('reading-what').textContent = parts.filter(Boolean).join(' ');
@@ -139,8 +142,10 @@ export function setUpReading({ items, settled, changed }) {
     count();
   }
 
-  function show(wanted, title, text) {
+  function show(wanted, title, text, options = null) {
     ids = wanted;
+    as = options;
+    $('reading-fields').hidden = Boolean(as);
     $('reading-title').textContent = title;
     $('reading-text').textContent = text;
     $('reading-all').checked = true;
@@ -172,6 +177,11 @@ export function setUpReading({ items, settled, changed }) {
     show('all', 'Find the cells of all anew', 'What you change here is changed for all of these pictures; the rest stays as it is for each. Leave empty what the files say themselves.');
   });
 
+  const rereadAs = ask(wanted => {
+    const all = Object.fromEntries(Object.keys(OPTIONS).map(name => [name, options[name] ?? null]));
+    show(wanted, 'Find their cells anew', `These pictures will be read as those that are added now: ${inWords(options) || 'as each file says'}.`, all);
+  });
+
   function showOptions() {
     const text = inWords(options);
     $('open-reading').textContent = text ? `Reading: ${text} …` : 'Reading…';
@@ -180,7 +190,7 @@ export function setUpReading({ items, settled, changed }) {
 
   async function apply() {
     if (ids === null) { options = collect(); return; }
-    const read = changes(), { losing, again } = chosen();
+    const read = as ?? changes(), { losing, again } = chosen();
     const lost = Object.fromEntries(losing.filter(item => again.includes(item)).map(item => [item.id, [item.revision, item.checked]]));
     await postJson('/api/reread', { items: again.map(item => item.id), read, lost });
     if (ids !== 'all' || !$('reading-later').checked) return;
@@ -210,5 +220,5 @@ export function setUpReading({ items, settled, changed }) {
     showOptions();
     changed();
   });
-  return { reading: () => options, reread };
+  return { reading: () => options, reread, rereadAs };
 }
