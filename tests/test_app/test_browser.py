@@ -271,6 +271,28 @@ def test_painting_and_erasing_without_another_key(page):
     page.allowed_errors = 1  # the browser writes down that the server has refused it
 
 
+def test_a_narrow_window_shows_the_picture_that_is_chosen(page):
+    for name in ('a.png', 'b.png'):
+        drop(page, name, draw_discs()[0])
+    wait_for_cells(page, 12)
+    wide = page.text_content('#zoom')
+    page.set_viewport_size(dict(width=390, height=844))
+    page.wait_for_function('wide => document.getElementById("zoom").value !== wide', arg=wide)
+    assert page.evaluate('document.documentElement.scrollWidth') == 390
+    page.click('#items li:nth-child(2) .item')  # below the picture
+    page.wait_for_function('document.querySelector(".stage").getBoundingClientRect().top >= 0')
+    page.set_viewport_size(dict(width=1400, height=900))
+    page.wait_for_function('wide => document.getElementById("zoom").value === wide', arg=wide)
+    page.click('#zoom-in')  # what the user has chosen stays
+    zoomed = page.text_content('#zoom')
+    page.set_viewport_size(dict(width=390, height=844))
+    page.wait_for_function('document.getElementById("view").clientWidth === 390')
+    assert page.text_content('#zoom') == zoomed
+    page.click('#open-help')
+    assert page.evaluate('document.activeElement.id') == 'help-title'
+    assert page.evaluate('document.getElementById("help-dialog").scrollTop') == 0
+
+
 def test_two_fingers_zoom(page):
     drop_discs(page)
     page.click('[data-tool="brush"]')
@@ -372,6 +394,18 @@ def test_limits_of_size_do_not_cross(page):
     assert limit('min_area').input_value() == '300'
     wait_for_cells(page, 12)
     assert page.evaluate('toasts') == []
+
+
+def test_sliders_say_their_value_and_not_their_place(page):
+    drop_discs(page)
+    for name, words in (('Score ≥', '0.4'), ('Size ≥ (px)', '10'), ('Size ≤ (px)', '5000')):
+        slider = page.get_by_role('slider', name=f'round: {name}')
+        assert slider.get_attribute('aria-valuetext') == words
+    slider.press('End')
+    assert slider.get_attribute('aria-valuetext') == 'any'
+    page.fill('[aria-label="round: Size ≤ (px), number"]', '300')
+    page.press('[aria-label="round: Size ≤ (px), number"]', 'Enter')
+    assert slider.get_attribute('aria-valuetext') == '300'
 
 
 def test_score_thresholds_are_any_number_from_the_lowest(page, served):
@@ -662,8 +696,10 @@ def test_a_folder_in_another_way_is_found_anew_or_added_a_second_time(page):
     page.keyboard.press('Delete')
     page.wait_for_selector('#items .what:text-is("11 cells · corrected")')
     add_folder('0.65')
-    page.wait_for_selector('#folder-differ-text:has-text("2 pictures of this folder are in the")')
-    page.click('#folder-anew')
+    page.wait_for_selector('#folder-differ-text:has-text("0 pictures added; 2 are in the list")')
+    assert page.locator('#folder-add').is_hidden()
+    assert page.evaluate('document.activeElement.id') == 'folder-anew'
+    page.keyboard.press('Enter')
     page.wait_for_selector('#reading-what:text-is("1 picture will be looked at anew.")')
     page.wait_for_selector('#reading-text:has-text("0.65 µm")')
     assert page.locator('#reading-fields').is_hidden()

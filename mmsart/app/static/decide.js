@@ -64,9 +64,13 @@ export class Decide {
     const box = element('input', {
       type: 'number', 'aria-label': `${name}: ${text}, number`, min: String(range.lowest ?? range.min),
       max: key === 'score_thr' ? '1' : '', step: key === 'score_thr' ? '0.001' : '1', placeholder: key === 'max_area' ? 'any' : '' });
+    const tell = wanted => {
+      box.value = toShown(wanted);
+      slider.setAttribute('aria-valuetext', wanted === null ? 'any' : String(box.value)); // not its position
+    };
     const put = wanted => {
       slider.value = toPosition(wanted);
-      box.value = toShown(wanted);
+      tell(wanted);
     };
     put(value);
     this.lines.set(`${name} ${key}`, put);
@@ -78,7 +82,7 @@ export class Decide {
     };
     slider.addEventListener('input', () => {
       const wanted = toValue(Number(slider.value));
-      box.value = toShown(wanted);
+      tell(wanted);
       change(wanted, false);
     });
     slider.addEventListener('blur', () => { this.moving = false; });
@@ -88,7 +92,7 @@ export class Decide {
       const refused = badInput || rangeUnderflow || rangeOverflow || (stepMismatch && key !== 'score_thr'); // scores may be finer than a step
       if (refused || (box.value === '' && key !== 'max_area')) { box.value = toShown(this.settings[key][name]); return; }
       const wanted = box.value === '' ? null : Number(box.value);
-      slider.value = toPosition(wanted);
+      put(wanted);
       change(wanted, true);
     });
     return element('label', { class: 'line' }, element('span', {}, text), slider, box);

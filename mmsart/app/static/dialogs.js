@@ -68,9 +68,14 @@ export function setUpFolders({ reading, rereadAs, changed }) {
   const dialog = $('folder-dialog'), path = $('folder-path'), find = $('folder-find');
   let asked = 0, listing = null, differ = [];
   const list = (where, name = '') => { listing = show(where, name); };
+  function askAbout(pictures) {
+    differ = pictures;
+    $('folder-differ').hidden = !differ.length;
+    $('folder-add').hidden = Boolean(differ.length);
+  }
   async function show(where, name) {
     $('folder-error').textContent = '';
-    $('folder-differ').hidden = true;
+    askAbout([]);
     const turn = ++asked;
     path.value = where;
     try {
@@ -84,7 +89,7 @@ export function setUpFolders({ reading, rereadAs, changed }) {
       $('folder-list').replaceChildren(
         ...(found.parent ? [go('↑ ..', found.parent)] : []),
         ...found.folders.map(name => go(`${name}/`, `${found.path}/${name}`)));
-      $('folder-images').textContent = `${found.images.length} pictures here${found.images.length ? `: ${found.images.slice(0, 4).join(', ')}${found.images.length > 4 ? ' …' : ''}` : ''}`;
+      $('folder-images').textContent = `${counted(found.images.length, 'picture')} here${found.images.length ? `: ${found.images.slice(0, 4).join(', ')}${found.images.length > 4 ? ' …' : ''}` : ''}`;
     } catch (error) {
       $('folder-error').textContent = error.message;
     }
@@ -95,21 +100,24 @@ export function setUpFolders({ reading, rereadAs, changed }) {
   $('folder-go').addEventListener('click', () => list(path.value));
   path.addEventListener('keydown', event => { if (event.key === 'Enter') { event.preventDefault(); list(path.value); } });
   async function add(twice) {
-    const buttons = [$('folder-add'), $('folder-twice'), $('folder-anew')];
-    $('folder-differ').hidden = true;
+    const buttons = [$('folder-add'), $('folder-twice')];
     buttons.forEach(button => { button.disabled = true; });
     try {
       await listing; // the first one says which folder it is
       const done = await postJson('/api/folders', { path: path.value, recursive: $('folder-recursive').checked, read: reading(), twice });
-      ({ differ } = done);
-      $('folder-differ').hidden = !differ.length;
-      $('folder-differ-text').textContent = `${counted(differ.length, 'picture')} of this folder ${differ.length === 1 ? 'is' : 'are'} in the list already, read in another way than “Reading…” says now.`;
-      if (!differ.length) dialog.close();
-      const parts = [`${done.added} pictures added`];
+      const parts = [`${counted(done.added, 'picture')} added`];
       if (done.changed) parts.push(`${done.changed} looked at again, whose files have changed`);
       if (done.known) parts.push(`${done.known} were there already`);
       if (done.refused.length) parts.push(`${done.refused.length} refused: ${done.refused[0]}`);
-      if (done.known || done.changed || done.refused.length) toast(parts.join('; '));
+      askAbout(done.differ);
+      if (differ.length) {
+        parts.push(`${number(differ.length)} ${differ.length === 1 ? 'is' : 'are'} in the list already, but read in another way than “Reading…” says now`);
+        $('folder-differ-text').textContent = `${parts.join('; ')}.`; // a toast would lie behind the dialog
+        $('folder-anew').focus();
+      } else {
+        dialog.close();
+        if (parts.length > 1) toast(parts.join('; '));
+      }
       changed();
     } catch (error) {
       $('folder-error').textContent = error.message;
@@ -118,8 +126,9 @@ export function setUpFolders({ reading, rereadAs, changed }) {
     }
   }
   onSubmit(dialog, () => add(false));
+  $('folder-recursive').addEventListener('change', () => askAbout([]));
   $('folder-twice').addEventListener('click', () => add(true));
-  $('folder-anew').addEventListener('click', () => { dialog.close(); rereadAs(differ); });
+  $('folder-anew').addEventListener('click', () => { dialog.close(); rereadAs(differ); askAbout([]); });
 }
 
 const KEYS = [

@@ -57,6 +57,12 @@ export class Queue {
     $('progress-bar').value = known.length ? share / known.length : 0;
   }
 
+  // Where all is one above the other, the list is below the picture.
+  #show(id) {
+    this.open(id);
+    document.querySelector('.stage').scrollIntoView({ block: 'nearest' });
+  }
+
   select(id) {
     this.current = id;
     this.#showItems();
@@ -66,7 +72,7 @@ export class Queue {
   step(way) {
     const at = this.items.findIndex(item => item.id === this.current);
     const next = this.items[Math.max(0, Math.min(this.items.length - 1, at + way))];
-    if (next && next.id !== this.current) this.open(next.id);
+    if (next && next.id !== this.current) this.#show(next.id);
   }
 
   #showItems() {
@@ -87,7 +93,7 @@ export class Queue {
     const thumb = element('img', { class: 'thumb', alt: '', loading: 'lazy', width: '48', height: '48' });
     const name = element('span', { class: 'name' }), what = element('span', { class: 'what' });
     const bar = element('progress', { max: '1', 'aria-hidden': 'true' });
-    const button = element('button', { type: 'button', class: 'item', onclick: () => this.open(first.id) }, thumb, element('span', {}, name, what, bar));
+    const button = element('button', { type: 'button', class: 'item', onclick: () => this.#show(first.id) }, thumb, element('span', {}, name, what, bar));
     const stop = element('button', { type: 'button', title: 'Cancel or remove', onclick: guarded(() => this.#drop(first.id)) }, '✕');
     const again = element('button', { type: 'button', title: 'Find the cells anew, read in another way if you like', onclick: () => this.reread(first.id) }, '↻');
     const root = element('li', {}, button, element('span', { class: 'side' }, stop, again));

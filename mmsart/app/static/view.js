@@ -21,6 +21,7 @@ export class View {
     this.hovered = -1;
     this.scale = 1;
     this.x = this.y = 0; // of the image, at the window's corner
+    this.fitted = true; // until the user zooms or moves it, also when the window changes
     this.paintTool = () => {};
     this.onView = () => {};
     this.dirty = new Set();
@@ -77,6 +78,7 @@ export class View {
     this.scale = MARGIN * Math.min(width / this.pyramid.width, height / this.pyramid.height);
     this.x = (this.pyramid.width - width / this.scale) / 2;
     this.y = (this.pyramid.height - height / this.scale) / 2;
+    this.fitted = true;
     this.#moved();
   }
   zoom(factor, x = this.panes[0].width / 2, y = this.panes[0].height / 2) {
@@ -85,11 +87,13 @@ export class View {
     const [ix, iy] = this.toImage(x, y);
     const least = 0.2 * Math.min(1, pane.width / this.pyramid.width, pane.height / this.pyramid.height);
     this.scale = Math.min(40, Math.max(least, this.scale * factor));
+    this.fitted = false;
     this.x = ix - (x - pane.left) / this.scale;
     this.y = iy - y / this.scale;
     this.#moved();
   }
   pan(dx, dy) {
+    if (dx || dy) this.fitted = false;
     this.x -= dx / this.scale;
     this.y -= dy / this.scale;
     this.#moved();
@@ -284,9 +288,7 @@ export class View {
       canvas.width = Math.max(1, Math.round(width * this.ratio));
       canvas.height = Math.max(1, Math.round(height * this.ratio));
     }
-    const fitted = this.width0 === undefined;
-    this.width0 = width;
-    if (fitted) this.fit();
+    if (this.fitted) this.fit();
     this.dirty = new Set(['picture', 'cells', 'overlay']);
     this.drawNow();
   }
