@@ -319,6 +319,27 @@ def test_two_fingers_zoom(page):
     wait_for_cells(page, 11)  # of 12: the first finger has painted nothing
 
 
+def test_a_long_press_of_a_finger_selects_one_more(page):
+    drop_discs(page)
+    fingers = page.context.new_cdp_session(page)
+
+    def press(number, seconds):
+        x, y = place(page, *centre(number))
+        begin = time.time()
+        for kind, moment in (('touchStart', begin), ('touchEnd', begin + seconds)):
+            fingers.send('Input.dispatchTouchEvent', dict(
+                type=kind, timestamp=moment,
+                touchPoints=[dict(x=x, y=y)] if kind == 'touchStart' else []))
+
+    for number, seconds in ((0, 0.1), (1, 0.7), (2, 0.7)):
+        press(number, seconds)
+    page.wait_for_selector('#selected:has-text("3 cells, ")')
+    page.click('#merge')
+    wait_for_cells(page, 10)
+    press(5, 0.1)
+    page.wait_for_selector('#selected table')  # that one alone
+
+
 def test_keys_faster_than_the_server(page):
     drop_discs(page)
     page.focus('#view')
@@ -367,7 +388,7 @@ def test_what_is_written_waits_for_changes_under_way(page):
         held[0].continue_()
     archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
     assert archive.read('discs_cells.csv').count(b'\n') == 1
-    page.wait_for_selector('#training-result:has-text("0 cells on 1 pictures")')
+    page.wait_for_selector('#training-result:has-text("0 cells on 1 picture, ")')
 
 
 def test_limits_of_size_do_not_cross(page):

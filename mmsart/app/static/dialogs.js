@@ -49,11 +49,12 @@ export function setUpExport({ current, items, settled }) {
       const made = await postJson('/api/training-data', { items: scope() });
       const mixed = made.mixed.length ? ` ${made.mixed.length} with several classes are in annotations.json alone.` : '';
       const failed = made.failed.length ? ` ${made.failed.length} could not be read: ${made.failed[0]}` : '';
-      result.replaceChildren(element('p', {}, `${made.cells} cells on ${made.images} pictures, in ${made.folder}.${mixed}${failed}`), element('code', { tabIndex: 0 }, made.command));
+      result.replaceChildren(element('p', {}, `${counted(made.cells, 'cell')} on ${counted(made.images, 'picture')}, in ${made.folder}.${mixed}${failed}`), element('code', { tabIndex: 0 }, made.command));
     } catch (error) {
       result.replaceChildren(element('p', { class: 'error' }, error.message));
     } finally {
       button.disabled = false;
+      result.scrollIntoView({ block: 'nearest' }); // in a low window it lies below
     }
   });
 }

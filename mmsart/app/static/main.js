@@ -359,7 +359,7 @@ const showSelected = latest(guarded(async () => {
   $('merge').disabled = selected.size < 2;
   if (!ids.length) {
     say('');
-    box.replaceChildren(element('p', { class: 'soft' }, 'Click a cell; Shift adds more.'));
+    box.replaceChildren(element('p', { class: 'soft' }, 'Click a cell; Shift, or a long press of a finger, adds more.'));
     return;
   }
   const rows = ids.map(id => cells.rows.get(id));

@@ -11,6 +11,7 @@ const HINTS = {
   erase: 'Erase from the selected cell, or from the first one that the brush meets.',
   split: 'Draw a line across a cell: click its points and press Enter, or drag.',
 };
+const LONG = 500; // milliseconds from which a finger or pen adds to what is selected, as Shift does
 const RUBBER = 5; // the button that a pen's other end is
 
 export class Tools {
@@ -127,7 +128,7 @@ export class Tools {
       this.view.draw('overlay');
       return;
     }
-    this.dragging = { x, y, moved: false, pans: pans || this.tool === 'select' || this.tool === 'polygon', shift: event.shiftKey || event.ctrlKey || event.metaKey };
+    this.dragging = { x, y, moved: false, pans: pans || this.tool === 'select' || this.tool === 'polygon', shift: event.shiftKey || event.ctrlKey || event.metaKey, since: event.timeStamp };
     if (!this.dragging.pans && this.tool === 'split') this.dragging.line = [at];
     this.#cursor();
   }
@@ -174,7 +175,10 @@ export class Tools {
     this.dragging = null;
     if (this.stroke) this.#finishStroke();
     else if (dragging?.line && dragging.moved) this.#split(dragging.line);
-    else if (dragging && !dragging.moved && event.button === 0) this.pick(this.view.toImage(x, y), dragging.shift);
+    else if (dragging && !dragging.moved && event.button === 0) {
+      const long = event.pointerType !== 'mouse' && event.timeStamp - dragging.since > LONG;
+      this.pick(this.view.toImage(x, y), dragging.shift || long);
+    }
     this.#cursor();
   }
 
