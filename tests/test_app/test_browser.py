@@ -563,7 +563,7 @@ def test_files_that_are_not_added_are_listed(page):
     page.evaluate(DROP, ['program.png', 'TVqQAAMAAAAEAAAA'])
     page.evaluate(DROP, ['old.oib', 'TVqQAAMAAAAEAAAA'])
     page.wait_for_selector('#refused-title:text("Not added: 3")')
-    assert 'cannot be read' in page.locator('#refused-list').text_content()
+    assert 'no image of a known format' in page.locator('#refused-list').text_content()
     assert 'files ending in .oib are not read' in page.locator('#refused-list').text_content()
     assert len(broken) == 2  # whose ending is no picture's is not sent
     page.click('#refused-retry:text("Try 1 again")')

@@ -79,8 +79,8 @@ def test_a_body_without_a_length_ends_at_the_limit(tmp_path):
 
 
 @pytest.mark.parametrize(('name', 'data', 'problem'), [
-    ('program.png', b'\x7fELF\x02\x01\x01' + bytes(500), 'image file'),
-    ('program.tif', b'MZ\x90\0' + bytes(500), 'image file'),
+    ('program.png', b'\x7fELF\x02\x01\x01' + bytes(500), 'no image of a known format'),
+    ('program.tif', b'MZ\x90\0' + bytes(500), 'no image of a known format'),
     ('program.exe', png(draw_discs()[0]), 'found the ending'),
     ('page.svg', b'<svg onload="alert(1)"/>', 'found the ending'),
     ('empty.png', b'', 'empty file'),
