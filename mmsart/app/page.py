@@ -197,7 +197,7 @@ class Page:
         return path, digest.hexdigest()
 
     def add_upload(self, name: str, path: Path, read: dict[str, Any], digest: str,
-                   ) -> tuple[Item, bool]:
+                   twice: bool = False) -> tuple[Item, str]:
         """Put an upload into the queue, but once.
 
         Args:
@@ -205,20 +205,24 @@ class Page:
             path: of :meth:`receive`; it is moved.
             read: options of reading.
             digest: of its bytes.
+            twice: also add one that is in the list already, but read in another way.
 
         Returns:
-            The item, and whether it was there before.
+            The item, and what became of the upload: it is ``'added'``, was ``'known'`` before, or
+            ``'differs'``: that item is read in another way, and stays so.
 
         Raises:
             UserError: it is no image, or too large.
         """
         size = count_megapixels(path, name, self.limits, read.get('series'))
         with self.workspace.changed:
-            for item in self.workspace.items():
-                if (item.digest, item.name, item.read) == (digest, name, read):
-                    path.unlink()
-                    return item, True
-            return self.workspace.add(name, path, True, read, size, digest), False
+            same = [item for item in self.workspace.items()
+                    if (item.digest, item.name) == (digest, name)]
+            known = [item for item in same if item.read == read]
+            if not known and (twice or not same):
+                return self.workspace.add(name, path, True, read, size, digest), 'added'
+            path.unlink()
+            return (known or same)[-1], 'known' if known else 'differs'
 
     def add_folder(self, path: str, recursive: bool, read: dict[str, Any],
                    twice: bool = False) -> dict[str, Any]:

@@ -123,16 +123,18 @@ def _add_sources(app: FastAPI, page: Page) -> None:
     """Add what brings images and truth in."""
 
     @app.post('/api/files')
-    async def add_file(request: Request, name: str, read: str = '{}') -> dict[str, Any]:
+    async def add_file(request: Request, name: str, read: str = '{}',
+                       twice: bool = False) -> dict[str, Any]:
         name, options = clean_name(name), read_options(parse_json(read))
         page.check_room(1)
         path, digest = await page.receive(request, Path(name).suffix.lower())
         try:
-            item, known = await run_in_threadpool(page.add_upload, name, path, options, digest)
+            item, outcome = await run_in_threadpool(
+                page.add_upload, name, path, options, digest, twice)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return page.describe(item) | dict(known=known)
+        return page.describe(item) | dict(outcome=outcome)
 
     @app.get('/api/folders')
     def list_folder(path: str = '', find: str = '') -> dict[str, Any]:

@@ -737,6 +737,30 @@ def test_a_folder_in_another_way_is_found_anew_or_added_a_second_time(page):
     page.wait_for_selector('#reading-fields')
 
 
+def test_a_file_in_another_way_is_found_anew_or_added_a_second_time(page):
+    drop_discs(page)
+    for pixel_size, button in (('0.5', '#refused-anew'), ('2', '#refused-twice')):
+        page.click('#open-reading')
+        page.fill('#read-pixel', pixel_size)
+        page.press('#read-pixel', 'Enter')
+        page.wait_for_selector('#reading-dialog', state='hidden')
+        drop(page, 'discs.png', draw_discs()[0])
+        page.wait_for_selector('#refused-list li:has-text("read in another way")')
+        assert page.locator('#refused-retry').is_hidden()
+        page.click(button)
+        if button == '#refused-anew':
+            page.click('#reading-dialog .close')
+            assert page.locator('#refused').is_visible()  # nothing has been decided
+            page.click(button)
+            page.wait_for_selector('#reading-what:text-is("1 picture will be looked at anew.")')
+            page.click('#reading-ok')
+        page.wait_for_selector('#refused', state='hidden')
+    page.wait_for_selector('#items li:nth-child(2)')
+    assert page.evaluate('''() => fetch('/api/state').then(answer => answer.json())
+        .then(({ items }) => items.map(item => item.read))''') == [
+            dict(pixel_size=0.5), dict(pixel_size=2)]
+
+
 def test_what_differs_is_cleared_for_all(page):
     reads = [dict(pixel_size=6.5, normalize=[0, 200], channel='a b'), dict(pixel_size=0.65), {}]
     for name, read in zip(('a.png', 'b.png', 'c.png'), reads, strict=True):

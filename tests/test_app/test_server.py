@@ -722,16 +722,22 @@ def test_a_folder_added_by_two_clicks_is_added_once(client, pictures, monkeypatc
     assert len(client.wait()) == 3
 
 
-def test_an_upload_is_added_once(client):
+def test_an_upload_is_added_once(client, tmp_path):
     image = png(draw_discs()[0])
     first = client.add('discs.png', image).json()
-    assert not first['known']
+    assert first['outcome'] == 'added'
     again = client.add('discs.png', image).json()
-    assert (again['known'], again['id']) == (True, first['id'])
-    for name, data, read in (('other.png', image, '{}'), ('discs.png', image + b'.', '{}'),
-                             ('discs.png', image, '{"pixel_size": 2}')):
-        assert not client.add(name, data, read=read).json()['known']
+    assert (again['outcome'], again['id']) == ('known', first['id'])
+    for name, data in (('other.png', image), ('discs.png', image + b'.')):
+        assert client.add(name, data).json()['outcome'] == 'added'
+    other = dict(read='{"pixel_size": 2}')
+    answer = client.add('discs.png', image, **other).json()
+    assert (answer['outcome'], answer['id'], answer['read']) == ('differs', first['id'], {})
+    answer = client.add('discs.png', image, **other, twice=True).json()
+    assert (answer['outcome'], answer['read']) == ('added', dict(pixel_size=2))
+    assert client.add('discs.png', image, **other).json()['outcome'] == 'known'
     assert len(client.wait()) == 4
+    assert list((tmp_path / 'workspace/incoming').iterdir()) == []
 
 
 def test_names_that_are_no_utf8_are_shown_in_latin1(client, pictures):

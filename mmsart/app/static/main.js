@@ -402,7 +402,7 @@ function showHover(row, trueRow, x, y) {
 // Wiring
 
 const reading = setUpReading({ items: () => page.items, settled: () => changes.all(), changed: poll });
-const sending = new Sending({ reading: reading.reading, changed: poll, shown: () => queue.showProgress() });
+const sending = new Sending({ reading: reading.reading, rereadAs: reading.rereadAs, changed: poll, shown: () => queue.showProgress() });
 const queue = new Queue({ open, reread: reading.reread, changed: poll, sending });
 const tools = new Tools(view, { edit, onSelect: () => showSelected(), onHover: showHover, say, label: () => Math.max(0, $('class').selectedIndex) });
 setUpFolders({ reading: reading.reading, rereadAs: reading.rereadAs, changed: poll });

@@ -34,6 +34,7 @@ export function setUpReading({ items, settled, changed }) {
   let options = remembered(READING) ?? {};
   let ids = null; // of pictures whose cells are to be found anew, or 'all'; null for what is added
   let as = null; // all options by which they are to be read, where that is not asked
+  let begun = null; // to be called when they wait for that
   let seen = []; // those pictures, as the dialog speaks of them
   let filled = {}; // what the fields began with
 
@@ -145,6 +146,7 @@ export function setUpReading({ items, settled, changed }) {
   function show(wanted, title, text, options = null) {
     ids = wanted;
     as = options;
+    begun = null;
     $('reading-fields').hidden = Boolean(as);
     $('reading-title').textContent = title;
     $('reading-text').textContent = text;
@@ -177,9 +179,10 @@ export function setUpReading({ items, settled, changed }) {
     show('all', 'Find the cells of all anew', 'What you change here is changed for all of these pictures; the rest stays as it is for each. Leave empty what the files say themselves.');
   });
 
-  const rereadAs = ask(wanted => {
+  const rereadAs = ask((wanted, whenBegun) => {
     const all = Object.fromEntries(Object.keys(OPTIONS).map(name => [name, options[name] ?? null]));
-    show(wanted, 'Find their cells anew', `These pictures will be read as those that are added now: ${inWords(options) || 'as each file says'}.`, all);
+    show(wanted, 'Find the cells anew', `Read as what is added now: ${inWords(options) || 'as each file says'}.`, all);
+    begun = whenBegun;
   });
 
   function showOptions() {
@@ -216,6 +219,7 @@ export function setUpReading({ items, settled, changed }) {
       $('reading-error').textContent = error.message;
       return;
     }
+    begun?.();
     remember(READING, options);
     showOptions();
     changed();

@@ -11,12 +11,13 @@ const OWN_FOLDER = '.mmsart'; // in a folder of results
 const ending = name => (/\.[^./]+$/.exec(name)?.[0] ?? '').toLowerCase();
 
 export class Sending {
-  // `reading()` gives options of reading, `changed()` asks for news, `shown()` is told of progress.
-  constructor({ reading, changed, shown }) {
-    Object.assign(this, { reading, changed, shown });
-    this.waiting = []; // of { name, read, open }; `open` gives the file
+  // `reading()` gives options of reading, `rereadAs(ids)` asks whether pictures are to be read by
+  // them, `changed()` asks for news, `shown()` is told of progress.
+  constructor({ reading, rereadAs, changed, shown }) {
+    Object.assign(this, { reading, rereadAs, changed, shown });
+    this.waiting = []; // of { name, read, open }; `open` gives the file, `twice` adds it in another way, too
     this.underway = 0; // files, and folders that are looked through
-    this.refused = []; // of { name, why, file }; a file can be tried again
+    this.refused = []; // of { name, why, file, id }; a file can be tried again, an id is of the one that it is
     const input = $('file-input');
     $('add-files').addEventListener('click', () => input.click());
     input.addEventListener('change', () => { this.#addFiles(input.files); input.value = ''; });
@@ -24,7 +25,9 @@ export class Sending {
     body.addEventListener('dragover', event => { event.preventDefault(); this.#over(true); });
     body.addEventListener('dragleave', event => { if (!event.relatedTarget) this.#over(false); });
     body.addEventListener('drop', event => { event.preventDefault(); this.#over(false); this.#dropped(event.dataTransfer); });
-    $('refused-retry').addEventListener('click', () => this.#retry());
+    $('refused-retry').addEventListener('click', () => this.#add(this.#takeOut(each => each.file && !each.id).map(each => each.file)));
+    $('refused-twice').addEventListener('click', () => this.#add(this.#takeOut(each => each.id).map(each => ({ ...each.file, twice: true }))));
+    $('refused-anew').addEventListener('click', () => this.#readAnew());
     $('refused-close').addEventListener('click', () => { this.refused = []; this.#show(); });
     addEventListener('beforeunload', event => { if (this.count) event.preventDefault(); });
   }
@@ -95,7 +98,7 @@ export class Sending {
   }
 
   async #sendNext() {
-    const next = this.waiting.shift(), { name, read } = next;
+    const next = this.waiting.shift(), { name, read, twice = false } = next;
     this.underway++;
     try {
       const file = await next.open();
@@ -104,8 +107,9 @@ export class Sending {
         const { images, pictures, found } = await upload(`/api/truth?${new URLSearchParams({ name })}`, file);
         toast(`${name}: truth of ${images} picture${images === 1 ? '' : 's'}, ${found} of the ${pictures} here that are done`);
       } else {
-        const { known } = await upload(`/api/files?${new URLSearchParams({ name, read })}`, file);
-        if (known) this.#refuse(name, 'it is in the list already');
+        const { id, outcome } = await upload(`/api/files?${new URLSearchParams({ name, read, twice })}`, file);
+        if (outcome === 'known') this.#refuse(name, 'it is in the list already');
+        if (outcome === 'differs') this.#refuse(name, 'it is in the list already, but read in another way than “Reading…” says now', next, id);
       }
     } catch (error) {
       const final = error.status >= 400 && error.status < 500;
@@ -117,21 +121,27 @@ export class Sending {
     this.#show();
   }
 
-  #refuse(name, why, file) {
-    this.refused.push({ name, file, why: why.startsWith(`${name}: `) ? why.slice(name.length + 2) : why });
+  #refuse(name, why, file, id) {
+    this.refused.push({ name, file, id, why: why.startsWith(`${name}: `) ? why.slice(name.length + 2) : why });
   }
 
-  #retry() {
-    const again = this.refused.filter(each => each.file).map(each => each.file);
-    this.refused = this.refused.filter(each => !each.file);
-    this.#add(again);
+  #readAnew() {
+    const known = this.refused.filter(each => each.id);
+    this.rereadAs(known.map(each => each.id), () => { this.#takeOut(each => known.includes(each)); this.#show(); });
+  }
+
+  #takeOut(wanted) {
+    const taken = this.refused.filter(wanted);
+    this.refused = this.refused.filter(each => !taken.includes(each));
+    return taken;
   }
 
   #show() {
-    const { refused } = this, more = refused.length - MOST_SHOWN, failed = refused.filter(each => each.file).length;
+    const { refused } = this, more = refused.length - MOST_SHOWN, failed = refused.filter(each => each.file && !each.id).length;
     $('refused').hidden = !refused.length;
     $('refused').title = this.suffixes ? `Read are ${this.suffixes.join(', ')}.` : '';
     $('refused-title').textContent = `Not added: ${number(refused.length)}`;
+    $('refused-differ').hidden = !refused.some(each => each.id);
     $('refused-retry').hidden = !failed;
     $('refused-retry').textContent = `Try ${number(failed)} again`;
     $('refused-list').replaceChildren(
