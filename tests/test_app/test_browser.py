@@ -280,13 +280,14 @@ def test_a_narrow_window_shows_the_picture_that_is_chosen(page):
     page.wait_for_function('wide => document.getElementById("zoom").value !== wide', arg=wide)
     assert page.evaluate('document.documentElement.scrollWidth') == 390
     page.click('#items li:nth-child(2) .item')  # below the picture
-    page.wait_for_function('document.querySelector(".stage").getBoundingClientRect().top >= 0')
+    page.wait_for_function('() => document.querySelector(".stage")'
+                           '.getBoundingClientRect().top >= 0')
     page.set_viewport_size(dict(width=1400, height=900))
     page.wait_for_function('wide => document.getElementById("zoom").value === wide', arg=wide)
     page.click('#zoom-in')  # what the user has chosen stays
     zoomed = page.text_content('#zoom')
     page.set_viewport_size(dict(width=390, height=844))
-    page.wait_for_function('document.getElementById("view").clientWidth === 390')
+    page.wait_for_function('() => document.getElementById("view").clientWidth === 390')
     assert page.text_content('#zoom') == zoomed
     page.click('#open-help')
     assert page.evaluate('document.activeElement.id') == 'help-title'
@@ -503,6 +504,22 @@ def test_everything_by_keyboard(page):
                 : `${style.outlineStyle} ${style.outlineWidth}`;
         }''')
         assert outline == 'none at all' or not outline.startswith('none'), outline
+
+
+def test_after_a_picture_is_removed_the_keyboard_is_at_the_next_one(page):
+    for name in ('a.png', 'b.png', 'c.png'):
+        drop(page, name, draw_discs()[0])
+        page.wait_for_selector(f'#items .name:text-is("{name}")')
+    page.wait_for_selector('#items li:nth-child(3) .what:text-is("12 cells")')
+    for name, left in (('b.png', ['a.png', 'c.png']), ('c.png', ['a.png']), ('a.png', [])):
+        page.focus(f'[aria-label="Remove {name}"]')
+        page.keyboard.press('Enter')
+        page.focus('#confirm-yes')
+        page.keyboard.press('Enter')
+        page.wait_for_function('count => document.querySelectorAll("#items li").length === count',
+                               arg=len(left))
+        assert page.evaluate('document.activeElement.textContent').startswith(
+            left[-1] if left else 'Add pictures')
 
 
 def test_more_folders_than_the_list_shows(page, served):

@@ -77,7 +77,13 @@ export class Queue {
 
   #showItems() {
     const list = $('items'), wanted = new Set(this.items.map(item => item.id));
-    for (const [id, row] of this.rows) if (!wanted.has(id)) { row.root.remove(); this.rows.delete(id); }
+    let left = -1; // where a row has taken the keyboard's place with it
+    for (const [id, row] of this.rows) {
+      if (wanted.has(id)) continue;
+      if (row.root.contains(document.activeElement)) left = [...list.children].indexOf(row.root);
+      row.root.remove();
+      this.rows.delete(id);
+    }
     this.items.forEach((item, k) => {
       let row = this.rows.get(item.id);
       if (!row) {
@@ -87,6 +93,7 @@ export class Queue {
       if (list.children[k] !== row.root) list.insertBefore(row.root, list.children[k] ?? null);
       row.show(item, item.id === this.current);
     });
+    if (left >= 0) ([...list.children].at(left)?.querySelector('.item') ?? list.lastElementChild?.querySelector('.item') ?? $('add-files')).focus();
   }
 
   #makeRow(first) {
