@@ -320,7 +320,7 @@ def test_two_fingers_zoom(page):
     wait_for_cells(page, 11)  # of 12: the first finger has painted nothing
 
 
-def test_a_long_press_of_a_finger_selects_one_more(page):
+def test_a_long_press_of_a_finger_selects_one_more(page, browser, served):
     drop_discs(page)
     fingers = page.context.new_cdp_session(page)
 
@@ -339,6 +339,12 @@ def test_a_long_press_of_a_finger_selects_one_more(page):
     wait_for_cells(page, 10)
     press(5, 0.1)
     page.wait_for_selector('#selected table')  # that one alone
+    press(5, 0.1)
+    page.wait_for_selector('#selected:has-text("Click a cell; Shift adds more.")')
+    with browser.new_context(is_mobile=True, has_touch=True) as telephone:
+        other = telephone.new_page()
+        other.goto(served[0])
+        other.wait_for_selector('#selected:has-text("Tap a cell; a long press adds more.")')
 
 
 def test_keys_faster_than_the_server(page):

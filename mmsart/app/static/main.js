@@ -353,13 +353,15 @@ const MEASURES = [
   ['axis_major_length_px', 'length', ' px'], ['axis_minor_length_px', 'width', ' px'], ['eccentricity', 'eccentricity', ''], ['circularity', 'circularity', ''],
   ['intensity_mean', 'mean grey', '']];
 
+const HOW_TO_SELECT = matchMedia('(pointer: coarse)').matches ? 'Tap a cell; a long press adds more.' : 'Click a cell; Shift adds more.';
+
 const showSelected = latest(guarded(async () => {
   const { cells, selected } = view, box = $('selected'), ids = selectedIds();
   $('delete').disabled = !selected.size;
   $('merge').disabled = selected.size < 2;
   if (!ids.length) {
     say('');
-    box.replaceChildren(element('p', { class: 'soft' }, 'Click a cell; Shift, or a long press of a finger, adds more.'));
+    box.replaceChildren(element('p', { class: 'soft' }, HOW_TO_SELECT));
     return;
   }
   const rows = ids.map(id => cells.rows.get(id));
