@@ -683,7 +683,8 @@ def test_a_wrong_pixel_size_is_put_right_for_all(page, served):
     page.press('#read-axes', 'Enter')
     page.wait_for_selector('#reading-dialog', state='hidden')
     page.wait_for_function('() => fetch("/api/state").then(answer => answer.json())'
-                           '.then(({ items }) => items[1].runs === 1)')
+                           '.then(({ items }) => items[1].runs === 1 && '
+                           'items[1].state === "done")')
     page.wait_for_function('() => [...document.querySelectorAll(".what")].every('
                            'each => each.textContent === "12 cells")')
     page.focus('#view')
@@ -703,6 +704,8 @@ def test_a_wrong_pixel_size_is_put_right_for_all(page, served):
     assert page.evaluate(reads) == [
         wrong, dict(pixel_size=0.65), dict(pixel_size=0.65, axes='YX')]
 
+    page.wait_for_function('() => fetch("/api/state").then(answer => answer.json())'
+                           '.then(({ items }) => items.every(item => item.state === "done"))')
     served[1].gate.clear()
     drop(page, 'd.png', draw_discs()[0])
     page.wait_for_selector('#items li:nth-child(4) .what:has-text("looking")')
