@@ -138,7 +138,11 @@ def check_loggers(cfg: Config) -> None:
         UserError: one is missing, or a logger is unknown.
     """
     visualizer = cfg.get('visualizer') or {}
-    for number, backend in enumerate(visualizer.get('vis_backends') or []):
+    backends = visualizer.get('vis_backends') or []
+    if not isinstance(backends, list | tuple):
+        raise UserError(f'{cfg.filename}: visualizer.vis_backends: found {backends!r}, expected a '
+                        'list of dicts')
+    for number, backend in enumerate(backends):
         kind = backend.get('type') if isinstance(backend, Mapping) else backend
         place = f'{cfg.filename}: visualizer.vis_backends.{number}.type: found {kind!r}'
         if isinstance(kind, str) and VISBACKENDS.get(kind) is None:

@@ -8,6 +8,7 @@ from typing import Any
 from mmdet.registry import (
     HOOKS,
     LOOPS,
+    METRICS,
     OPTIM_WRAPPERS,
     OPTIMIZERS,
     PARAM_SCHEDULERS,
@@ -20,6 +21,7 @@ from mmengine.registry import RUNNERS, Registry
 from torch import nn
 
 from mmsart.apis.checks import check_section
+from mmsart.apis.config import find_metrics
 from mmsart.datasets.nested import is_wrapper, walk_datasets
 from mmsart.engine.runner.grouped_constructor import quiet_log
 from mmsart.engine.runner.stages import read_stages, wrapper_problem
@@ -84,6 +86,26 @@ def check_schedule(cfg: Config, model: nn.Module) -> None:
         _check_optimizer(cfg, f'train_cfg.stages.{number}.', vars(stage), model)
         if stage.pipeline is not None:
             _check_pipeline(cfg, f'{cfg.filename}: train_cfg.stages.{number}.', stage.pipeline)
+
+
+def check_evaluation(cfg: Config, name: str) -> None:
+    """Check the loop and the metrics of a validation or test, which are built when it begins.
+
+    Args:
+        cfg: the config.
+        name: ``'val'`` or ``'test'``.
+
+    Raises:
+        UserError: a part is missing, has another form, or names what there is not.
+    """
+    check_section(cfg, f'{name}_cfg')
+    _check_kind(cfg, f'{name}_cfg', cfg[f'{name}_cfg'], LOOPS)
+    check_section(cfg, f'{name}_evaluator', (Mapping, list))
+    for metric in find_metrics(cfg, f'{name}_evaluator'):
+        if 'metrics' not in metric:  # else it is an evaluator with metrics of its own
+            kind = _check_kind(cfg, f'{name}_evaluator', metric, METRICS)
+            if kind is not None:
+                _check_arguments(cfg, f'{name}_evaluator', metric, kind)
 
 
 def _check_randomness(cfg: Config) -> None:

@@ -29,7 +29,7 @@ from mmsart.apis.checks import (
 from mmsart.apis.config import LOADERS, find_metric, find_metrics
 from mmsart.apis.dataset_checks import find_unreadable_together
 from mmsart.apis.mask_checks import check_mask_loading, check_mask_mixing
-from mmsart.apis.run_checks import check_schedule, check_settings
+from mmsart.apis.run_checks import check_evaluation, check_schedule, check_settings
 from mmsart.apis.work_dirs import POSTPROCESS_FILE, check_work_dir, find_begun, hold_work_dir
 from mmsart.apis.zoo_model import take_zoo_model
 from mmsart.datasets.image_folder import list_images
@@ -118,6 +118,7 @@ def _check_training(cfg: Config, resume: str | None, amp: bool, auto_scale_lr: b
     loaders = ('train_dataloader', 'val_dataloader')[:1 + validating]
     check_data(cfg, loaders)
     if validating:
+        check_evaluation(cfg, 'val')
         _read_patches(cfg, 'val_evaluator')
         check_save_best(cfg)
         check_val_loss(cfg)
@@ -214,6 +215,7 @@ def test_model(cfg: Config, checkpoint: str, out: str | None = None, submission:
         _draw_final_cells(cfg)
         check_model(cfg, ('test_dataloader',))
         check_checkpoint(cfg, checkpoint)
+        check_evaluation(cfg, 'test')
         settings, source = choose_postprocess(
             cfg, checkpoint, data_classes(cfg, 'test_dataloader'), postprocess)
         _read_patches(cfg, 'test_evaluator')

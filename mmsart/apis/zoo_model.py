@@ -33,6 +33,9 @@ def take_zoo_model(cfg: Config, zoo: ZooModel) -> str:
     if classes != known:
         raise UserError(f'{zoo.name}: found a model of the classes {", ".join(classes)}, expected '
                         f'{", ".join(known)}, as the data of {cfg.filename}')
+    if 'model' in cfg.get('cfg_options', {}):
+        raise UserError(f'--cfg-options: found model={cfg.cfg_options["model"]!r}, expected keys '
+                        f'below model: {zoo.name} has a model of its own')
     own = read_literal_config(zoo.config.read_text(), str(zoo.config))
     own.merge_from_dict({key: value for key, value in cfg.get('cfg_options', {}).items()
                          if key.startswith('model.')})

@@ -116,11 +116,29 @@ def test_whatever_a_run_cannot_build_is_a_line(config, data, tmp_path, option, m
     (['optim_wrapper.optimizer.lr=-1'], 'tiny.py: optim_wrapper: ValueError: Invalid learning r'),
     (['train_dataloader=3'], 'tiny.py: train_dataloader: found 3, expected a dict'),
     (['env_cfg=None'], 'tiny.py: env_cfg: found None, expected a dict'),
-    (['log_level=LOUD'], "tiny.py: log_level: found 'LOUD', expected DEBUG, INFO")])
+    (['log_level=LOUD'], "tiny.py: log_level: found 'LOUD', expected DEBUG, INFO"),
+    (['val_evaluator.type=Nope'], "tiny.py: val_evaluator.type: found 'Nope', expected a name in"),
+    (['val_cfg=3'], 'tiny.py: val_cfg: found 3, expected a dict'),
+    (['vis_backends=3'], 'tiny.py: visualizer.vis_backends: found 3, expected a list of dicts')])
 def test_settings_of_a_run_are_refused_before_it_writes(config, data, tmp_path, options, message):
     code, _, err = run_tool('train', config, '--work-dir', tmp_path / 'w', '--cfg-options',
                             f'data_root={data}', *options)
     assert (code, err.count('\n'), message in err) == (2, 1, True), err
+    assert not (tmp_path / 'w').exists()
+
+
+@pytest.mark.parametrize(('option', 'message'), [
+    ('test_evaluator.type=Nope', "tiny.py: test_evaluator.type: found 'Nope', expected a name in"),
+    ('test_evaluator=3', 'tiny.py: test_evaluator: found 3, expected a dict'),
+    ('test_cfg.type=Nope', "tiny.py: test_cfg.type: found 'Nope', expected a name in"),
+    ('test_cfg=3', 'tiny.py: test_cfg: found 3, expected a dict'),
+    ('model=3', '--cfg-options: found model=3, expected keys below model: cascade_mob')])
+def test_settings_of_a_test_are_refused_before_it_writes(config, data, tmp_path, option, message):
+    code, _, err = run_tool(
+        'test', config, 'cascade_mobilenetv2', '--work-dir', tmp_path / 'w', '--cfg-options',
+        f'data_root={data}', option)
+    last = err.splitlines()[-1]  # a key such as test_cfg.type may be new, of which it warns
+    assert (code, last.startswith('error: '), message in last) == (2, True, True), err
     assert not (tmp_path / 'w').exists()
 
 
