@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from mmsart.ops import COMPILE_MMCV, are_compiled
+from mmsart.utils import UserError
 from mmsart.utils.cli import INSTALL_LIBRARIES
 from mmsart.utils.quiet import quiet_imports
 
@@ -81,6 +82,8 @@ def _guard(name: str, cure: str, probe: Callable[[], str]) -> Check:
     try:
         with quiet_imports():
             return Check(name, 'ok', probe())
+    except UserError as error:
+        return Check(name, 'FAIL', str(error), cure)
     except Exception as error:  # a doctor reports whatever goes wrong
         return Check(name, 'FAIL', ' '.join(f'{type(error).__name__}: {error}'.split()), cure)
 
@@ -177,7 +180,6 @@ def _read_data(root: Path) -> str:
     """Read the table and decode every image."""
     from mmsart.datasets.image_file import read_grey
     from mmsart.datasets.train_csv import read_train_csv
-    from mmsart.utils import UserError
     table = read_train_csv(root / 'train.csv')
     problems = []
     for number, name in enumerate(table.image_ids.tolist()):

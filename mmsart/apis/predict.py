@@ -292,5 +292,6 @@ def _line(result: Segmentation) -> str:
     if result.display_range is not None and result.display_range[0] > result.display_range[1]:
         notes.append('0 is white in this file')
     notes += result.warnings
-    return (f'{result.name}: {len(result)} cells{f" ({kinds})" if kinds else ""}{frames}, '
+    cells = f'{len(result)} cell{"" if len(result) == 1 else "s"}'
+    return (f'{result.name}: {cells}{f" ({kinds})" if kinds else ""}{frames}, '
             f'{result.seconds:.1f} s' + ''.join(f'; {note}' for note in notes))

@@ -20,10 +20,12 @@ def main(args: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     options = parse_args(args)
     from mmsart.zoo import default_model, find_model, list_models
+    from mmsart.zoo.models import SCHEME
 
     models = list_models()
     if options.name:
-        model, names = find_model(options.name), [each.name for each in models]
+        model = find_model(options.name.removeprefix(SCHEME))
+        names = [each.name for each in models]
         if model is None:
             raise UserError(f'{options.name}: no such model in the package, expected one of '
                             f'{", ".join(names) or "none: there is none"}'

@@ -247,7 +247,7 @@ def check_whole(path: str, tif: tifffile.TiffFile) -> tuple[str, ...]:
         Warnings: of a page that was taken out of a stack, and says what the stack has said.
 
     Raises:
-        UserError: it is cut off.
+        UserError: it is cut off, or has no page.
     """
     pages, file, form = len(tif.pages), tif.filehandle, tif.tiff
     file.seek(tif.pages.next_page_offset or 0)  # where it says where the next page is, 0 for none
@@ -257,6 +257,8 @@ def check_whole(path: str, tif: tifffile.TiffFile) -> tuple[str, ...]:
     if following + form.tagnosize > file.size:
         last = f'after page {pages - 1}' if pages else 'before its first page'
         raise UserError(f'{path}: found the file cut off {last}, expected a whole file')
+    if not pages:
+        raise UserError(f'{path}: found a TIFF file without an image, expected one')
     images = (tif.imagej_metadata or {}).get('images', 1) if tif.is_imagej else 1
     if images <= pages or tif.series[0].kind not in ('uniform', 'generic'):
         return ()

@@ -29,6 +29,7 @@ def test_the_doctor_names_what_the_data_lack(write_table, spoil, found):
     check = run_checks(root)[-1]
     assert check.state == 'FAIL'
     assert found in check.found
+    assert 'Error' not in check.found
     assert 'SARTORIUS_ROOT' in check.cure
 
 

@@ -707,6 +707,12 @@ def test_no_image(tmp_path, content):
         open_image(tmp_path / 'a.png')
 
 
+def test_a_tiff_file_without_pages(tmp_path):
+    (tmp_path / 'a.tif').write_bytes(b'II*\0' + bytes(4))
+    with pytest.raises(UserError, match=r'a.tif: found a TIFF file without an image, expected one'):
+        open_image(tmp_path / 'a.tif')
+
+
 @pytest.mark.parametrize('name', ['notes.txt', 'a.png', 'a.czi'])
 def test_text_is_no_image_of_a_known_format(tmp_path, name):
     (tmp_path / name).write_text('Notes on plate 1')

@@ -159,8 +159,9 @@ def test_the_command_lists_models_and_shows_a_card(exported, monkeypatch, capsys
     printed = capsys.readouterr().out
     assert printed.startswith('chance (default): Cells, drawn by chance\n')
     assert 'classes shsy5y, astro, cort; mAP 0.100; CC BY-NC 4.0; 0.' in printed
-    assert main(['models', 'chance']) == 0
-    assert capsys.readouterr().out.startswith('# chance\n')
+    for name in ('chance', 'zoo://chance'):
+        assert main(['models', name]) == 0
+        assert capsys.readouterr().out.startswith('# chance\n')
     assert main(['models', 'luck']) == 2
     assert 'luck: no such model in the package, expected one of chance' in capsys.readouterr().err
     assert main(['models', 'change']) == 2
