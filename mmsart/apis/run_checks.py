@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmdet.registry import (
+    DATA_SAMPLERS,
     HOOKS,
     LOOPS,
     METRICS,
@@ -19,13 +20,14 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import RUNNERS, Registry
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmsart.apis.checks import check_section
 from mmsart.apis.config import find_metrics
 from mmsart.datasets.nested import is_wrapper, walk_datasets
 from mmsart.engine.runner.grouped_constructor import quiet_log
 from mmsart.engine.runner.stages import read_stages, wrapper_problem
-from mmsart.utils import UserError, as_user_error
+from mmsart.utils import UserError, as_user_error, did_you_mean
 
 LARGEST_SEED = 2**32 - 1  # of numpy
 RANDOMNESS = ('seed', 'diff_rank_seed', 'deterministic')
@@ -58,7 +60,7 @@ def check_settings(cfg: Config) -> None:
 
 
 def check_schedule(cfg: Config, model: nn.Module) -> None:
-    """Check how long, how often and with which optimizers a config trains.
+    """Check how long, how often, by which loader and optimizers a config trains.
 
     Args:
         cfg: the config.
@@ -69,6 +71,7 @@ def check_schedule(cfg: Config, model: nn.Module) -> None:
             cannot be built.
     """
     check_section(cfg, 'train_cfg')
+    _check_loader(cfg, 'train_dataloader')
     _check_kind(cfg, 'train_cfg', cfg.train_cfg, LOOPS)
     for key in ('max_epochs', 'max_iters', 'val_interval'):
         value = cfg.train_cfg.get(key)
@@ -89,7 +92,7 @@ def check_schedule(cfg: Config, model: nn.Module) -> None:
 
 
 def check_evaluation(cfg: Config, name: str) -> None:
-    """Check the loop and the metrics of a validation or test, which are built when it begins.
+    """Check what is built when a validation or test begins: its loop, data loader and metrics.
 
     Args:
         cfg: the config.
@@ -100,12 +103,25 @@ def check_evaluation(cfg: Config, name: str) -> None:
     """
     check_section(cfg, f'{name}_cfg')
     _check_kind(cfg, f'{name}_cfg', cfg[f'{name}_cfg'], LOOPS)
+    _check_loader(cfg, f'{name}_dataloader')
     check_section(cfg, f'{name}_evaluator', (Mapping, list))
     for metric in find_metrics(cfg, f'{name}_evaluator'):
         if 'metrics' not in metric:  # else it is an evaluator with metrics of its own
             kind = _check_kind(cfg, f'{name}_evaluator', metric, METRICS)
             if kind is not None:
                 _check_arguments(cfg, f'{name}_evaluator', metric, kind)
+
+
+def _check_loader(cfg: Config, name: str) -> None:
+    """Check what of a data loader is built when its loop is."""
+    loader = cfg.get(name) or {}
+    known = {*inspect.signature(DataLoader).parameters, 'num_batch_per_epoch'}
+    for key in loader:
+        if key not in known:
+            raise UserError(f'{cfg.filename}: {name}: found {key}, expected what a data loader of '
+                            f'torch takes{did_you_mean(key, known)}')
+    for key in ('sampler', 'batch_sampler'):
+        _check_kind(cfg, f'{name}.{key}', loader.get(key), DATA_SAMPLERS)
 
 
 def _check_randomness(cfg: Config) -> None:

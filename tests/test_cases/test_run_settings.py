@@ -118,6 +118,8 @@ def test_whatever_a_run_cannot_build_is_a_line(config, data, tmp_path, option, m
     (['env_cfg=None'], 'tiny.py: env_cfg: found None, expected a dict'),
     (['log_level=LOUD'], "tiny.py: log_level: found 'LOUD', expected DEBUG, INFO"),
     (['val_evaluator.type=Nope'], "tiny.py: val_evaluator.type: found 'Nope', expected a name in"),
+    (['train_dataloader.sampler.type=Nope'],
+     "tiny.py: train_dataloader.sampler.type: found 'Nope', expected a name in"),
     (['val_cfg=3'], 'tiny.py: val_cfg: found 3, expected a dict'),
     (['vis_backends=3'], 'tiny.py: visualizer.vis_backends: found 3, expected a list of dicts')])
 def test_settings_of_a_run_are_refused_before_it_writes(config, data, tmp_path, options, message):
@@ -131,6 +133,8 @@ def test_settings_of_a_run_are_refused_before_it_writes(config, data, tmp_path, 
     ('test_evaluator.type=Nope', "tiny.py: test_evaluator.type: found 'Nope', expected a name in"),
     ('test_evaluator=3', 'tiny.py: test_evaluator: found 3, expected a dict'),
     ('test_cfg.type=Nope', "tiny.py: test_cfg.type: found 'Nope', expected a name in"),
+    ('test_dataloader.numworkers=3', 'tiny.py: test_dataloader: found numworkers, expected what a '
+     'data loader of torch takes (did you mean num_workers?)'),
     ('test_cfg=3', 'tiny.py: test_cfg: found 3, expected a dict'),
     ('model=3', '--cfg-options: found model=3, expected keys below model: cascade_mob')])
 def test_settings_of_a_test_are_refused_before_it_writes(config, data, tmp_path, option, message):
