@@ -356,6 +356,8 @@ def test_all_or_none_are_read_anew(
                   [vars(item) for item in Workspace(tmp_path / 'workspace').items()]):
         assert [[item[name] for name in work] for item in items] == [
             [item[name] for name in work] for item in before]
+    runs = [item['runs'] for item in client.state()['items']]
+    assert all(run > item['runs'] for run, item in zip(runs, before, strict=True))  # in addresses
 
 
 def test_what_has_changed_since_is_not_taken_back(client, pictures, segmenter, monkeypatch):
